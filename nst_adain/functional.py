@@ -1,0 +1,158 @@
+"""Adaptive instance normalisation as pure functions on channel statistics.
+
+Huang & Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization",
+ICCV 2017, https://arxiv.org/abs/1703.06868, equation 8:
+
+    AdaIN(x, s) = std(s) * (x - mean(x)) / std(x) + mean(s)
+
+It is one affine map per channel, so every control a user has (strength, interpolation, masks) is an
+edit of the target statistics: `blend` makes them, `adain` applies them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+__all__ = ["EPS", "ChannelStats", "adain", "blend", "channel_stats"]
+
+# Added to the variance before the square root, as in the paper's code: a constant channel has the standard
+# deviation sqrt(EPS), not 0, so neither the division nor the gradient of the root can become NaN.
+EPS = 1e-5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ChannelStats:
+    """Mean and standard deviation of every channel: all that a model keeps of a style.
+
+    Attributes:
+        mean: (B, C, 1, 1), or (B, C, H, W) where the statistics vary over the picture.
+        std: the same shape; sqrt(biased variance + `EPS`).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __post_init__(self) -> None:
+        if self.mean.ndim != 4 or self.mean.shape != self.std.shape:
+            raise ValueError(
+                "expected mean and std of one shape (B, C, 1, 1) or (B, C, H, W), "
+                f"got {tuple(self.mean.shape)} and {tuple(self.std.shape)}"
+            )
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.mean.shape[1]
+
+    def to(self, device: torch.device | str) -> ChannelStats:
+        """The same statistics on another device."""
+        return ChannelStats(self.mean.to(device), self.std.to(device))
+
+    def split(self, channels: Sequence[int]) -> list[ChannelStats]:
+        """Cut along the channels, the reverse of `cat`.
+
+        Raises:
+            ValueError: if `channels` does not sum to C.
+        """
+        if sum(channels) != self.channels:
+            raise ValueError(f"expected {sum(channels)} channels ({list(channels)}), got {self.channels}")
+        return [ChannelStats(m, s) for m, s in zip(self.mean.split(list(channels), 1), self.std.split(list(channels), 1))]
+
+    @staticmethod
+    def cat(stats: Sequence[ChannelStats]) -> ChannelStats:
+        """Join along the channels: the statistics of several layers as one value."""
+        return ChannelStats(torch.cat([s.mean for s in stats], 1), torch.cat([s.std for s in stats], 1))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to a .safetensors file, whole or not at all."""
+        from safetensors.torch import save
+
+        from nst_adain.images import write_atomic
+
+        tensors = {"mean": self.mean.contiguous().cpu(), "std": self.std.contiguous().cpu()}
+        write_atomic(path, save(tensors, metadata={"format": "nst_adain.ChannelStats"}))
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> ChannelStats:
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file is not one that `save` wrote.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        try:
+            tensors = load(Path(path).read_bytes())
+            return ChannelStats(tensors["mean"], tensors["std"])
+        except (SafetensorError, KeyError) as error:
+            raise ValueError(f"{path}: expected channel statistics saved by ChannelStats.save, got another file") from error
+
+
+def channel_stats(features: Tensor) -> ChannelStats:
+    """Mean and standard deviation over the positions of each channel of each picture.
+
+    Computed in float32 or wider, also under autocast: half-precision sums over a picture lose the variance.
+
+    Args:
+        features: (B, C, H, W), H and W at least 1.
+
+    Returns:
+        Statistics of shape (B, C, 1, 1) with the biased variance (paper, equations 5 and 6).
+
+    Raises:
+        ValueError: if `features` is not four-dimensional.
+    """
+    if features.ndim != 4:
+        raise ValueError(f"expected features of shape (B, C, H, W), got {tuple(features.shape)}")
+    var, mean = torch.var_mean(at_least_float32(features), dim=(2, 3), correction=0, keepdim=True)
+    return ChannelStats(mean, (var + EPS).sqrt())
+
+
+def blend(stats: Sequence[ChannelStats], weights: Sequence[float | Tensor]) -> ChannelStats:
+    """The weighted sum of statistics, means and standard deviations alike (paper, section 7.3).
+
+    The weights are used as they are: they need not be positive (extrapolation) nor sum to 1.
+
+    Args:
+        stats: n statistics with the same number of channels.
+        weights: n numbers, or tensors that broadcast against (B, C, H, W), such as masks (H, W).
+
+    Raises:
+        ValueError: if the two lengths differ or are 0, or the channels differ.
+    """
+    if not stats or len(stats) != len(weights):
+        raise ValueError(f"expected one weight for each of at least one style, got {len(stats)} and {len(weights)}")
+    if len({s.channels for s in stats}) > 1:
+        raise ValueError(f"expected equal channels, got {[s.channels for s in stats]}: styles of different models")
+    mean = sum((s.mean * w for s, w in zip(stats[1:], weights[1:])), start=stats[0].mean * weights[0])
+    std = sum((s.std * w for s, w in zip(stats[1:], weights[1:])), start=stats[0].std * weights[0])
+    return ChannelStats(mean, std)
+
+
+def adain(features: Tensor, content_stats: ChannelStats, style_stats: ChannelStats) -> Tensor:
+    """Give `features` the statistics of a style (paper, equation 8).
+
+    Args:
+        features: (B, C, H, W).
+        content_stats: the statistics of `features`, or of the whole picture that they are a tile of.
+        style_stats: the statistics to have afterwards.
+
+    Returns:
+        (B, C, H, W) in float32 or wider. Exact where the content's variance is well above `EPS`.
+    """
+    # One multiply and one add per value: the map is affine, so it is folded before it meets the picture.
+    scale = style_stats.std / content_stats.std
+    return at_least_float32(features) * scale + (style_stats.mean - content_stats.mean * scale)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """`x` itself, or widened to float32 if it is of half precision."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -1,0 +1,228 @@
+"""Reading and writing pictures: any common file in, an upright sRGB picture out, and files written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageCms, ImageOps
+from torch import Tensor
+
+__all__ = [
+    "MAX_PIXELS",
+    "READABLE_SUFFIXES",
+    "WRITABLE_SUFFIXES",
+    "ImageError",
+    "find_images",
+    "load_image",
+    "resize_short_side",
+    "save_image",
+    "to_image",
+    "to_tensor",
+    "write_atomic",
+]
+
+MAX_PIXELS = 50_000_000  # a 50-megapixel photograph: stylising it takes about 10 GB
+READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm"})
+WRITABLE_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+
+_PILLOW_LIMIT = threading.Lock()
+
+
+class ImageError(ValueError):
+    """A file that is not a picture, is damaged, or has more pixels than allowed. The message names it."""
+
+
+def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Read a picture as its maker meant it to be seen.
+
+    EXIF orientation is applied, an embedded colour profile is converted to sRGB, 16 bits a channel are scaled to 8
+    (not cut off), and palettes, grey, CMYK and the rest become RGB. Of an animation the first frame is read.
+
+    Args:
+        path: the file; its content, not its name, says what format it has.
+        max_pixels: the largest width x height that is decoded.
+
+    Returns:
+        A picture of mode "RGB", or "RGBA" if the file has transparency.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ImageError: if it cannot be read whole, or has more than `max_pixels`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ImageError(f"{path}: expected a picture, found a folder")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: expected a picture, found no such file")
+    try:
+        if path.stat().st_size == 0:
+            raise ImageError(f"{path}: expected a picture, found an empty file (0 bytes)")
+        with _open_without_pillow_limit(path) as image:
+            if image.width * image.height > max_pixels:
+                raise ImageError(
+                    f"{path}: {image.width} x {image.height} is {image.width * image.height:,} pixels, "
+                    f"more than the limit of {max_pixels:,} (max_pixels, --max-pixels)"
+                )
+            image.load()
+            return _to_srgb(ImageOps.exif_transpose(image))
+    except (ImageError, PermissionError):
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(f"{path}: expected a picture, found a file of no known image format") from error
+    except MemoryError as error:
+        raise ImageError(f"{path}: not enough memory to decode it") from error
+    except Exception as error:  # decoders fail on damaged files with whatever their format's code happens to raise
+        raise ImageError(f"{path}: the picture is damaged or cut short ({error})") from error
+
+
+@contextlib.contextmanager
+def _open_without_pillow_limit(path: Path) -> Iterator[Image.Image]:
+    """Pillow's own limit is a global and only a warning up to twice its value; `max_pixels` takes its place."""
+    with _PILLOW_LIMIT:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(path)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    with image:
+        yield image
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith("I"):  # 16 bits a channel; Pillow's own conversion cuts off at 255
+        values = np.asarray(image).astype(np.float64)
+        image = Image.fromarray((values / 257).round().clip(0, 255).astype(np.uint8))
+    elif image.mode == "F":
+        raise ValueError("floating-point pixels have no agreed range; save it with 8 or 16 bits a channel")
+    alpha = None
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+        image = image.convert("RGB")
+    elif image.mode not in ("RGB", "L", "CMYK"):
+        image = image.convert("RGB")
+    if profile:
+        # A profile that is damaged or of another colour model is ignored, as image viewers do.
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            image = converted if converted is not None else image
+    image = image.convert("RGB")
+    if alpha is not None:
+        image.putalpha(alpha)
+    image.info.clear()  # the profile and orientation are applied: whoever saves this must not write them again
+    return image
+
+
+def save_image(image: Image.Image, path: str | os.PathLike[str], *, quality: int = 95) -> None:
+    """Write a picture in the format of the path's suffix, whole or not at all.
+
+    Args:
+        image: mode "RGB" or "RGBA". JPEG has no transparency: there it is laid on white.
+        path: .png, .jpg, .jpeg, .webp, .tif or .tiff, in a folder that exists.
+        quality: 1 to 100, of JPEG and WebP; 100 makes WebP lossless.
+
+    Raises:
+        ValueError: if the suffix or the quality is none of these.
+        FileNotFoundError: if the folder does not exist.
+    """
+    path = Path(path)
+    kind = output_format(path)
+    if not 1 <= quality <= 100:
+        raise ValueError(f"quality: expected 1 to 100, got {quality}")
+    options: dict[str, object] = {}
+    if kind == "JPEG":
+        image = flatten(image)
+        options = {"quality": quality, "subsampling": 0 if quality >= 90 else 2}
+    elif kind == "WEBP":
+        options = {"lossless": quality == 100, "quality": quality}
+    elif kind == "TIFF":
+        options = {"compression": "tiff_adobe_deflate"}
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, kind, **options)
+    except OSError as error:  # e.g. more than 65,535 pixels a side in JPEG, 16,383 in WebP
+        raise ImageError(f"{path}: {image.width} x {image.height} cannot be written as {kind} ({error})") from error
+    write_atomic(path, buffer.getbuffer())
+
+
+def output_format(path: str | os.PathLike[str]) -> str:
+    """Pillow's name of the format that a path's suffix asks for, once its folder is known to exist.
+
+    Raises:
+        ValueError: if no format that can be written has this suffix.
+        FileNotFoundError: if the folder does not exist.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in WRITABLE_SUFFIXES:
+        raise ValueError(f"{path}: expected a name ending in {', '.join(WRITABLE_SUFFIXES)}, got {path.suffix!r}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
+    return WRITABLE_SUFFIXES[path.suffix.lower()]
+
+
+def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
+    """Write a file so that under its name there is only ever the old content or the new one."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with open(partial, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def find_images(folder: str | os.PathLike[str]) -> list[Path]:
+    """All files below a folder that are pictures by their suffix, hidden ones left out, in a fixed order.
+
+    Raises:
+        NotADirectoryError: if there is no such folder.
+        ValueError: if it has no picture.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: expected a folder of pictures, found no such folder")
+    hidden = lambda path: any(part.startswith(".") for part in path.relative_to(folder).parts)  # noqa: E731
+    found = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in READABLE_SUFFIXES and not hidden(p)]
+    if not found:
+        raise ValueError(f"{folder}: expected pictures ({', '.join(sorted(READABLE_SUFFIXES))}), found none")
+    return found
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """RGB; what is transparent is laid on white."""
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def resize_short_side(image: Image.Image, side: int) -> Image.Image:
+    """Scale a picture, its aspect ratio kept, so that its shorter side has `side` pixels."""
+    scale = side / min(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """A picture as (1, 3, H, W) float32, RGB in [0, 1]; transparency is laid on white."""
+    return torch.from_numpy(np.array(flatten(image))).permute(2, 0, 1)[None].float() / 255
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """(1, 3, H, W), RGB, clamped to [0, 1], as a picture."""
+    if tensor.ndim != 4 or tensor.shape[:2] != (1, 3):
+        raise ValueError(f"expected one picture of shape (1, 3, H, W), got {tuple(tensor.shape)}")
+    values = tensor[0].detach().float().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
+    return Image.fromarray(values.cpu().numpy())

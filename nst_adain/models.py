@@ -1,0 +1,197 @@
+"""The networks: a VGG-style encoder, its mirror as the decoder, and AdaIN between them.
+
+- Simonyan & Zisserman 2015, https://arxiv.org/abs/1409.1556: the encoder's topology (VGG-16 and VGG-19)
+- Huang & Belongie 2017, https://arxiv.org/abs/1703.06868: AdaIN at relu4_1 and the mirrored decoder
+
+Departures from the paper:
+
+- A width: every layer of the small models has a quarter or a half of VGG's channels, and the same small
+  encoder, trained here, reads content and style.
+- AdaIN at several layers: beside relu4_1, the small models also normalise relu3_1 and relu2_1 and add them to
+  the decoder's features of the same resolution. The picture keeps its drawing without 1/8-resolution features
+  having to carry it. Style still enters as channel statistics alone.
+- Any picture size: the input is padded to a multiple of 8 by repeating its edge, the output is cropped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nst_adain.functional import ChannelStats, adain, blend, channel_stats
+
+__all__ = ["TOPOLOGIES", "Architecture", "Decoder", "Encoder", "StyleTransfer", "pad_to_stride"]
+
+# Convolutions in each stage up to relu4_1; stages are joined by 2 x 2 max pooling.
+TOPOLOGIES = {"vgg16": (2, 2, 3, 1), "vgg19": (2, 2, 4, 1)}
+CHANNELS = (64, 128, 256, 512)  # of each stage at width 1
+STRIDE = 8  # pixels of the picture per position of relu4_1
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """What has to be known to build a model; stored in the metadata of its weights.
+
+    Attributes:
+        topology: a key of `TOPOLOGIES`.
+        width: channels as a fraction of VGG's.
+        taps: the layers at which AdaIN acts, shallow to deep, the last one relu4_1.
+    """
+
+    topology: str = "vgg16"
+    width: float = 0.25
+    taps: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
+
+    def __post_init__(self) -> None:
+        if self.topology not in TOPOLOGIES:
+            raise ValueError(f"topology: expected one of {sorted(TOPOLOGIES)}, got {self.topology!r}")
+        if not 0 < self.width <= 4:
+            raise ValueError(f"width: expected a fraction of VGG's channels above 0 and at most 4, got {self.width}")
+        allowed = [f"relu{stage}_1" for stage in (1, 2, 3, 4)]
+        if list(self.taps) != [t for t in allowed if t in self.taps] or "relu4_1" not in self.taps:
+            raise ValueError(f"taps: expected layers of {allowed} in this order, relu4_1 among them, got {list(self.taps)}")
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of the four stages."""
+        return tuple(max(1, round(c * self.width)) for c in CHANNELS)
+
+    @property
+    def tap_channels(self) -> list[int]:
+        """Channels of the taps."""
+        return [self.channels[int(tap[4]) - 1] for tap in self.taps]
+
+
+def conv3x3(channels_in: int, channels_out: int) -> nn.Conv2d:
+    # Reflection instead of zeros: zero padding draws a frame round the picture (paper, section 6).
+    conv = nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, padding_mode="reflect")
+    # He et al. 2015: torch's default shrinks the signal at every layer, and nothing here normalises it back.
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv
+
+
+class Encoder(nn.Module):
+    """VGG up to relu4_1, with named layers.
+
+    Input: (B, 3, H, W), RGB in [0, 1], H and W at least 16. Any normalisation is part of conv1_1's weights.
+    """
+
+    def __init__(self, topology: str = "vgg19", width: float = 1.0) -> None:
+        super().__init__()
+        arch = Architecture(topology, width)
+        self.names: list[str] = []
+        channels_in = 3
+        for stage, (count, channels) in enumerate(zip(TOPOLOGIES[topology], arch.channels), start=1):
+            for index in range(1, count + 1):
+                self.names.append(f"conv{stage}_{index}")
+                self.add_module(self.names[-1], conv3x3(channels_in, channels))
+                channels_in = channels
+
+    def features(self, x: Tensor) -> dict[str, Tensor]:
+        """relu1_1, relu2_1, relu3_1, relu4_1: (B, C_k, H / 2**(k-1), W / 2**(k-1)), rounded down."""
+        taps = {}
+        for name in self.names:
+            first = name.endswith("_1")
+            if first and name != "conv1_1":
+                x = F.max_pool2d(x, 2)
+            x = F.relu(self.get_submodule(name)(x))
+            if first:
+                taps[name.replace("conv", "relu")] = x
+        return taps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """relu4_1: (B, C_4, H / 8, W / 8), rounded down."""
+        return self.features(x)["relu4_1"]
+
+
+class Decoder(nn.Module):
+    """The encoder backwards: pooling becomes nearest upsampling, and no layer normalises (paper, section 7.1)."""
+
+    def __init__(self, topology: str = "vgg19", width: float = 1.0) -> None:
+        super().__init__()
+        arch = Architecture(topology, width)
+        self.names: list[str] = []
+        for stage in (4, 3, 2, 1):
+            channels, below = arch.channels[stage - 1], (3, *arch.channels)[stage - 1]
+            for index in range(TOPOLOGIES[topology][stage - 1], 0, -1):
+                self.names.append(f"conv{stage}_{index}")
+                self.add_module(self.names[-1], conv3x3(channels, below if index == 1 else channels))
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Features to a picture.
+
+        Args:
+            features: relu4_1, (B, C_4, H, W), and for each further layer relu3_1, relu2_1, relu1_1 present, what is
+                added where the decoder reaches its resolution: (B, C_k, H * 2**(4-k), W * 2**(4-k)).
+
+        Returns:
+            (B, 3, 8 H, 8 W), RGB, nominally in [0, 1], not clamped.
+        """
+        x = features["relu4_1"]
+        stage = "4"
+        for name in self.names:
+            if name[4] != stage:
+                stage = name[4]
+                x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+                skip = features.get(f"relu{stage}_1")
+                x = x if skip is None else x + skip
+            x = self.get_submodule(name)(x)
+            x = x if name == "conv1_1" else F.relu(x)
+        return x
+
+
+class StyleTransfer(nn.Module):
+    """An encoder, AdaIN at its taps, and a decoder: content and style pictures in, a picture out."""
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.arch = arch
+        self.encoder = Encoder(arch.topology, arch.width)
+        self.decoder = Decoder(arch.topology, arch.width)
+
+    def encode(self, image: Tensor) -> dict[str, Tensor]:
+        """The features at the taps of (B, 3, H, W) pictures in [0, 1], any H and W from 1."""
+        features = self.encoder.features(pad_to_stride(image))
+        return {tap: features[tap] for tap in self.arch.taps}
+
+    def stats(self, features: Mapping[str, Tensor]) -> ChannelStats:
+        """The statistics of what `encode` returned, all taps in one value."""
+        return ChannelStats.cat([channel_stats(features[tap]) for tap in self.arch.taps])
+
+    def decode(self, features: Mapping[str, Tensor], content_stats: ChannelStats, target: ChannelStats) -> Tensor:
+        """A picture, (B, 3, 8 H_4, 8 W_4), from the content's features given the target's statistics."""
+        channels = self.arch.tap_channels
+        stylised = {
+            tap: adain(features[tap], own, wanted).to(features[tap].dtype)
+            for tap, own, wanted in zip(self.arch.taps, content_stats.split(channels), target.split(channels))
+        }
+        return self.decoder(stylised)
+
+    def forward(self, content: Tensor, style: Tensor, alpha: float = 1.0) -> Tensor:
+        """Stylise a batch.
+
+        Args:
+            content: (B, 3, H, W), RGB in [0, 1].
+            style: (B or 1, 3, any, any), RGB in [0, 1].
+            alpha: strength; 0 encodes and decodes the content, above 1 extrapolates (paper, equation 14).
+
+        Returns:
+            (B, 3, H, W), nominally in [0, 1], not clamped.
+        """
+        features = self.encode(content)
+        own = self.stats(features)
+        target = self.stats(self.encode(style))
+        if alpha != 1.0:
+            target = blend([own, target], [1 - alpha, alpha])
+        return self.decode(features, own, target)[..., : content.shape[-2], : content.shape[-1]]
+
+
+def pad_to_stride(image: Tensor) -> Tensor:
+    """Repeat the right and bottom edge of (B, 3, H, W) until both sides are multiples of 8 and at least 16."""
+    height, width = image.shape[-2:]
+    bottom, right = (max(2 * STRIDE, -(-n // STRIDE) * STRIDE) - n for n in (height, width))
+    return F.pad(image, (0, right, 0, bottom), mode="replicate") if bottom or right else image

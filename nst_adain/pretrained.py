@@ -1,0 +1,223 @@
+"""Files of weights: finding those that ship, reading, writing, and converting published ones.
+
+A model is one .safetensors file: tensors "encoder.conv1_1.weight" ... "decoder.conv1_1.bias", and metadata with the
+architecture and how it was made. A decoder for the full-width VGG-19 has only "decoder." tensors; the encoder is then a
+file of its own, "conv1_1.weight" ... "conv4_1.bias", that the user brings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nst_adain.images import write_atomic
+from nst_adain.models import Architecture, Encoder, StyleTransfer
+
+__all__ = [
+    "ENCODER_VARIABLE",
+    "available_models",
+    "convert_published",
+    "load_encoder",
+    "load_model",
+    "read_architecture",
+    "read_weights",
+    "save_weights",
+    "weights_folder",
+]
+
+ARCHITECTURE_KEY = "nst_adain.architecture"  # in the metadata of our weights, and of no other file
+ENCODER_VARIABLE = "NST_ADAIN_VGG19"
+ENCODER_HELP = (
+    "Get vgg_normalised.pth from the releases of github.com/naoto0804/pytorch-AdaIN, or torchvision's vgg19 weights, run "
+    f"`nst-adain convert FILE -o vgg19.safetensors`, and name the result by --encoder or by {ENCODER_VARIABLE}"
+)
+
+
+def weights_folder() -> Path:
+    """Where the weights are: in the package (installed from a wheel) or beside it (checkout, editable install).
+
+    Raises:
+        FileNotFoundError: if they are in neither place.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "weights", package.parent / "weights"):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"{package / 'weights'}: expected the weights that ship with nst_adain, found no such folder")
+
+
+def available_models() -> list[str]:
+    """The names that `load_model` knows."""
+    return sorted(path.stem for path in weights_folder().glob("*.safetensors"))
+
+
+def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] | None = None) -> StyleTransfer:
+    """Build a model and fill it.
+
+    Args:
+        name: one of `available_models()`, or the path of a .safetensors file.
+        encoder: the full-width encoder's file, where the model's file has none; default: $NST_ADAIN_VGG19.
+
+    Raises:
+        FileNotFoundError: if there are no such weights, or an encoder is needed and there is none.
+        ValueError: if a file does not hold what it should.
+    """
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        path = weights_folder() / f"{name}.safetensors"
+        if not path.is_file():
+            raise FileNotFoundError(f"model: expected one of {available_models()} or a .safetensors file, got {str(name)!r}")
+    tensors, metadata = read_weights(path)
+    arch = read_architecture(path, metadata)
+    model = StyleTransfer(arch)
+    if not any(key.startswith("encoder.") for key in tensors):
+        encoder = encoder or os.environ.get(ENCODER_VARIABLE)
+        if not encoder:
+            raise FileNotFoundError(f"{path}: is a decoder alone and needs the full-width VGG-19 encoder. {ENCODER_HELP}")
+        tensors |= {f"encoder.{k}": v for k, v in load_encoder(encoder).state_dict().items()}
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: expected the tensors of {arch}: {error}") from error
+    return model
+
+
+def load_encoder(path: str | os.PathLike[str]) -> Encoder:
+    """An encoder on its own: the full-width VGG-19, or that of a model's file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds no encoder up to relu4_1.
+    """
+    tensors, metadata = read_weights(path)
+    encoder = Encoder("vgg19", 1.0)
+    if ARCHITECTURE_KEY in metadata:
+        arch = read_architecture(path, metadata)
+        encoder = Encoder(arch.topology, arch.width)
+        tensors = {k.removeprefix("encoder."): v for k, v in tensors.items() if k.startswith("encoder.")}
+    try:
+        encoder.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: expected an encoder up to relu4_1: {error}. {ENCODER_HELP}") from error
+    return encoder
+
+
+def save_weights(path: str | os.PathLike[str], arch: Architecture, tensors: Mapping[str, Tensor], **metadata: str) -> None:
+    """Write weights and what they are to a .safetensors file, whole or not at all.
+
+    Args:
+        path: the file.
+        arch: what to build to use them.
+        tensors: entries of `StyleTransfer.state_dict()`; all of them, or of the encoder or decoder alone.
+        metadata: further entries, such as recipe, steps, scores.
+    """
+    from safetensors.torch import save
+
+    entries = {"format": "pt", ARCHITECTURE_KEY: json.dumps(dataclasses.asdict(arch)), **metadata}
+    write_atomic(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=entries))
+
+
+def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a .safetensors file, floating point as float32, and its metadata.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a .safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: expected a file of weights, found nothing")
+    try:
+        with safe_open(os.fspath(path), framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dict
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path}: expected a .safetensors file, found something else ({error})") from error
+    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, metadata
+
+
+def read_architecture(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Architecture:
+    """The architecture that `save_weights` wrote into `metadata`.
+
+    Raises:
+        ValueError: if there is none, or it is not one that can be built.
+    """
+    try:
+        fields = json.loads(metadata[ARCHITECTURE_KEY])
+        return Architecture(fields["topology"], fields["width"], tuple(fields["taps"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: expected weights of nst_adain with their architecture, found none ({error})") from error
+
+
+def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> str:
+    """Rewrite a published PyTorch file as .safetensors with named layers.
+
+    Reads `vgg_normalised.pth` and `decoder.pth` of github.com/naoto0804/pytorch-AdaIN, and torchvision's `vgg19`.
+    The input normalisation of an encoder is folded into conv1_1, which reflection padding makes exact. A decoder works
+    with the encoder that it was trained with: the published one with vgg_normalised, not with torchvision's.
+
+    Returns:
+        What was found, in words.
+
+    Raises:
+        FileNotFoundError: if there is no source.
+        ValueError: if it is none of the three.
+    """
+    if not Path(source).is_file():
+        raise FileNotFoundError(f"{source}: expected a file of published weights, found nothing")
+    expected = f"{source}: expected vgg_normalised.pth, decoder.pth, or torchvision's vgg19"
+    try:
+        state = torch.load(source, map_location="cpu", weights_only=True)  # never runs code from the file
+    except Exception as error:  # whatever the unpickler of a damaged or hostile file raises
+        raise ValueError(f"{expected}, found a file that cannot be read safely") from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError(f"{expected}, found no dictionary of tensors")
+    state = {k.removeprefix("features."): v.float() for k, v in state.items() if not k.startswith("classifier.")}
+    weights = [k for k in state if k.endswith(".weight") and state[k].ndim == 4]
+    weights.sort(key=lambda k: int(k.split(".")[0]) if k.split(".")[0].isdigit() else -1)
+    convs = [
+        (state[k], state[k.removesuffix("weight") + "bias"]) for k in weights if k.removesuffix("weight") + "bias" in state
+    ]
+    shapes = [tuple(w.shape) for w, _ in convs]
+
+    model = StyleTransfer(Architecture("vgg19", 1.0, ("relu4_1",)))
+    wanted = {
+        part: [tuple(part.get_submodule(n).weight.shape) for n in part.names]  # type: ignore[union-attr]
+        for part in (model.encoder, model.decoder)
+    }
+    if shapes == wanted[model.decoder]:
+        tensors = _named(model.decoder.names, convs, "decoder.")
+        save_weights(target, model.arch, tensors, source=Path(source).name)
+        return "decoder for the full-width VGG-19 encoder"
+    if shapes[:1] == [(3, 3, 1, 1)]:
+        (scale, shift), convs = convs[0], convs[1:]
+        found = "VGG-19 encoder with its 1 x 1 input normalisation"
+    else:  # torchvision: https://docs.pytorch.org/vision/stable/models/generated/torchvision.models.vgg19.html
+        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+        scale, shift = torch.diag(1 / std)[:, :, None, None], -mean / std
+        found = "VGG-19 encoder of torchvision"
+    count = len(wanted[model.encoder])
+    # Up to conv4_4, VGG-19 alone has these shapes: VGG-16 differs at its eighth convolution.
+    if [tuple(w.shape) for w, _ in convs[:count]] != wanted[model.encoder]:
+        raise ValueError(f"{expected}, found convolutions of the shapes {shapes[:10]}")
+    weight, bias = convs[0]
+    convs[0] = (torch.einsum("oihw,ij->ojhw", weight, scale[:, :, 0, 0]), bias + (weight.sum((2, 3)) @ shift))
+    from safetensors.torch import save
+
+    tensors = _named(model.encoder.names, convs, "")
+    write_atomic(target, save(tensors, metadata={"format": "pt", "source": Path(source).name, "input": "RGB in [0, 1]"}))
+    return found
+
+
+def _named(names: list[str], convs: list[tuple[Tensor, Tensor]], prefix: str) -> dict[str, Tensor]:
+    named = {}
+    for name, (weight, bias) in zip(names, convs):
+        named[f"{prefix}{name}.weight"], named[f"{prefix}{name}.bias"] = weight.contiguous(), bias.contiguous()
+    return named

@@ -1,0 +1,108 @@
+"""Every setting of a training run, with the reason for its default."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Literal
+
+from nst_adain.models import Architecture
+
+__all__ = ["TrainConfig"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Settings of `distill` and `fit`. Lengths are in pixels, weights of losses are factors."""
+
+    content: Path
+    """Folder of photographs."""
+    style: Path
+    """Folder of paintings."""
+    teacher: Path
+    """The loss network: full-width VGG-19 to relu4_1, or weights that `distill` made (cheaper)."""
+    out: Path
+    """Folder of the run: checkpoints, losses.csv, samples, losses.png, weights.safetensors."""
+
+    init: Path | None = None
+    """Weights to start from: what `distill` or `fit` wrote. Layers it does not have start at random."""
+    resume: bool = False
+    """Go on from the newest checkpoint in `out`; without one, start."""
+
+    topology: Literal["vgg16", "vgg19"] = "vgg16"
+    """VGG-16 has one convolution fewer in stage 3: a seventh of the time, hardly any of the quality."""
+    width: float = 0.25
+    """A quarter of VGG's channels: 1/16 of the arithmetic."""
+    taps: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
+    """Layers with AdaIN. Without relu1_1: at full resolution AdaIN would amplify a photo's JPEG blocks."""
+    train_encoder: bool = True
+    """Train the encoder too. False keeps the one of `init`, or of `teacher` at width 1 (the published set-up)."""
+
+    steps: int = 20_000
+    """Steps of the whole schedule."""
+    batch_size: int = 4
+    """Pairs in a step and process. On a CPU more steps beat larger batches; on a GPU use 8 (the paper's) or more."""
+    crop: int = 128
+    """Side of the training pictures. The paper's 256 costs four times as much."""
+    min_scale: float = 0.4
+    """The smallest crop, as a fraction of the short side, before it is resized to `crop`: scales of stroke vary."""
+    variants: int = 2
+    """Different crops of each picture. Few, so that the teacher's features of them can be cached."""
+    cache_gb: float = 4.0
+    """Memory for the teacher's features of those crops; 0 computes them each time."""
+    holdout: int = 16
+    """Pictures of each folder that are never trained on: the samples and the val_ columns are made from them."""
+    max_side: int = 512
+    """Pictures are kept in memory with a short side of at most this; more than two crops would be wasted."""
+    workers: int = 2
+    """Threads that cut and resize crops ahead of the training."""
+
+    lr: float = 1e-3
+    """Adam's peak rate. The paper's 1e-4 is for 3.5 M parameters; narrow layers stand ten times that."""
+    warmup: int = 200
+    """Steps of linear warm-up: Adam's first steps, with moments of a few batches, are too long."""
+    clip: float = 10.0
+    """Largest gradient norm: a rare batch (a nearly constant style) has a hundred times the usual one."""
+    ema: float = 0.999
+    """Decay of the averaged weights, which are those shipped: noise of single batches is averaged out."""
+
+    content_weight: float = 1.0
+    """Feature MSE at `content_layer` (paper, equation 12)."""
+    content_layer: str = "relu4_1"
+    """The paper's layer: objects and layout, no texture."""
+    content_target: Literal["content", "adain"] = "content"
+    """The content's own features, or the paper's t = AdaIN(content, style), which asks for less of the photo."""
+    style_weight: float = 5.0
+    """Sum over `style_layers` (paper, equation 13). The paper's 10 goes with content_target "adain"."""
+    style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    """The paper's layers: colour to stroke."""
+    style_kind: Literal["moments", "gram"] = "moments"
+    """Means and standard deviations (Huang & Belongie), or Gram matrices (Gatys et al.)."""
+    identity_weight: float = 30.0
+    """Pixel MSE of a picture stylised with itself: against colour casts, and for alpha 0."""
+    tv_weight: float = 0.0
+    """Total variation, against noise; blurs strokes, so 0 until noise shows."""
+
+    seed: int = 0
+    """Of the initial weights and of the order of the data."""
+    precision: Literal["auto", "no", "bf16"] = "auto"
+    """auto: bf16 where the processor multiplies it natively (GPU from Ampere, CPU with AVX512-BF16 or AMX)."""
+    compile: bool | None = None
+    """torch.compile; None: on a GPU, where it pays for its minute, not on a CPU, where it does not."""
+    cpu: bool = False
+    """Use the CPU even if there is a GPU."""
+    save_every: int = 500
+    """Steps between checkpoints: a few minutes lost at most."""
+    sample_every: int = 1000
+    """Steps between sample pictures and held-out losses."""
+
+    @property
+    def arch(self) -> Architecture:
+        """The model to train."""
+        return Architecture(self.topology, self.width, self.taps)
+
+    def describe(self) -> str:
+        """All settings as JSON, for checkpoints and the metadata of weights; no paths, which mean nothing elsewhere."""
+        settings = {k: v for k, v in dataclasses.asdict(self).items() if not isinstance(v, Path) and k != "resume"}
+        return json.dumps(settings)

@@ -1,0 +1,112 @@
+"""Training pictures: decoded once, kept as uint8, cropped and resized ahead of the training by threads.
+
+What pair number i is, is a pure function of the seed and i. So the data position in a checkpoint is one number,
+and a resumed run sees what the uninterrupted one would have seen, on any number of threads.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nst_adain.images import ImageError, find_images, load_image
+from train.config import TrainConfig
+
+__all__ = ["Batch", "Pictures", "batches"]
+
+
+class Pictures:
+    """A folder of pictures in memory, the last `holdout` of them kept apart."""
+
+    def __init__(self, folder: Path, max_side: int, holdout: int, workers: int) -> None:
+        paths = find_images(folder)
+        with ThreadPoolExecutor(max(workers, 4)) as pool:
+            loaded = [p for p in pool.map(lambda path: self._load(path, max_side), paths) if p is not None]
+        if len(loaded) <= holdout:
+            raise ValueError(f"{folder}: expected more than the {holdout} held-out pictures, found {len(loaded)} readable")
+        split = len(loaded) - holdout
+        self.train, self.held_out = loaded[:split], loaded[split:]
+
+    @staticmethod
+    def _load(path: Path, max_side: int) -> Image.Image | None:
+        try:
+            image = load_image(path).convert("RGB")
+        except ImageError as error:
+            print(f"skipped: {error}", file=sys.stderr)
+            return None
+        scale = max_side / min(image.size)
+        if scale >= 1:
+            return image
+        return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
+
+
+def square_crop(image: Image.Image, box_side: float, left: float, top: float, size: int, flip: bool = False) -> Tensor:
+    """(3, size, size) uint8: a square of the picture, resized. The aspect ratio stays."""
+    box = (left, top, left + box_side, top + box_side)
+    pixels = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=2.0))
+    return torch.from_numpy(np.ascontiguousarray((pixels[:, ::-1] if flip else pixels).transpose(2, 0, 1)))
+
+
+def center_crop(image: Image.Image, size: int) -> Tensor:
+    """(3, size, size) uint8: the largest centred square, resized."""
+    side = min(image.size)
+    return square_crop(image, side, (image.width - side) / 2, (image.height - side) / 2, size)
+
+
+class Batch(NamedTuple):
+    """Pairs, and the name of each crop, by which the teacher's features of it can be kept.
+
+    Attributes:
+        content, style: (B, 3, S, S) uint8.
+        content_keys, style_keys: for each crop, (kind, index of the picture, variant).
+    """
+
+    content: Tensor
+    style: Tensor
+    content_keys: list[tuple[int, int, int]]
+    style_keys: list[tuple[int, int, int]]
+
+
+def batches(
+    content: Pictures, style: Pictures, config: TrainConfig, start: int, rank: int = 0, world: int = 1
+) -> Iterator[Batch]:
+    """The batches of steps `start`, `start + 1`, ... without end, for process `rank` of `world`."""
+    pools = (content.train, style.train)
+
+    def crop(key: tuple[int, int, int]) -> Tensor:
+        image = pools[key[0]][key[1]]
+        rng = np.random.default_rng([config.seed, *key])
+        side = min(image.size) * rng.uniform(config.min_scale, 1.0)
+        left, top = rng.uniform(0, image.width - side), rng.uniform(0, image.height - side)
+        return square_crop(image, side, left, top, config.crop, flip=bool(rng.integers(2)))
+
+    def batch(step: int) -> Batch:
+        keys: tuple[list[tuple[int, int, int]], ...] = ([], [])
+        first = (step * world + rank) * config.batch_size
+        for number in range(first, first + config.batch_size):
+            rng = np.random.default_rng([config.seed, 2, number])
+            for kind, pool in enumerate(pools):
+                keys[kind].append((kind, int(rng.integers(len(pool))), int(rng.integers(config.variants))))
+        crops = [torch.stack([crop(key) for key in side]) for side in keys]
+        return Batch(crops[0], crops[1], keys[0], keys[1])
+
+    with ThreadPoolExecutor(config.workers) as pool:
+        ahead = deque(pool.submit(batch, start + i) for i in range(2 * config.workers))
+        step = start + len(ahead)
+        try:
+            while True:
+                ready = ahead.popleft().result()
+                ahead.append(pool.submit(batch, step))
+                step += 1
+                yield ready
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

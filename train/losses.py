@@ -1,0 +1,58 @@
+"""What the trained networks are asked for, as pure functions of features.
+
+Huang & Belongie 2017, https://arxiv.org/abs/1703.06868, equations 12 and 13; Gatys et al. 2016 for Gram matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst_adain.functional import at_least_float32, channel_stats
+
+__all__ = ["content_loss", "gram_matrix", "style_loss", "style_targets", "total_variation"]
+
+
+def content_loss(features: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of features of one shape (equation 12, as a mean)."""
+    return F.mse_loss(at_least_float32(features), at_least_float32(target))
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Inner products of the channels: (B, C, H, W) to (B, C, C), divided by H W."""
+    flat = at_least_float32(features).flatten(2)
+    with torch.autocast(features.device.type, enabled=False):
+        return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+def style_targets(features: Mapping[str, Tensor], layers: Sequence[str], kind: str) -> dict[str, tuple[Tensor, ...]]:
+    """What `style_loss` compares at each layer.
+
+    Args:
+        features: (B, C, H, W) by layer.
+        layers: which of them.
+        kind: "moments": the pair (means, standard deviations), (B, C) each; "gram": one Gram matrix, (B, C, C).
+    """
+    if kind == "gram":
+        return {layer: (gram_matrix(features[layer]),) for layer in layers}
+    if kind != "moments":
+        raise ValueError(f"kind: expected 'moments' or 'gram', got {kind!r}")
+    stats = {layer: channel_stats(features[layer]) for layer in layers}
+    return {layer: (s.mean.flatten(1), s.std.flatten(1)) for layer, s in stats.items()}
+
+
+def style_loss(targets: Mapping[str, tuple[Tensor, ...]], wanted: Mapping[str, tuple[Tensor, ...]]) -> Tensor:
+    """Sum over layers of the mean squared errors of what `style_targets` returned.
+
+    With moments, MSE(means) + MSE(standard deviations): equation 13 with means over channels for sums, so that each
+    layer counts alike whatever its width.
+    """
+    return torch.stack([F.mse_loss(got, want) for key in wanted for got, want in zip(targets[key], wanted[key])]).sum()
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Mean squared difference of neighbouring pixels of (B, 3, H, W)."""
+    return (image.diff(dim=-1) ** 2).mean() + (image.diff(dim=-2) ** 2).mean()

@@ -1,0 +1,143 @@
+"""The two things that can be trained: an encoder that imitates the teacher, and the style transfer itself.
+
+A task is a module with the trained parameters; its `forward` takes a batch and returns the losses by name, the sum
+to minimise under "loss".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nst_adain.functional import adain, at_least_float32, channel_stats
+from nst_adain.models import Encoder, StyleTransfer
+from train.config import TrainConfig
+from train.data import Batch
+from train.losses import content_loss, style_loss, style_targets, total_variation
+
+__all__ = ["Distillation", "StyleTransferTask", "TargetCache"]
+
+Key = tuple[int, int, int]
+
+
+class TargetCache:
+    """The teacher's features of crops that come again, in half precision, up to a limit of memory."""
+
+    def __init__(self, compute: Callable[[Tensor], Sequence[Tensor]], gigabytes: float) -> None:
+        self.compute, self.free = compute, gigabytes * 2**30
+        self.entries: dict[Key, list[Tensor]] = {}
+
+    def __call__(self, images: Tensor, keys: Sequence[Key]) -> list[Tensor]:
+        """What `compute` returns for `images`, each part (B, ...); only unknown crops are computed."""
+        found = {key: self.entries[key] for key in keys if key in self.entries}
+        missing = [i for i, key in enumerate(keys) if key not in found]
+        if missing:
+            with torch.no_grad():
+                parts = self.compute(images[missing])
+            for row, i in enumerate(missing):
+                found[keys[i]] = entry = [part[row].half() for part in parts]
+                size = sum(part.nbytes for part in entry)
+                if size <= self.free and keys[i] not in self.entries:
+                    self.entries[keys[i]] = [part.clone() for part in entry]
+                    self.free -= size
+        rows = [found[key] for key in keys]
+        return [torch.stack([part.float() for part in column]) for column in zip(*rows)]
+
+
+class Distillation(nn.Module):
+    """A small encoder whose features, through one linear map per layer, are the teacher's.
+
+    The linear maps (1 x 1 convolutions) are only for training: they let a narrow layer hold the teacher's features in
+    a basis of its own.
+    """
+
+    def __init__(self, config: TrainConfig, teacher: Encoder) -> None:
+        super().__init__()
+        self.model = StyleTransfer(config.arch)
+        self.model.decoder.requires_grad_(False)
+        self._teacher = [teacher]  # in a list: not a submodule, so neither saved nor given to the optimizer
+        self.heads = nn.ModuleDict(
+            {
+                f"relu{stage}_1": nn.Conv2d(ours, theirs, 1)
+                for stage, (ours, theirs) in enumerate(zip(config.arch.channels, _channels_of(teacher)), start=1)
+            }
+        )
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Relative squared error at each tap: 1 is as good as the mean, 0 is perfect."""
+        images = _as_float(torch.cat([batch.content, batch.style]), next(self.parameters()))
+        with torch.no_grad():
+            wanted = self._teacher[0].features(images)
+        got = self.model.encoder.features(images)
+        losses = {}
+        for tap, head in self.heads.items():
+            want = at_least_float32(wanted[tap])
+            losses[tap] = F.mse_loss(at_least_float32(head(got[tap])), want) / want.var().clamp_min(1e-8)
+        return {"loss": torch.stack(list(losses.values())).sum(), **losses}
+
+
+class StyleTransferTask(nn.Module):
+    """Style transfer taught by content and style losses in the loss network's feature space."""
+
+    def __init__(self, config: TrainConfig, teacher: Encoder) -> None:
+        super().__init__()
+        self.config = config
+        self.model = StyleTransfer(config.arch)
+        self.model.encoder.requires_grad_(config.train_encoder)
+        self._teacher = [teacher]
+        self.content_targets = TargetCache(lambda x: [teacher.features(x)[config.content_layer]], config.cache_gb)
+        self.style_targets = TargetCache(self._flat_style_targets, config.cache_gb / 4)
+
+    def _flat_style_targets(self, images: Tensor) -> list[Tensor]:
+        c = self.config
+        targets = style_targets(self._teacher[0].features(images), c.style_layers, c.style_kind)
+        return [part for layer in c.style_layers for part in targets[layer]]
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The losses of one batch, each before its weight."""
+        c = self.config
+        like = next(self.parameters())
+        content, style = _as_float(batch.content, like), _as_float(batch.style, like)
+        # Pictures stylised with themselves ride in the same batch: half photographs, half paintings.
+        own = max(1, len(content) // 4) if c.identity_weight else 0
+        itself = torch.cat([content[:own], style[:own]])
+        output = self.model(torch.cat([content, itself]), torch.cat([style, itself]))
+        output, again = output[: len(content)], output[len(content) :]
+
+        features = self._teacher[0].features(output)
+        (content_target,) = self.content_targets(content, batch.content_keys)
+        parts = self.style_targets(style, batch.style_keys)
+        per_layer = len(parts) // len(c.style_layers)
+        wanted = {k: tuple(parts[i * per_layer : (i + 1) * per_layer]) for i, k in enumerate(c.style_layers)}
+        if c.content_target == "adain":
+            content_target = self._paper_target(content_target, style)
+        losses = {
+            "content": content_loss(features[c.content_layer], content_target),
+            "style": style_loss(style_targets(features, c.style_layers, c.style_kind), wanted),
+        }
+        total = c.content_weight * losses["content"] + c.style_weight * losses["style"]
+        if own:
+            losses["identity"] = F.mse_loss(again.float(), itself)
+            total = total + c.identity_weight * losses["identity"]
+        if c.tv_weight:
+            losses["tv"] = total_variation(output.float())
+            total = total + c.tv_weight * losses["tv"]
+        return {"loss": total, **losses}
+
+    def _paper_target(self, content: Tensor, style: Tensor) -> Tensor:
+        """t = AdaIN(content, style) in the loss network (paper, section 5)."""
+        with torch.no_grad():
+            stats = channel_stats(self._teacher[0].features(style)[self.config.content_layer])
+            return adain(content, channel_stats(content), stats)
+
+
+def _as_float(images: Tensor, like: Tensor) -> Tensor:
+    """uint8 pictures as [0, 1] on the device of `like`, in the layout that its convolutions are fastest in."""
+    return images.to(like.device, non_blocking=True).float().div(255).contiguous(memory_format=torch.channels_last)
+
+
+def _channels_of(encoder: Encoder) -> list[int]:
+    return [encoder.get_submodule(f"conv{stage}_1").out_channels for stage in (1, 2, 3, 4)]
