@@ -113,7 +113,7 @@ def _add_strength_and_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=_whole_from(1), default=default["size"],
                         help="short side of the output in pixels (default: the photograph's)")  # fmt: skip
     parser.add_argument("--style-size", type=_whole_from(1), default=default["style_size"],
-                        help="short side to which the style picture is reduced: smaller gives finer strokes (%(default)s)")  # fmt: skip
+                        help="short side to which the style picture is reduced: less is finer (%(default)s)")  # fmt: skip
     parser.add_argument("--max-pixels", type=_whole_from(1), default=default["max_pixels"],
                         help="largest picture to be read or made (%(default)s)")  # fmt: skip
 

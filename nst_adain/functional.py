@@ -62,7 +62,10 @@ class ChannelStats:
         """
         if sum(channels) != self.channels:
             raise ValueError(f"expected {sum(channels)} channels ({list(channels)}), got {self.channels}")
-        return [ChannelStats(m, s) for m, s in zip(self.mean.split(list(channels), 1), self.std.split(list(channels), 1))]
+        return [
+            ChannelStats(m, s)
+            for m, s in zip(torch.split(self.mean, list(channels), 1), torch.split(self.std, list(channels), 1))
+        ]
 
     @staticmethod
     def cat(stats: Sequence[ChannelStats]) -> ChannelStats:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 __all__ = [
@@ -75,7 +75,7 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
             return _to_srgb(ImageOps.exif_transpose(image))
     except (ImageError, PermissionError):
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageError(f"{path}: expected a picture, found a file of no known image format") from error
     except MemoryError as error:
         raise ImageError(f"{path}: not enough memory to decode it") from error
@@ -194,8 +194,8 @@ def find_images(folder: str | os.PathLike[str]) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: expected a folder of pictures, found no such folder")
-    hidden = lambda path: any(part.startswith(".") for part in path.relative_to(folder).parts)  # noqa: E731
-    found = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in READABLE_SUFFIXES and not hidden(p)]
+    relative = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.suffix.lower() in READABLE_SUFFIXES]
+    found = [folder / path for path in relative if not any(part.startswith(".") for part in path.parts)]
     if not found:
         raise ValueError(f"{folder}: expected pictures ({', '.join(sorted(READABLE_SUFFIXES))}), found none")
     return found

@@ -169,7 +169,8 @@ class StyleTransfer(nn.Module):
             tap: adain(features[tap], own, wanted).to(features[tap].dtype)
             for tap, own, wanted in zip(self.arch.taps, content_stats.split(channels), target.split(channels))
         }
-        return self.decoder(stylised)
+        picture: Tensor = self.decoder(stylised)
+        return picture
 
     def forward(self, content: Tensor, style: Tensor, alpha: float = 1.0) -> Tensor:
         """Stylise a batch.

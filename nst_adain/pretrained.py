@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from nst_adain.images import write_atomic
-from nst_adain.models import Architecture, Encoder, StyleTransfer
+from nst_adain.models import Architecture, Decoder, Encoder, StyleTransfer
 
 __all__ = [
     "ENCODER_VARIABLE",
@@ -180,19 +180,13 @@ def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{expected}, found no dictionary of tensors")
     state = {k.removeprefix("features."): v.float() for k, v in state.items() if not k.startswith("classifier.")}
-    weights = [k for k in state if k.endswith(".weight") and state[k].ndim == 4]
-    weights.sort(key=lambda k: int(k.split(".")[0]) if k.split(".")[0].isdigit() else -1)
-    convs = [
-        (state[k], state[k.removesuffix("weight") + "bias"]) for k in weights if k.removesuffix("weight") + "bias" in state
-    ]
+    layers = [key.removesuffix(".weight") for key in state if key.endswith(".weight") and state[key].ndim == 4]
+    layers = [layer for layer in layers if layer.isdigit() and f"{layer}.bias" in state]
+    convs = [(state[f"{layer}.weight"], state[f"{layer}.bias"]) for layer in sorted(layers, key=int)]
     shapes = [tuple(w.shape) for w, _ in convs]
 
     model = StyleTransfer(Architecture("vgg19", 1.0, ("relu4_1",)))
-    wanted = {
-        part: [tuple(part.get_submodule(n).weight.shape) for n in part.names]  # type: ignore[union-attr]
-        for part in (model.encoder, model.decoder)
-    }
-    if shapes == wanted[model.decoder]:
+    if shapes == _shapes(model.decoder):
         tensors = _named(model.decoder.names, convs, "decoder.")
         save_weights(target, model.arch, tensors, source=Path(source).name)
         return "decoder for the full-width VGG-19 encoder"
@@ -203,9 +197,9 @@ def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[
         mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
         scale, shift = torch.diag(1 / std)[:, :, None, None], -mean / std
         found = "VGG-19 encoder of torchvision"
-    count = len(wanted[model.encoder])
+    wanted = _shapes(model.encoder)
     # Up to conv4_4, VGG-19 alone has these shapes: VGG-16 differs at its eighth convolution.
-    if [tuple(w.shape) for w, _ in convs[:count]] != wanted[model.encoder]:
+    if [tuple(w.shape) for w, _ in convs[: len(wanted)]] != wanted:
         raise ValueError(f"{expected}, found convolutions of the shapes {shapes[:10]}")
     weight, bias = convs[0]
     convs[0] = (torch.einsum("oihw,ij->ojhw", weight, scale[:, :, 0, 0]), bias + (weight.sum((2, 3)) @ shift))
@@ -214,6 +208,10 @@ def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[
     tensors = _named(model.encoder.names, convs, "")
     write_atomic(target, save(tensors, metadata={"format": "pt", "source": Path(source).name, "input": "RGB in [0, 1]"}))
     return found
+
+
+def _shapes(part: Encoder | Decoder) -> list[tuple[int, ...]]:
+    return [tuple(part.get_parameter(f"{name}.weight").shape) for name in part.names]
 
 
 def _named(names: list[str], convs: list[tuple[Tensor, Tensor]], prefix: str) -> dict[str, Tensor]:

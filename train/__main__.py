@@ -1,20 +1,50 @@
-"""`python -m train distill | fit`"""
+"""`python -m train distill | fit | evaluate | publish | benchmark`; each with --help."""
+
+from __future__ import annotations
 
 import sys
 
 import tyro
 
+from train.benchmark import benchmark
 from train.config import TrainConfig
+from train.evaluate import evaluate
+from train.publish import publish
 from train.trainer import Trainer, latest_checkpoint
 
 
-def main():
-    task, *rest = sys.argv[1:]
-    config = tyro.cli(TrainConfig, args=rest, prog=f"python -m train {task}")
+def distill(config: tyro.conf.OmitArgPrefixes[TrainConfig]) -> None:
+    """Teach a small encoder to give the teacher's features; its weights.safetensors is for `fit --init`."""
+    _train("distill", config)
+
+
+def fit(config: tyro.conf.OmitArgPrefixes[TrainConfig]) -> None:
+    """Train style transfer: the decoder, or encoder and decoder together, with content and style losses."""
+    _train("fit", config)
+
+
+def _train(task: str, config: TrainConfig) -> None:
     trainer = Trainer(task, config)
-    if config.resume and (found := latest_checkpoint(config.out)):
-        trainer.load(found)
+    if config.resume and (checkpoint := latest_checkpoint(config.out)):
+        trainer.load(checkpoint)
     trainer.run()
 
 
-main()
+def main() -> int:
+    """Run a command; exit status 0 done, 1 the job failed, 2 it was asked for wrongly."""
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            {"distill": distill, "fit": fit, "evaluate": evaluate, "publish": publish, "benchmark": benchmark},
+            prog="python -m train",
+        )
+    except (OSError, ValueError, FloatingPointError) as error:
+        print(f"train: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("train: interrupted; go on from the last checkpoint with --resume", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -104,5 +104,7 @@ class TrainConfig:
 
     def describe(self) -> str:
         """All settings as JSON, for checkpoints and the metadata of weights; no paths, which mean nothing elsewhere."""
-        settings = {k: v for k, v in dataclasses.asdict(self).items() if not isinstance(v, Path) and k != "resume"}
+        settings = {
+            k: v for k, v in dataclasses.asdict(self).items() if not isinstance(v, Path) and k not in ("init", "resume")
+        }
         return json.dumps(settings)

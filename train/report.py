@@ -14,7 +14,7 @@ from nst_adain.models import Encoder, StyleTransfer
 from train.data import center_crop
 from train.losses import content_loss, style_loss, style_targets
 
-__all__ = ["Validation", "plot_losses"]
+__all__ = ["LossLog", "Validation", "plot_losses", "read_losses"]
 
 SIZE = 256  # of held-out pictures; the paper's training size
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
@@ -51,11 +51,36 @@ class Validation:
         return {name: total / max(1, len(self.content)) for name, total in totals.items()}
 
 
+class LossLog:
+    """losses.csv: a row every few steps. Rows after the step that is resumed from are dropped."""
+
+    COLUMNS = ("step", "loss", "content", "style", "identity", "tv", "relu1_1", "relu2_1", "relu3_1", "relu4_1",
+               "images_per_s", "data_wait", "val_content", "val_style", "val_identity")  # fmt: skip
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        rows = read_losses(path) if path.exists() and step else []
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.COLUMNS)
+            writer.writeheader()
+            writer.writerows(row for row in rows if int(row["step"]) <= step)
+
+    def write(self, step: int, row: dict[str, float]) -> None:
+        """Append one row; a file closed after each row loses nothing when the run is killed."""
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, self.COLUMNS).writerow({"step": step} | {k: f"{v:.6g}" for k, v in row.items()})
+
+
+def read_losses(log: Path) -> list[dict[str, str]]:
+    """The rows of losses.csv."""
+    return list(csv.DictReader(log.read_text().splitlines()))
+
+
 def plot_losses(log: Path, picture: Path) -> None:
     """Draw every column of losses.csv over the steps, on a logarithmic axis."""
     from matplotlib.figure import Figure
 
-    rows = list(csv.DictReader(log.open()))
+    rows = read_losses(log)
     names = [n for n in (rows[0] if rows else {}) if n not in ("step", "images_per_s", "data_wait")]
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.add_subplot(xlabel="step", ylabel="loss", yscale="log")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 
@@ -19,11 +17,11 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from nst_adain.models import StyleTransfer
-from nst_adain.pretrained import ARCHITECTURE_KEY, load_encoder, read_weights, save_weights
+from nst_adain.pretrained import load_encoder, read_weights, save_weights
 from train.config import TrainConfig
-from train.data import Pictures, batches
-from train.report import Validation, plot_losses
+from train.data import Pictures, batches, center_crop
+from train.initial import calibrate, load_initial
+from train.report import LossLog, Validation, plot_losses
 from train.tasks import Distillation, StyleTransferTask
 
 __all__ = ["Trainer", "latest_checkpoint", "native_bf16"]
@@ -60,10 +58,16 @@ class Trainer:
             load_encoder(config.teacher).eval().requires_grad_(False).to(accelerator.device, memory_format=torch.channels_last)
         )
         module: nn.Module = TASKS[task](config, teacher)
-        if config.init:
-            load_initial(module.model, config.init)
-        elif task == "fit" and not config.train_encoder:
-            load_initial(module.model, config.teacher)
+        source = config.init or (config.teacher if task == "fit" and not config.train_encoder else None)
+        given = load_initial(module.model, source) if source else set()
+        # The settings of the runs that made the weights this one starts from, oldest first.
+        self.history = json.loads(read_weights(config.init)[1].get("recipe", "[]")) if config.init else []
+        self.content = Pictures(config.content, config.max_side, config.holdout, config.workers)
+        self.style = Pictures(config.style, config.max_side, config.holdout, config.workers)
+        sample = [torch.stack([center_crop(p, config.crop) for p in side.train[:32]]) for side in (self.content, self.style)]
+        random = {part: part not in given for part in ("encoder", "decoder")}
+        count = min(map(len, sample))
+        calibrate(module.model, *(pictures[:count].float() / 255 for pictures in sample), **random)
         module.to(accelerator.device, memory_format=torch.channels_last)
         self.ema = AveragedModel(module.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         parameters = [p for p in module.parameters() if p.requires_grad]
@@ -76,8 +80,6 @@ class Trainer:
         # The schedule is not prepared: Accelerate would advance it once per process, but here a step is a step.
         self.module, self.optimizer = accelerator.prepare(module, self.optimizer)
 
-        self.content = Pictures(config.content, config.max_side, config.holdout, config.workers)
-        self.style = Pictures(config.style, config.max_side, config.holdout, config.workers)
         self.validation = Validation(self.content.held_out, self.style.held_out, teacher) if task == "fit" else None
         self.step = 0
 
@@ -140,10 +142,9 @@ class Trainer:
         c = self.config
         keep = "encoder." if self.task == "distill" else "" if c.train_encoder or c.width != 1 else "decoder."
         tensors = {k: v for k, v in self.ema.module.state_dict().items() if k.startswith(keep)}
-        recipe = {"recipe": c.describe(), "task": self.task, "steps": str(self.step)}
-        save_weights(
-            path, c.arch, tensors, **recipe, data=f"{len(self.content.train)} photographs, {len(self.style.train)} paintings"
-        )
+        data = f"{len(self.content.train)} photographs, {len(self.style.train)} paintings"
+        recipe = json.dumps([*self.history, json.loads(c.describe())])
+        save_weights(path, c.arch, tensors, recipe=recipe, task=self.task, steps=str(self.step), data=data)
 
     def save(self) -> None:
         """Write a checkpoint directory, whole or not at all, and keep the two newest."""
@@ -203,42 +204,3 @@ class Trainer:
         if "rng.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["rng.cuda"])
         self.step = state["step"]
-
-
-class LossLog:
-    """losses.csv: a row every few steps. Rows after the step that is resumed from are dropped."""
-
-    COLUMNS = ("step", "loss", "content", "style", "identity", "tv", "relu1_1", "relu2_1", "relu3_1", "relu4_1",
-               "images_per_s", "data_wait", "val_content", "val_style", "val_identity")  # fmt: skip
-
-    def __init__(self, path: Path, step: int) -> None:
-        self.path = path
-        rows = list(csv.DictReader(path.open())) if path.exists() and step else []
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.COLUMNS)
-            writer.writeheader()
-            writer.writerows(row for row in rows if int(row["step"]) <= step)
-
-    def write(self, step: int, row: dict[str, float]) -> None:
-        """Append one row; a file closed after each row loses nothing when the run is killed."""
-        with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, self.COLUMNS).writerow({"step": step} | {k: f"{v:.6g}" for k, v in row.items()})
-
-
-def load_initial(model: StyleTransfer, path: Path) -> None:
-    """Fill the parts of `model` that a file has: our weights, or a full-width VGG-19 encoder.
-
-    Raises:
-        ValueError: if the file has nothing that fits.
-    """
-    tensors, metadata = read_weights(path)
-    if ARCHITECTURE_KEY not in metadata:
-        tensors = {f"encoder.{k}": v for k, v in tensors.items()}
-    try:
-        missing, unexpected = model.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: expected weights of {model.arch}: {error}") from error
-    if unexpected:
-        raise ValueError(f"{path}: expected weights of {model.arch}, found also {unexpected[:3]}")
-    if missing:
-        print(f"{path}: {len(missing)} tensors are not in it and start at random", file=sys.stderr)

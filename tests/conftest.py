@@ -1,0 +1,55 @@
+"""Pictures and small models that the tests make for themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nst_adain.models import Architecture, StyleTransfer
+from nst_adain.stylizer import Stylizer
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+TEACHER = SHARED / "teacher" / "vgg19_normalised_relu4_1.safetensors"
+
+
+def picture(width: int = 40, height: int = 30, seed: int = 0) -> Image.Image:
+    """Smooth colours, so that lossy formats keep them nearly as they are."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    picture(45, 31, seed=1).save(path)
+    return path
+
+
+@pytest.fixture
+def painting(tmp_path: Path) -> Path:
+    path = tmp_path / "painting.png"
+    picture(64, 50, seed=2).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def slim() -> Stylizer:
+    """The shipped weights."""
+    return Stylizer.from_pretrained("slim", device="cpu")
+
+
+@pytest.fixture
+def tiny_model() -> StyleTransfer:
+    torch.manual_seed(0)
+    return StyleTransfer(Architecture("vgg16", 1 / 16))
+
+
+@pytest.fixture(scope="session")
+def teacher() -> Path:
+    if not TEACHER.is_file():
+        pytest.skip(f"needs the VGG-19 teacher at {TEACHER}")
+    return TEACHER

@@ -1,0 +1,59 @@
+"""What the package promises as a whole."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nst_adain
+
+MODULES = [m.name for m in pkgutil.iter_modules(nst_adain.__path__, "nst_adain.") if m.name != "nst_adain.__main__"]
+
+
+def test_all_is_exact() -> None:
+    public = {name for name, value in vars(nst_adain).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    assert public == set(nst_adain.__all__)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_all_of_each_module_exists_and_is_documented(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__doc__
+    for public in module.__all__:
+        value = getattr(module, public)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert value.__module__ == name
+            assert value.__doc__, f"{name}.{public} has no docstring"
+
+
+def test_import_loads_nothing_heavy_besides_torch() -> None:
+    code = "import sys, nst_adain, nst_adain.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    heavy = {"accelerate", "gradio", "matplotlib", "onnxruntime", "ray", "scipy", "skimage", "torchvision", "tyro", "train"}
+    assert not loaded & heavy
+
+
+def test_stylising_loads_no_torchvision(photo: Path, painting: Path) -> None:
+    code = (
+        f"import sys, nst_adain; nst_adain.Stylizer.from_pretrained()({str(photo)!r}, {str(painting)!r}); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torchvision", "accelerate", "skimage"} & {name.split(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_doctests(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0
+
+
+def test_stylizer_example_is_run() -> None:
+    assert doctest.testmod(importlib.import_module("nst_adain.stylizer")).attempted > 0

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nst_adain.cli import main
+from nst_adain.stylizer import Stylizer
+
+
+def test_stylize_equals_the_python_call(
+    slim: Stylizer, photo: Path, painting: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = photo.with_name("out.png")
+    command = ["stylize", str(photo), str(painting), "-o", str(output), "--alpha", "0.8", "--size", "60", "--device", "cpu"]
+    assert main(command) == 0
+    assert capsys.readouterr().out == f"{output}\n"
+    expected = slim(photo, painting, alpha=0.8, size=60)
+    with Image.open(output) as image:
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
+
+
+def test_output_has_a_name_by_default(photo: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["stylize", str(photo), str(painting)]) == 0
+    assert (tmp_path / "photo__painting.png").is_file()
+
+
+def test_demo_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "demo.png"
+    assert main(["demo", "-o", str(output)]) == 0
+    assert capsys.readouterr().out == f"{output}\n"
+    with Image.open(output) as image:
+        sheet = np.asarray(image.convert("RGB"), dtype=float)
+    cells = [sheet[282:538, 260 * c : 260 * c + 256] for c in range(7)]  # the first photograph, then in each style
+    for i, a in enumerate(cells):
+        for b in cells[:i]:
+            assert np.abs(a - b).mean() > 5  # every style shows
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--alpha", "-1"], "--alpha: expected a number from 0, got '-1'"),
+        (["--alpha", "nan"], "--alpha: expected a number"),
+        (["--alpha", "much"], "--alpha: expected a number from 0, got 'much'"),
+        (["--size", "0"], "--size: expected a whole number from 1, got '0'"),
+        (["--style-size", "1.5"], "--style-size: expected a whole number from 1, got '1.5'"),
+        (["--quality", "101"], "--quality: expected a whole number from 1 to 100, got '101'"),
+        (["--max-pixels", "x"], "--max-pixels: expected a whole number"),
+        (["-o", "out.xyz"], "-o/--output: expected a name ending in .png"),
+        (["--unknown"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_usage_exits_2(photo: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["stylize", str(photo), str(photo), *options])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [[], ["paint"], ["convert", "x.pth", "-o", "x.pth"], ["convert", "x.pth"]])
+def test_wrong_commands_exit_2(command: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(command)
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.png", "photo.png"], "none.png: expected a picture, found no such file"),
+        (["photo.png", "text.png"], "text.png: expected a picture, found a file of no known image format"),
+        (["empty.png", "photo.png"], "empty.png: expected a picture, found an empty file"),
+        (["cut.png", "photo.png"], "cut.png: the picture is damaged or cut short"),
+        (["photo.png", "photo.png", "--max-pixels", "9"], "is 1,395 pixels, more than the limit of 9"),
+        (["photo.png", "photo.png", "-o", "no/where.png"], "no/where.png: the folder no does not exist"),
+        (["photo.png", "photo.png", "--model", "huge"], "got 'huge'"),
+        (["photo.png", "photo.png", "--model", "text.safetensors"], "text.safetensors: expected a .safetensors file"),
+        (["photo.png", "photo.png", "--device", "toaster"], "got 'toaster'"),
+    ],
+)
+def test_failed_jobs_exit_1_in_one_line_and_leave_nothing(
+    photo: Path, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    Path("text.png").write_text("hello")
+    Path("text.safetensors").write_text("hello")
+    Path("empty.png").touch()
+    Path("cut.png").write_bytes(photo.read_bytes()[:200])
+    before = sorted(Path().rglob("*"))
+    if "-o" not in arguments:
+        arguments = [*arguments, "-o", "out.png"]
+    assert main(["stylize", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("nst-adain: error: ")
+    assert error.count("\n") == 1
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_running_out_of_memory_is_said_in_words(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+
+    monkeypatch.setattr(Stylizer, "encode_content", fail)
+    assert main(["stylize", str(photo), str(photo), "-o", str(photo.with_name("out.png"))]) == 1
+    assert "not enough memory" in capsys.readouterr().err
+
+
+def test_convert_and_stylise_with_a_full_width_decoder(tmp_path: Path, photo: Path, teacher: Path) -> None:
+    from test_pretrained import published_decoder
+
+    torch.save(published_decoder().state_dict(), tmp_path / "decoder.pth")
+    decoder = str(tmp_path / "decoder.safetensors")
+    assert main(["convert", str(tmp_path / "decoder.pth"), "-o", decoder]) == 0
+    output = tmp_path / "out.webp"
+    assert main(["stylize", str(photo), str(photo), "-o", str(output), "--model", decoder, "--encoder", str(teacher)]) == 0
+    assert output.is_file()
+
+
+def test_convert_of_a_missing_file_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(tmp_path / "none.pth"), "-o", str(tmp_path / "x.safetensors")]) == 1
+    assert "none.pth: expected a file of published weights" in capsys.readouterr().err
+
+
+def test_module_and_version() -> None:
+    done = subprocess.run([sys.executable, "-m", "nst_adain", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("nst-adain ")

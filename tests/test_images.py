@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import picture
+from PIL import Image, ImageCms
+
+from nst_adain.images import ImageError, find_images, flatten, load_image, resize_short_side, save_image, to_image, to_tensor
+from nst_adain.images import write_atomic as write
+
+
+def difference(a: Image.Image, b: Image.Image) -> float:
+    """Mean absolute difference in 0 .. 255."""
+    assert a.size == b.size
+    return float(np.abs(np.asarray(a.convert("RGB"), dtype=float) - np.asarray(b.convert("RGB"), dtype=float)).mean())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
+    upright = picture(48, 32)
+    undo = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]  # Image.Transpose that makes the stored pixels
+    stored = upright if undo is None else upright.transpose(Image.Transpose(undo))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "x.jpg", exif=exif, quality=95)
+    loaded = load_image(tmp_path / "x.jpg")
+    assert difference(loaded, upright) < 4
+    save_image(loaded, tmp_path / "again.jpg")
+    assert difference(load_image(tmp_path / "again.jpg"), upright) < 5  # not turned twice
+
+
+def test_transparency_is_kept_by_rgba_la_and_palettes(tmp_path: Path) -> None:
+    rgba = picture().convert("RGBA")
+    rgba.putalpha(Image.linear_gradient("L").resize(rgba.size))
+    rgba.save(tmp_path / "rgba.png")
+    rgba.convert("LA").save(tmp_path / "la.png")
+    palette = picture().convert("P")
+    palette.save(tmp_path / "p.png", transparency=palette.getpixel((0, 0)))
+    for name in ("rgba", "la"):
+        loaded = load_image(tmp_path / f"{name}.png")
+        assert loaded.mode == "RGBA"
+        assert loaded.getchannel("A").tobytes() == rgba.getchannel("A").tobytes()
+    loaded = load_image(tmp_path / "p.png")
+    assert loaded.mode == "RGBA"
+    assert loaded.getpixel((0, 0))[3] == 0  # type: ignore[index]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr"])
+def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
+    image = picture().convert(mode)
+    image.save(tmp_path / "x.tif")
+    loaded = load_image(tmp_path / "x.tif")
+    assert loaded.mode == "RGB"
+    assert difference(loaded, image.convert("RGB")) < 3
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bits_are_scaled_not_cut_off(tmp_path: Path, suffix: str) -> None:
+    values = np.linspace(0, 65535, 40 * 30).reshape(30, 40)
+    Image.fromarray(values.astype(np.uint16)).save(tmp_path / f"x.{suffix}")
+    loaded = np.asarray(load_image(tmp_path / f"x.{suffix}"))
+    np.testing.assert_allclose(loaded[..., 0], values / 257, atol=0.51)
+
+
+def test_colour_profile_is_converted_to_srgb(tmp_path: Path) -> None:
+    # A profile that swaps nothing but the meaning of the numbers: linear light is much darker when read as sRGB.
+    lab = ImageCms.createProfile("LAB")
+    assert lab is not None
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    picture().save(tmp_path / "srgb.png", icc_profile=srgb.tobytes())
+    assert difference(load_image(tmp_path / "srgb.png"), picture()) < 1.5
+    assert "icc_profile" not in load_image(tmp_path / "srgb.png").info
+    swapped = bytearray(srgb.tobytes())  # exchange the red and blue primaries: the tags rXYZ and bXYZ
+    red, blue = swapped.index(b"rXYZ"), swapped.index(b"bXYZ")
+    swapped[red : red + 4], swapped[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    picture().save(tmp_path / "swapped.png", icc_profile=bytes(swapped))
+    expected = Image.merge("RGB", picture().split()[::-1])
+    assert difference(load_image(tmp_path / "swapped.png"), expected) < 3
+
+
+def test_damaged_colour_profile_is_ignored(tmp_path: Path) -> None:
+    picture().save(tmp_path / "x.png", icc_profile=b"no profile")
+    assert difference(load_image(tmp_path / "x.png"), picture()) == 0
+
+
+def test_first_frame_of_an_animation(tmp_path: Path) -> None:
+    picture().save(tmp_path / "x.gif", save_all=True, append_images=[picture(seed=3)])
+    assert difference(load_image(tmp_path / "x.gif"), picture()) < 12
+
+
+def zero(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def text(path: Path) -> None:
+    path.write_text("hello")
+
+
+def truncated(path: Path) -> None:
+    buffer = io.BytesIO()
+    picture(200, 200).save(buffer, "PNG")
+    path.write_bytes(buffer.getvalue()[:1000])
+
+
+def truncated_jpeg(path: Path) -> None:
+    buffer = io.BytesIO()
+    picture(200, 200).save(buffer, "JPEG", quality=98)
+    path.write_bytes(buffer.getvalue()[:1500])
+
+
+def corrupt(path: Path) -> None:
+    buffer = io.BytesIO()
+    picture(200, 200).save(buffer, "PNG")
+    data = bytearray(buffer.getvalue())
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
+    path.write_bytes(bytes(data))
+
+
+def floating(path: Path) -> None:
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(path, "TIFF")
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (zero, "empty file"),
+        (text, "no known image format"),
+        (truncated, "damaged or cut short"),
+        (truncated_jpeg, "damaged or cut short"),
+        (corrupt, "damaged or cut short"),
+        (floating, "floating-point"),
+        (folder, "found a folder"),
+    ],
+)
+def test_unreadable_files_are_named_in_one_line(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+    path = tmp_path / "bad.png"
+    make(path)
+    with pytest.raises(ImageError, match=message) as caught:
+        load_image(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.png: expected a picture, found no such file"):
+        load_image(tmp_path / "none.png")
+
+
+def test_pixel_limit_says_both_numbers_and_can_be_raised(tmp_path: Path) -> None:
+    picture(100, 50).save(tmp_path / "x.png")
+    with pytest.raises(ImageError, match=r"100 x 50 is 5,000 pixels, more than the limit of 4,999"):
+        load_image(tmp_path / "x.png", max_pixels=4999)
+    assert load_image(tmp_path / "x.png", max_pixels=5000).size == (100, 50)
+
+
+def test_our_limit_replaces_pillows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(100, 50).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert load_image(tmp_path / "x.png").size == (100, 50)
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "webp", "tif", "tiff", "PNG"])
+def test_output_format_is_the_suffix(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x.{suffix}"
+    save_image(picture(), path)
+    with Image.open(path) as image:
+        expected = {"jpg": "JPEG", "jpeg": "JPEG", "tif": "TIFF", "tiff": "TIFF"}.get(suffix, suffix.upper())
+        assert image.format == expected
+    assert difference(load_image(path), picture()) < 4
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_jpeg_lays_transparency_on_white(tmp_path: Path) -> None:
+    save_image(Image.new("RGBA", (16, 16), (255, 0, 0, 0)), tmp_path / "x.jpg")
+    assert np.asarray(load_image(tmp_path / "x.jpg")).min() > 250
+
+
+def test_quality_changes_the_size_and_100_makes_webp_lossless(tmp_path: Path) -> None:
+    for quality in (20, 95, 100):
+        save_image(picture(200, 200), tmp_path / f"{quality}.webp", quality=quality)
+    assert (tmp_path / "20.webp").stat().st_size < (tmp_path / "95.webp").stat().st_size
+    assert difference(load_image(tmp_path / "100.webp"), picture(200, 200)) == 0
+    with pytest.raises(ValueError, match="quality: expected 1 to 100, got 0"):
+        save_image(picture(), tmp_path / "x.jpg", quality=0)
+
+
+def test_unknown_suffix_and_missing_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"ending in \.png.* got '\.xyz'"):
+        save_image(picture(), tmp_path / "x.xyz")
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        save_image(picture(), tmp_path / "nowhere" / "x.png")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.bin"
+    write(path, b"old")
+
+    def fail(descriptor: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_find_images_is_recursive_sorted_and_skips_hidden_files(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.png", ".hidden.png", "notes.txt", "deep/c.webp", ".git/d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [str(p.relative_to(tmp_path)) for p in find_images(tmp_path)] == ["a.png", "b.JPG", "deep/c.webp"]
+    with pytest.raises(NotADirectoryError, match="no such folder"):
+        find_images(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty: expected pictures"):
+        find_images(tmp_path / "empty")
+
+
+def test_tensor_and_back() -> None:
+    image = picture()
+    tensor = to_tensor(image)
+    assert tensor.shape == (1, 3, 30, 40)
+    assert tensor.dtype == torch.float32
+    assert difference(to_image(tensor), image) == 0
+    assert difference(to_image(tensor + 2), Image.new("RGB", (40, 30), "white")) == 0
+    with pytest.raises(ValueError, match=r"\(1, 3, H, W\), got \(2, 3, 4, 4\)"):
+        to_image(torch.zeros(2, 3, 4, 4))
+
+
+def test_resize_keeps_the_aspect_ratio() -> None:
+    assert resize_short_side(picture(40, 30), 15).size == (20, 15)
+    assert resize_short_side(picture(1, 300), 2).size == (2, 600)
+    assert flatten(Image.new("RGBA", (1, 1), (0, 0, 0, 0))).getpixel((0, 0)) == (255, 255, 255)

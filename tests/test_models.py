@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models.vgg import cfgs, make_layers
+
+from nst_adain.functional import channel_stats
+from nst_adain.models import TOPOLOGIES, Architecture, Decoder, Encoder, StyleTransfer, pad_to_stride
+from nst_adain.pretrained import load_encoder
+
+
+def torchvision_features(tensors: dict[str, Tensor], config: str, x: Tensor) -> dict[str, Tensor]:
+    """relu1_1 .. relu4_1 by torchvision's own VGG modules, given our weights and reflection padding."""
+    taps: dict[str, Tensor] = {}
+    names = iter(tensors)
+    stage, index = 1, 1
+    for module in make_layers(cfgs[config]):
+        if isinstance(module, nn.Conv2d):
+            name = f"conv{stage}_{index}"
+            assert module.weight.shape == tensors[f"{name}.weight"].shape
+            module.weight.data, module.bias.data = tensors[f"{name}.weight"], tensors[f"{name}.bias"]  # type: ignore[union-attr]
+            module.padding_mode = "reflect"
+            module._reversed_padding_repeated_twice = [1, 1, 1, 1]
+        elif isinstance(module, nn.MaxPool2d):
+            stage, index = stage + 1, 0
+        elif index == 1:
+            taps[f"relu{stage}_1"] = module(x)
+        x = module(x.clone())
+        if isinstance(module, (nn.ReLU, nn.MaxPool2d)):
+            index += 1
+        if stage == 4 and "relu4_1" in taps:
+            return taps
+    raise AssertionError(f"no relu4_1 after {list(names)}")
+
+
+@torch.inference_mode()
+def test_full_width_encoder_equals_torchvisions_modules(teacher: Path) -> None:
+    x = torch.rand(1, 3, 70, 53)
+    got = load_encoder(teacher).features(x)
+    expected = torchvision_features(load_file(teacher), "E", x)
+    assert list(got) == ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]
+    for tap in got:
+        torch.testing.assert_close(got[tap], expected[tap], rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("topology", "config"), [("vgg16", "D"), ("vgg19", "E")])
+def test_both_topologies_equal_torchvisions_modules(topology: str, config: str) -> None:
+    encoder = Encoder(topology, 1.0)
+    x = torch.rand(1, 3, 32, 40)
+    expected = torchvision_features(encoder.state_dict(), config, x)
+    torch.testing.assert_close(encoder(x), expected["relu4_1"], rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_decoder_equals_the_published_sequence() -> None:
+    pad, up = nn.ReflectionPad2d(1), nn.Upsample(scale_factor=2, mode="nearest")
+    decoder = Decoder("vgg19", 1.0)
+    expected = x = torch.rand(1, 512, 4, 5)
+    for position, name in enumerate(decoder.names):
+        conv = decoder.get_submodule(name)
+        expected = F.conv2d(pad(expected), conv.weight, conv.bias)  # type: ignore[arg-type]
+        expected = expected if name == "conv1_1" else expected.relu()
+        expected = up(expected) if position in (0, 4, 6) else expected  # after 512-256, 256-128 and 128-64
+    torch.testing.assert_close(decoder({"relu4_1": x}), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_parameters_of_the_slim_and_the_published_pair() -> None:
+    count = lambda arch: sum(p.numel() for p in StyleTransfer(arch).parameters())
+    assert count(Architecture()) == 365_603
+    assert round(count(Architecture("vgg19", 1.0, ("relu4_1",))) / 1e6, 2) == 7.01
+
+
+SIZES = [(h, w) for h in (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 67) for w in (1, 2, 5, 8, 13, 16, 64, 131)]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("size", SIZES)
+def test_output_has_the_input_size(tiny_model: StyleTransfer, size: tuple[int, int]) -> None:
+    output = tiny_model(torch.rand(1, 3, *size), torch.rand(1, 3, size[1], size[0]))
+    assert output.shape == (1, 3, *size)
+    assert output.isfinite().all()
+
+
+@torch.inference_mode()
+def test_alpha_zero_is_encode_and_decode(tiny_model: StyleTransfer) -> None:
+    content, style = torch.rand(2, 3, 24, 40), torch.rand(2, 3, 32, 32)
+    reconstructed = tiny_model.decoder(tiny_model.encode(content))
+    torch.testing.assert_close(tiny_model(content, style, alpha=0.0), reconstructed, rtol=1e-3, atol=1e-3)
+
+
+@torch.inference_mode()
+def test_a_batch_equals_its_pictures_one_by_one(tiny_model: StyleTransfer) -> None:
+    content, style = torch.rand(3, 3, 24, 40), torch.rand(3, 3, 32, 32)
+    singles = [tiny_model(content[i : i + 1], style[i : i + 1]) for i in range(3)]
+    torch.testing.assert_close(tiny_model(content, style), torch.cat(singles), rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_decoder_receives_the_style_statistics_at_every_tap(tiny_model: StyleTransfer) -> None:
+    seen: dict[str, Tensor] = {}
+    tiny_model.decoder.register_forward_pre_hook(lambda module, arguments: seen.update(arguments[0]))
+    style = torch.rand(1, 3, 48, 48)
+    tiny_model(torch.rand(1, 3, 64, 64), style)
+    wanted = tiny_model.encode(style)
+    assert tuple(seen) == tiny_model.arch.taps
+    for tap, features in seen.items():
+        live = channel_stats(features).std > 0.01  # a channel that the content leaves dark has nothing to scale
+        got, want = channel_stats(features).mean, channel_stats(wanted[tap]).mean
+        torch.testing.assert_close(got[live], want[live], rtol=1e-3, atol=1e-3)
+
+
+def test_pad_repeats_the_edge() -> None:
+    padded = pad_to_stride(torch.arange(3.0).view(1, 1, 1, 3).expand(1, 3, 17, 3))
+    assert padded.shape == (1, 3, 24, 16)
+    assert torch.equal(padded[0, 0, -1], torch.tensor([0.0, 1.0] + [2.0] * 14))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"topology": "vgg11"}, r"topology: expected one of \['vgg16', 'vgg19'\], got 'vgg11'"),
+        ({"width": 0}, "width: expected .* got 0"),
+        ({"taps": ("relu3_1",)}, r"relu4_1 among them, got \['relu3_1'\]"),
+        ({"taps": ("relu4_1", "relu3_1")}, "in this order"),
+        ({"taps": ("relu5_1", "relu4_1")}, "taps: expected"),
+    ],
+)
+def test_impossible_architectures_are_named(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Architecture(**arguments)  # type: ignore[arg-type]
+
+
+def test_topologies_reach_relu4_1() -> None:
+    assert all(len(stages) == 4 and stages[-1] == 1 for stages in TOPOLOGIES.values())

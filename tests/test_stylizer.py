@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import picture
+from PIL import Image
+
+from nst_adain.functional import ChannelStats, channel_stats
+from nst_adain.images import ImageError, load_image, to_tensor
+from nst_adain.models import StyleTransfer
+from nst_adain.stylizer import Stylizer
+
+
+def pixels(image: Image.Image | torch.Tensor) -> np.ndarray:
+    assert isinstance(image, Image.Image)
+    return np.asarray(image.convert("RGB"), dtype=float)
+
+
+def test_paths_pictures_and_tensors_give_the_same(slim: Stylizer, photo: Path, painting: Path) -> None:
+    from_paths = slim(photo, str(painting))
+    from_pictures = slim(load_image(photo), load_image(painting))
+    from_tensors = slim(to_tensor(load_image(photo)), to_tensor(load_image(painting)))
+    assert isinstance(from_paths, Image.Image)
+    assert isinstance(from_tensors, torch.Tensor)
+    assert from_paths.size == (45, 31)
+    assert from_tensors.shape == (1, 3, 31, 45)
+    np.testing.assert_array_equal(pixels(from_paths), pixels(from_pictures))
+    np.testing.assert_allclose(pixels(from_paths), from_tensors[0].permute(1, 2, 0).numpy() * 255, atol=0.51)
+
+
+def test_strength_moves_from_the_photo_to_the_style(slim: Stylizer) -> None:
+    photo, style = picture(96, 96, 1), picture(96, 96, 8)
+    distances = []
+    for alpha in (0.0, 0.5, 1.0):
+        out = to_tensor(slim(photo, style, alpha=alpha))  # type: ignore[arg-type]
+        got, want = channel_stats(out), channel_stats(to_tensor(style))
+        distances.append(float((got.mean - want.mean).abs().sum()))
+    assert distances[0] > distances[1] > distances[2]
+    assert np.abs(pixels(slim(photo, style, alpha=0.0)) - pixels(photo)).mean() < 12
+
+
+def test_alpha_above_one_goes_beyond(slim: Stylizer, photo: Path, painting: Path) -> None:
+    assert np.abs(pixels(slim(photo, painting, alpha=1.5)) - pixels(slim(photo, painting))).mean() > 1
+
+
+def test_a_picture_in_its_own_style_is_nearly_itself(slim: Stylizer) -> None:
+    photo = picture(128, 96, 4)
+    assert np.abs(pixels(slim(photo, photo)) - pixels(photo)).mean() < 12
+
+
+def test_a_moved_slider_encodes_nothing_again(slim: Stylizer, photo: Path, painting: Path) -> None:
+    content, style = slim.encode_content(photo), slim.encode_style(painting)
+    calls: list[object] = []
+    handle = slim.model.encoder.conv1_1.register_forward_pre_hook(lambda *_: calls.append(None))  # type: ignore[operator]
+    try:
+        results = [slim(content, style, alpha=alpha) for alpha in (0.2, 0.9)]
+        assert not calls
+        assert np.array_equal(pixels(results[1]), pixels(slim(photo, painting, alpha=0.9)))
+        assert len(calls) == 2
+    finally:
+        handle.remove()
+
+
+def test_nothing_is_kept_between_calls(slim: Stylizer, photo: Path, painting: Path) -> None:
+    before = dict(vars(slim))
+    slim(photo, painting)
+    assert vars(slim) == before
+
+
+def test_a_saved_style_gives_the_same_picture(slim: Stylizer, photo: Path, painting: Path, tmp_path: Path) -> None:
+    style = slim.encode_style(painting)
+    style.save(tmp_path / "style.safetensors")
+    loaded = ChannelStats.load(tmp_path / "style.safetensors")
+    assert np.array_equal(pixels(slim(photo, loaded)), pixels(slim(photo, painting)))
+
+
+def test_a_style_of_another_model_is_refused(slim: Stylizer, photo: Path, painting: Path, tiny_model: StyleTransfer) -> None:
+    style = Stylizer(tiny_model, "cpu").encode_style(painting)
+    with pytest.raises(ValueError, match="expected statistics of 224 channels, got 56: .* another model"):
+        slim(photo, style)
+
+
+def test_transparency_is_kept(slim: Stylizer, painting: Path) -> None:
+    image = picture(50, 40).convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    out = slim(image, painting)
+    assert isinstance(out, Image.Image)
+    assert out.mode == "RGBA"
+    assert out.getchannel("A").tobytes() == image.getchannel("A").tobytes()
+    smaller = slim(image, painting, size=20)
+    assert isinstance(smaller, Image.Image)
+    assert (smaller.mode, smaller.size) == ("RGBA", (25, 20))
+
+
+def test_size_scales_the_short_side(slim: Stylizer, photo: Path, painting: Path) -> None:
+    assert slim(photo, painting, size=62).size == (90, 62)
+    with pytest.raises(ValueError, match="already encoded"):
+        slim(slim.encode_content(photo), painting, size=62)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match=r"size: 4000 makes .* more than the limit of 1,000,000"):
+        slim(photo, painting, size=4000, max_pixels=1_000_000)
+
+
+def test_style_size_reduces_but_never_enlarges(slim: Stylizer) -> None:
+    style = picture(64, 50, 2)
+    small, same, full = (slim.encode_style(style, style_size=s) for s in (20, 5000, None))
+    assert torch.equal(same.mean, full.mean)
+    assert not torch.allclose(small.mean, full.mean)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "1", "LA", "I;16"])
+def test_pictures_of_any_mode(slim: Stylizer, mode: str, painting: Path) -> None:
+    image = Image.fromarray(np.zeros((20, 30), np.uint16)) if mode == "I;16" else picture(30, 20).convert(mode)
+    assert slim(image, painting).size == (30, 20)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 90), (300, 1)])
+def test_tiny_flat_and_thin_pictures(slim: Stylizer, size: tuple[int, int]) -> None:
+    flat = Image.new("RGB", size, "gray")
+    assert slim(flat, flat).size == size
+    assert slim(picture(33, 21), flat).size == (33, 21)
+
+
+def test_a_batch_of_tensors(slim: Stylizer) -> None:
+    content = torch.rand(3, 3, 24, 32)
+    out = slim(content, picture())
+    assert isinstance(out, torch.Tensor)
+    assert out.shape == (3, 3, 24, 32)
+    assert out.min() >= 0
+    assert out.max() <= 1
+    single = slim(content[1:2], picture())
+    torch.testing.assert_close(out[1:2], single, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="style: expected 1 or 3 pictures, got 2"):
+        slim(content, torch.rand(2, 3, 24, 32))
+
+
+@pytest.mark.parametrize("alpha", [-0.1, float("nan"), float("inf"), "1", None])
+def test_wrong_alpha_is_named(slim: Stylizer, photo: Path, alpha: object) -> None:
+    with pytest.raises(ValueError, match="alpha: expected a number from 0"):
+        slim(photo, photo, alpha=alpha)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("side", [0, -5, 1.5])
+def test_wrong_sizes_are_named(slim: Stylizer, photo: Path, side: object) -> None:
+    with pytest.raises(ValueError, match="^size: expected a whole number"):
+        slim(photo, photo, size=side)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="^style_size: expected a whole number"):
+        slim(photo, photo, style_size=side)  # type: ignore[call-overload]
+
+
+def test_wrong_inputs_are_named(slim: Stylizer, photo: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.jpg"):
+        slim(photo, tmp_path / "none.jpg")
+    (tmp_path / "bad.jpg").write_text("no")
+    with pytest.raises(ImageError, match=r"bad\.jpg"):
+        slim(tmp_path / "bad.jpg", photo)
+    with pytest.raises(TypeError, match="content: expected a path, a PIL image or a tensor, got int"):
+        slim(3, photo)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match=r"style: expected a float tensor .* got torch.uint8"):
+        slim(photo, torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+    with pytest.raises(ValueError, match=r"got torch.float32 \(3, 8, 8\)"):
+        slim(photo, torch.zeros(3, 8, 8))
+    with pytest.raises(ValueError, match="device: expected one of this machine, such as cpu, got 'toaster'"):
+        Stylizer.from_pretrained("slim", device="toaster")

@@ -1,0 +1,352 @@
+"""Training, on small pictures and a small loss network with random weights that the tests make."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import picture
+from safetensors.torch import load_file
+
+from nst_adain.models import Architecture, Encoder, StyleTransfer
+from nst_adain.pretrained import load_model, read_weights, save_weights
+from nst_adain.stylizer import Stylizer
+from train.config import TrainConfig
+from train.data import Pictures, batches, center_crop
+from train.losses import content_loss, gram_matrix, style_loss, style_targets, total_variation
+from train.report import read_losses
+from train.tasks import TargetCache
+from train.trainer import Trainer, latest_checkpoint, native_bf16
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    """Six small pictures of each kind, one of them grey and one flat, and a narrow loss network."""
+    for kind in ("content", "style"):
+        (tmp_path / kind).mkdir()
+        for i in range(6):
+            picture(50 + 3 * i, 40 + i, seed=10 * i + len(kind)).save(tmp_path / kind / f"{i}.png")
+        picture(48, 48).convert("L").save(tmp_path / kind / "6.png")
+        picture(48, 48).resize((1, 1)).resize((48, 48)).save(tmp_path / kind / "7.png")
+    torch.manual_seed(1)
+    arch = Architecture("vgg16", 1 / 8)
+    save_weights(tmp_path / "teacher.safetensors", arch, StyleTransfer(arch).state_dict())
+    return TrainConfig(
+        content=tmp_path / "content", style=tmp_path / "style", teacher=tmp_path / "teacher.safetensors", out=tmp_path / "run",
+        width=1 / 16, steps=8, batch_size=2, crop=32, holdout=1, warmup=2, save_every=2, sample_every=4,
+        precision="no", cpu=True,
+    )  # fmt: skip
+
+
+def weights_of(run: Path) -> dict[str, torch.Tensor]:
+    return read_weights(run / "weights.safetensors")[0]
+
+
+def assert_equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for key in a:
+        torch.testing.assert_close(a[key], b[key], rtol=1e-5, atol=1e-6)
+
+
+def losses(run: Path, column: str = "loss") -> list[float]:
+    return [float(row[column]) for row in read_losses(run / "losses.csv")]
+
+
+@pytest.mark.parametrize("task", ["distill", "fit"])
+def test_training_lowers_its_loss(config: TrainConfig, task: str) -> None:
+    config = dataclasses.replace(config, steps=80, save_every=80, sample_every=80, lr=3e-3)
+    Trainer(task, config).run()
+    values = losses(config.out)
+    assert values[-1] < 0.7 * values[0]
+    assert {p.name for p in config.out.iterdir()} >= {"weights.safetensors", "losses.png", "losses.csv", "step-00000080"}
+    assert (config.out / "samples-00000080.jpg").exists() == (task == "fit")
+
+
+def test_trained_weights_are_a_model(config: TrainConfig) -> None:
+    Trainer("fit", config).run()
+    path = config.out / "weights.safetensors"
+    assert Stylizer(load_model(path), "cpu")(picture(20, 30), picture()).size == (20, 30)
+    metadata = read_weights(path)[1]
+    assert metadata["steps"] == "8"
+    assert '"style_weight": 5.0' in metadata["recipe"]
+    assert str(config.out) not in metadata["recipe"]
+
+
+def test_distilled_weights_start_a_fit(config: TrainConfig) -> None:
+    Trainer("distill", config).run()
+    distilled = config.out / "weights.safetensors"
+    assert all(key.startswith("encoder.") for key in weights_of(config.out))
+    fit = dataclasses.replace(config, init=distilled, out=config.out / "fit", train_encoder=False)
+    Trainer("fit", fit).run()
+    for key, value in weights_of(config.out).items():
+        torch.testing.assert_close(weights_of(fit.out)[key], value)  # a frozen encoder stays
+
+
+@pytest.mark.parametrize("task", ["distill", "fit"])
+def test_resumed_run_equals_the_uninterrupted_one(config: TrainConfig, task: str) -> None:
+    Trainer(task, config).run()
+    broken = dataclasses.replace(config, out=config.out.with_name("broken"))
+    Trainer(task, broken).run(until=4)
+    assert not (broken.out / "weights.safetensors").exists()
+    torch.manual_seed(99)  # whatever happened in between must not matter
+    resumed = Trainer(task, broken)
+    checkpoint = latest_checkpoint(broken.out)
+    assert checkpoint is not None
+    resumed.load(checkpoint)
+    assert resumed.step == 4
+    resumed.run()
+    assert_equal(weights_of(config.out), weights_of(broken.out))
+    assert_equal(
+        load_file(config.out / "step-00000008/state.safetensors"), load_file(broken.out / "step-00000008/state.safetensors")
+    )
+
+
+def command(config: TrainConfig, *more: str) -> list[str]:
+    options = ["--content", config.content, "--style", config.style, "--teacher", config.teacher, "--out", config.out,
+               "--width", config.width, "--steps", config.steps, "--batch-size", config.batch_size, "--crop", config.crop,
+               "--holdout", config.holdout, "--warmup", config.warmup, "--save-every", config.save_every,
+               "--cache-gb", config.cache_gb, "--precision", "no", "--cpu"]  # fmt: skip
+    return ["-m", "train", "fit", *map(str, options), *more]
+
+
+def test_killed_at_any_moment_it_resumes(config: TrainConfig) -> None:
+    # Without the cache: a cold one computes other batches than a warm one, and their rounding differs.
+    config = dataclasses.replace(config, steps=30, save_every=1, cache_gb=0.0)
+    Trainer("fit", config).run()
+    broken = dataclasses.replace(config, out=config.out.with_name("broken"))
+    process = subprocess.Popen([sys.executable, *command(broken)], cwd=ROOT, stderr=subprocess.DEVNULL)
+    while not (found := latest_checkpoint(broken.out)) or found.name < "step-00000005":
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (broken.out / "partial-1").mkdir(exist_ok=True)  # as if it had died while it wrote
+    subprocess.run([sys.executable, *command(broken, "--resume")], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+    assert_equal(weights_of(config.out), weights_of(broken.out))
+    steps = [int(v) for v in losses(broken.out, "step")]
+    assert steps == sorted(set(steps))
+    assert not list(broken.out.glob("partial-*"))
+
+
+def test_several_processes_train_one_model(config: TrainConfig) -> None:
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+              "--mixed_precision", "no", "--dynamo_backend", "no"]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*launch, *command(config)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert read_weights(config.out / "weights.safetensors")[1]["steps"] == "8"
+
+
+def test_checkpoint_of_another_model_is_refused(config: TrainConfig) -> None:
+    Trainer("fit", config).run(until=2)
+    checkpoint = latest_checkpoint(config.out)
+    assert checkpoint is not None
+    with pytest.raises(ValueError, match=r"made with width 0\.0625, not 0\.125"):
+        Trainer("fit", dataclasses.replace(config, width=1 / 8)).load(checkpoint)
+    with pytest.raises(ValueError, match="is of fit, not of distill"):
+        Trainer("distill", config).load(checkpoint)
+
+
+def test_only_the_two_newest_checkpoints_are_kept(config: TrainConfig) -> None:
+    Trainer("fit", config).run()
+    assert sorted(p.name for p in config.out.glob("step-*")) == ["step-00000006", "step-00000008"]
+
+
+def test_corrupt_pictures_are_skipped_and_named(config: TrainConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    (config.content / "bad.png").write_text("no picture")
+    pictures = Pictures(config.content, 64, 1, 2)
+    assert len(pictures.train) == 7
+    assert "bad.png: expected a picture" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="expected more than the 8 held-out pictures, found 8"):
+        Pictures(config.content, 64, 8, 2)
+
+
+def test_batches_are_a_function_of_the_step(config: TrainConfig) -> None:
+    content, style = (Pictures(f, 64, 1, 2) for f in (config.content, config.style))
+    from_start, from_three = batches(content, style, config, 0), batches(content, style, config, 3)
+    for _ in range(3):
+        next(from_start)
+    a, b = next(from_start), next(from_three)
+    assert torch.equal(a.content, b.content)
+    assert torch.equal(a.style, b.style)
+    assert a.content_keys == b.content_keys
+    other = next(batches(content, style, config, 3, rank=1, world=2))
+    assert other.content_keys + other.style_keys != a.content_keys + a.style_keys
+
+
+def test_crops_keep_the_aspect_ratio(config: TrainConfig) -> None:
+    from PIL import Image, ImageDraw
+
+    circle = Image.new("RGB", (300, 120))
+    ImageDraw.Draw(circle).ellipse((100, 10, 200, 110), fill="white")
+    cut = center_crop(circle, 60)[0] > 127
+    rows, columns = cut.any(1).sum(), cut.any(0).sum()
+    assert abs(int(rows) - int(columns)) <= 1
+
+
+def test_target_cache_computes_each_crop_once_and_keeps_to_its_limit() -> None:
+    computed: list[int] = []
+
+    def compute(x: torch.Tensor) -> list[torch.Tensor]:
+        computed.append(len(x))
+        return [x * 2]
+
+    x = torch.arange(8.0).view(4, 1, 1, 2)
+    keys = [(0, i, 0) for i in range(4)]
+    cache = TargetCache(compute, gigabytes=3 * 4 / 2**30)  # three entries of two half-precision numbers
+    for _ in range(2):
+        torch.testing.assert_close(cache(x, keys)[0], x * 2)
+    assert computed == [4, 1]
+    torch.testing.assert_close(cache(x[[1, 1]], [keys[1], keys[1]])[0], x[[1, 1]] * 2)
+
+
+def test_content_loss_is_the_mean_squared_error() -> None:
+    assert content_loss(torch.zeros(1, 2, 3, 3), torch.full((1, 2, 3, 3), 2.0)).item() == 4
+
+
+@pytest.mark.parametrize("kind", ["moments", "gram"])
+def test_style_loss_ignores_where_things_are(kind: str) -> None:
+    x = torch.rand(1, 4, 6, 6)
+    moved = x.flatten(2)[..., torch.randperm(36)].view_as(x)
+    other = torch.rand(1, 4, 6, 6) * 3
+    targets = lambda f: style_targets({"relu1_1": f}, ["relu1_1"], kind)
+    assert style_loss(targets(moved), targets(x)).item() == pytest.approx(0, abs=1e-10)
+    assert style_loss(targets(other), targets(x)).item() > 0.1
+
+
+def test_style_loss_with_moments_is_equation_13() -> None:
+    a, b = torch.rand(2, 4, 6, 6), torch.rand(2, 4, 5, 5)
+    got = style_loss(style_targets({"r": a}, ["r"], "moments"), style_targets({"r": b}, ["r"], "moments"))
+    std = lambda t: (t.var((2, 3), correction=0) + 1e-5).sqrt()
+    expected = (a.mean((2, 3)) - b.mean((2, 3))).pow(2).mean() + (std(a) - std(b)).pow(2).mean()
+    torch.testing.assert_close(got, expected)
+    with pytest.raises(ValueError, match="kind: expected 'moments' or 'gram', got 'mean'"):
+        style_targets({"r": a}, ["r"], "mean")
+
+
+def test_gram_matrix_and_total_variation() -> None:
+    x = torch.rand(2, 3, 4, 5)
+    torch.testing.assert_close(gram_matrix(x)[1, 0, 2], (x[1, 0] * x[1, 2]).mean())
+    assert total_variation(torch.ones(1, 3, 4, 4)).item() == 0
+    stripes = torch.tensor([0.0, 1.0, 0.0, 1.0]).expand(1, 3, 4, 4)
+    assert total_variation(stripes).item() == 1
+
+
+@pytest.mark.parametrize("option", [{"style_kind": "gram"}, {"content_target": "adain"}, {"tv_weight": 1.0}, {"cache_gb": 0.0}])
+def test_every_loss_trains(config: TrainConfig, option: dict[str, object]) -> None:
+    Trainer("fit", dataclasses.replace(config, steps=2, **option)).run()  # type: ignore[arg-type]
+    assert np.isfinite(losses(config.out)).all()
+
+
+def test_full_width_decoder_alone_is_trained_against_the_teacher(config: TrainConfig, teacher: Path) -> None:
+    config = dataclasses.replace(
+        config, teacher=teacher, topology="vgg19", width=1.0, taps=("relu4_1",), train_encoder=False, steps=1
+    )
+    Trainer("fit", config).run()
+    assert all(key.startswith("decoder.") for key in weights_of(config.out))
+    assert load_model(config.out / "weights.safetensors", encoder=teacher).arch.width == 1
+
+
+def test_teacher_is_not_trained(config: TrainConfig) -> None:
+    trainer = Trainer("fit", config)
+    assert not any(isinstance(m, Encoder) and m.conv4_1.out_channels == 64 for m in trainer.raw.modules())  # type: ignore[union-attr]
+
+
+def test_evaluate_writes_what_a_judge_reads(config: TrainConfig, tmp_path: Path) -> None:
+    from train.evaluate import evaluate
+
+    (tmp_path / "pairs.txt").write_text("0__1\n2__0\n")
+    evaluate(config.content, config.style, tmp_path / "scored", pairs=tmp_path / "pairs.txt", device="cpu")
+    assert sorted(p.name for p in (tmp_path / "scored").iterdir()) == ["0__1.png", "2__0.png"]
+    (tmp_path / "pairs.txt").write_text("0__9\n")
+    with pytest.raises(ValueError, match="found '0__9'"):
+        evaluate(config.content, config.style, tmp_path / "scored", pairs=tmp_path / "pairs.txt", device="cpu")
+
+
+def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path: Path) -> None:
+    from train.publish import publish
+
+    Trainer("fit", config).run()
+    second = dataclasses.replace(config, init=config.out / "weights.safetensors", out=tmp_path / "second", lr=1e-4)
+    Trainer("fit", second).run()
+    (tmp_path / "scores.json").write_text('{"pairs": 2, "mean": {"style": 0.5, "content": 3.0, "ssim": 0.25}}')
+    publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "slim.safetensors", half=True)
+    tensors, metadata = read_weights(tmp_path / "slim.safetensors")
+    assert json.loads(metadata["scores"]) == {"pairs": 2, "style": 0.5, "content": 3.0, "ssim": 0.25}
+    assert [run["lr"] for run in json.loads(metadata["recipe"])] == [1e-3, 1e-4]
+    assert metadata["licence"] == "MIT"
+    for key, value in weights_of(second.out).items():
+        torch.testing.assert_close(tensors[key], value, rtol=1e-3, atol=1e-3)
+    (tmp_path / "scores.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"scores\.json.*no 'pairs'"):
+        publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_random_layers_start_alive(config: TrainConfig) -> None:
+    model = Trainer("fit", config).raw.model
+    alive: dict[str, torch.Tensor] = {}
+
+    def watch(key: str, output: torch.Tensor) -> None:
+        alive[key] = (output > 0).any(3).any(2).any(0)
+
+    for part in (model.encoder, model.decoder):
+        for name in part.names[: -1 if part is model.decoder else None]:
+            part.get_submodule(name).register_forward_hook(
+                lambda layer, _, out, key=f"{part.__class__.__name__}.{name}": alive.update(
+                    {key: (out > 0).any(3).any(2).any(0)}
+                )
+            )
+    pictures = [torch.rand(4, 3, 32, 32), torch.rand(4, 3, 32, 32)]
+    output = model(*pictures)
+    assert all(channels.float().mean() > 0.9 for channels in alive.values()), alive
+    assert 0 < float(output.mean()) < 1
+
+
+def test_benchmark_measures_beside_the_published_topology(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from train.benchmark import PUBLISHED, benchmark
+
+    benchmark(tmp_path, sizes=(256,), repeats=1, device="cpu")
+    table = capsys.readouterr().out
+    assert "| slim | 256 |" in table
+    assert f"| {PUBLISHED} | 256 |" in table
+    assert {p.name for p in tmp_path.iterdir()} == {"benchmark.md", "benchmark.json", "benchmark.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["fit"], 2, "--content"),
+        (["paint"], 2, "paint"),
+        (
+            ["fit", "--content", "none", "--style", "none", "--teacher", "none.safetensors", "--out", "x"],
+            1,
+            "none.safetensors: expected",
+        ),
+    ],
+)
+def test_wrong_usage_and_failed_jobs_have_their_exit_status(
+    tmp_path: Path, arguments: list[str], status: int, message: str
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "train", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done.stderr
+    assert message in done.stderr + done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_native_bf16_is_an_answer() -> None:
+    assert native_bf16(torch.device("cpu")) in (True, False)

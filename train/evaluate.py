@@ -1,0 +1,50 @@
+"""Render pairs of pictures for a judge to score."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from nst_adain.images import find_images, save_image
+from nst_adain.stylizer import Stylizer
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    content: Path,
+    style: Path,
+    out: Path,
+    model: str = "slim",
+    pairs: Path | None = None,
+    encoder: Path | None = None,
+    alpha: float = 1.0,
+    device: str = "auto",
+) -> None:
+    """Write OUT/CONTENT__STYLE.png, in the content's size, for every pair.
+
+    Args:
+        content: folder of photographs.
+        style: folder of paintings.
+        out: folder for the results, made if need be.
+        model: a model that ships, or a .safetensors file.
+        pairs: file with a line CONTENT__STYLE (names without suffix) for each pair; default: every pair.
+        encoder: full-width VGG-19, for a model that is a decoder alone.
+        alpha: strength.
+        device: where to run.
+    """
+    contents, styles = ({path.stem: path for path in find_images(folder)} for folder in (content, style))
+    names = pairs.read_text().split() if pairs else [f"{c}__{s}" for c in contents for s in styles]
+    wanted = [tuple(name.split("__", 1)) for name in names]
+    unknown = [name for name, pair in zip(names, wanted) if len(pair) != 2 or pair[0] not in contents or pair[1] not in styles]
+    if unknown:
+        raise ValueError(f"{pairs}: expected CONTENT__STYLE after files of {content} and {style}, found {unknown[0]!r}")
+    stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device)
+    out.mkdir(parents=True, exist_ok=True)
+    encoded = {name: stylizer.encode_style(styles[name], style_size=None) for name in sorted({s for _, s in wanted})}
+    for content_name, style_name in tqdm(wanted, unit="picture", disable=not sys.stderr.isatty()):
+        image = stylizer(contents[content_name], encoded[style_name], alpha=alpha)
+        save_image(image, out / f"{content_name}__{style_name}.png")
+    print(out)
