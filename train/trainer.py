@@ -133,8 +133,6 @@ class Trainer:
         bar.close()
         data.close()
         if accelerator.is_main_process:
-            if end == c.steps:
-                self.export(c.out / "weights.safetensors")
             plot_losses(c.out / "losses.csv", c.out / "losses.png")
 
     def export(self, path: Path) -> None:
@@ -147,9 +145,10 @@ class Trainer:
         save_weights(path, c.arch, tensors, recipe=recipe, task=self.task, steps=str(self.step), data=data)
 
     def save(self) -> None:
-        """Write a checkpoint directory, whole or not at all, and keep the two newest."""
+        """Write a checkpoint directory, whole or not at all, keep the two newest, and the weights so far for use."""
         if not self.accelerator.is_main_process:
             return
+        self.export(self.config.out / "weights.safetensors")
         tensors = {f"module.{k}": v for k, v in self.raw.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.state_dict().items()}
         optimizer = self.optimizer.state_dict()

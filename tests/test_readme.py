@@ -1,0 +1,43 @@
+"""The README's code runs as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from conftest import picture
+
+from nst_adain.cli import _parser
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture(60, 40).save("photo.jpg")
+    picture(50, 50, seed=3).save("painting.jpg")
+    assert len(blocks("python")) >= 2
+    names: dict[str, object] = {}
+    for code in blocks("python"):
+        exec(code, names)
+    assert Path("out.png").is_file()
+
+
+def test_commands_are_understood() -> None:
+    lines = [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()]
+    commands = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("nst-adain ")]
+    assert len(commands) >= 3
+    for arguments in commands:
+        assert callable(_parser().parse_args(arguments).job)
+
+
+def test_pictures_and_files_exist() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    for link in links:
+        assert link.startswith("https://") or (Path(__file__).resolve().parents[1] / link).exists(), link
