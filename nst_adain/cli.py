@@ -6,6 +6,7 @@ import argparse
 import inspect
 import math
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,16 +20,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     job: Callable[[argparse.Namespace], None] = arguments.job
     try:
-        job(arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on files; what matters of them becomes an error
+            job(arguments)
     except KeyboardInterrupt:
         print("nst-adain: interrupted, nothing was written", file=sys.stderr)
         return 130
     except (OSError, ValueError) as error:
         return _failed(str(error))
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+        if not isinstance(error, MemoryError) and not any(s in str(error) for s in ("can't allocate memory", "out of memory")):
             raise
-        return _failed("not enough memory for a picture of this size; make it smaller with --size")
+        return _failed("not enough memory for a picture of this size; make it smaller with --size, or --tile")
     return 0
 
 
@@ -41,16 +44,23 @@ def _stylize(arguments: argparse.Namespace) -> None:
     from nst_adain.images import output_format, save_image
     from nst_adain.stylizer import Stylizer
 
-    output = arguments.output or Path(f"{arguments.content.stem}__{arguments.style.stem}.png")
+    names = "_".join(style.stem for style in arguments.styles)
+    output = arguments.output or Path(f"{arguments.content.stem}__{names}.png")
     output_format(output)  # a wrong name is said before the work, not after
     stylizer = Stylizer.from_pretrained(arguments.model, encoder=arguments.encoder, device=arguments.device)
     image = stylizer(
         arguments.content,
-        arguments.style,
+        arguments.styles,
+        weights=arguments.weights,
+        raw_weights=arguments.raw_weights,
+        masks=arguments.label_map or arguments.masks,
         alpha=arguments.alpha,
+        preserve_color=arguments.preserve_color,
         size=arguments.size,
         style_size=arguments.style_size,
+        tile=arguments.tile,
         max_pixels=arguments.max_pixels,
+        progress=sys.stderr.isatty(),
     )
     save_image(image, output, quality=arguments.quality)
     print(output)
@@ -80,11 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    stylize = commands.add_parser("stylize", help="one photograph in the style of one picture", description=_stylize_help())
+    about = "Transparency and size of the photograph are kept. Formats: PNG, JPEG, WebP and TIFF, by the output's name."
+    stylize = commands.add_parser("stylize", help="a photograph in the style of one or more pictures", description=about)
     stylize.add_argument("content", type=Path, help="the photograph")
-    stylize.add_argument("style", type=Path, help="the picture whose style it gets")
+    stylize.add_argument("styles", type=Path, nargs="+", metavar="style", help="the pictures whose style it gets")
     stylize.add_argument("-o", "--output", type=_picture, help="default: CONTENT__STYLE.png in this folder")
-    _add_strength_and_size(stylize)
+    _add_controls(stylize)
     _add_model(stylize)
     stylize.set_defaults(job=_stylize)
 
@@ -100,22 +111,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _stylize_help() -> str:
-    return "Transparency and size of the photograph are kept. Formats: PNG, JPEG, WebP and TIFF, by the output's name."
-
-
-def _add_strength_and_size(parser: argparse.ArgumentParser) -> None:
+def _add_controls(parser: argparse.ArgumentParser) -> None:
     from nst_adain.stylizer import Stylizer
 
-    default = {k: p.default for k, p in inspect.signature(Stylizer.__call__).parameters.items()}
-    parser.add_argument("--alpha", type=_number_from(0), default=default["alpha"],
-                        help="strength: 0 none, 1 all (default), more extrapolates")  # fmt: skip
-    parser.add_argument("--size", type=_whole_from(1), default=default["size"],
-                        help="short side of the output in pixels (default: the photograph's)")  # fmt: skip
-    parser.add_argument("--style-size", type=_whole_from(1), default=default["style_size"],
-                        help="short side to which the style picture is reduced: less is finer (%(default)s)")  # fmt: skip
-    parser.add_argument("--max-pixels", type=_whole_from(1), default=default["max_pixels"],
-                        help="largest picture to be read or made (%(default)s)")  # fmt: skip
+    default = {name: p.default for name, p in inspect.signature(Stylizer.__call__).parameters.items()}
+
+    def add(option: str, help: str, **more: object) -> None:  # each default is the Python call's
+        parser.add_argument(option, default=default[option.strip("-").replace("-", "_")], help=help, **more)  # type: ignore[arg-type]
+
+    add("--alpha", "strength: 0 none, 1 all (default), more extrapolates; or a mask file", type=_strength)
+    add("--weights", "one number for each style (default: equal), scaled to sum to 1", type=_number, nargs="+", metavar="W")
+    add("--raw-weights", "do not scale the weights", action="store_true")
+    regions = parser.add_mutually_exclusive_group()
+    regions.add_argument("--masks", type=Path, nargs="+", metavar="MASK",
+                         help="a file for each style, white where it applies; one fewer: the last gets the rest")  # fmt: skip
+    regions.add_argument("--label-map", type=Path, help="one file for all styles: pixels of the value k get style k, from 0")
+    add("--preserve-color", "keep the photograph's colours", choices=["luminance", "coral"])
+    add("--size", "short side of the output in pixels (default: the photograph's)", type=_whole_from(1))
+    add("--style-size", "short side to which styles are reduced: less is finer (%(default)s)", type=_whole_from(1))
+    add("--tile", "side of tiles in pixels, or none; %(default)s: for large pictures, in constant memory", type=_tile)
+    add("--max-pixels", "largest picture to be read or made (%(default)s)", type=_whole_from(1))
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -128,17 +143,24 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps ... (%(default)s: a GPU if there is one)")
 
 
-def _number_from(low: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and value >= low):
-            raise argparse.ArgumentTypeError(f"expected a number from {low}, got {text!r}")
-        return value
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}")
+    return value
 
-    return number
+
+def _strength(text: str) -> float | Path:
+    try:
+        value = float(text)
+    except ValueError:
+        return Path(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"expected a number from 0 or a mask file, got {text!r}")
+    return value
 
 
 def _whole_from(low: int, high: int | None = None) -> Callable[[str], int]:
@@ -153,6 +175,14 @@ def _whole_from(low: int, high: int | None = None) -> Callable[[str], int]:
         return value
 
     return whole
+
+
+def _tile(text: str) -> int | str | None:
+    if text in ("auto", "none"):
+        return None if text == "none" else text
+    if not text.isdigit() or int(text) < 8 or int(text) % 8:
+        raise argparse.ArgumentTypeError(f"expected auto, none or a multiple of 8, got {text!r}")
+    return int(text)
 
 
 def _picture(text: str) -> Path:

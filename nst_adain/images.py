@@ -22,17 +22,20 @@ __all__ = [
     "ImageError",
     "find_images",
     "load_image",
+    "open_image",
     "resize_short_side",
     "save_image",
     "to_image",
+    "to_srgb",
     "to_tensor",
     "write_atomic",
 ]
 
-MAX_PIXELS = 50_000_000  # a 50-megapixel photograph: stylising it takes about 10 GB
+MAX_PIXELS = 200_000_000  # twice 10,000 x 10,000; decoded pixels take 3 or 4 bytes each
 READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm"})
 WRITABLE_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 
+_READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 _PILLOW_LIMIT = threading.Lock()
 
 
@@ -41,10 +44,7 @@ class ImageError(ValueError):
 
 
 def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Read a picture as its maker meant it to be seen.
-
-    EXIF orientation is applied, an embedded colour profile is converted to sRGB, 16 bits a channel are scaled to 8
-    (not cut off), and palettes, grey, CMYK and the rest become RGB. Of an animation the first frame is read.
+    """Read a picture as its maker meant it to be seen: `open_image`, then `to_srgb`.
 
     Args:
         path: the file; its content, not its name, says what format it has.
@@ -57,6 +57,15 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         FileNotFoundError: if there is no such file.
         ImageError: if it cannot be read whole, or has more than `max_pixels`.
     """
+    image = open_image(path, max_pixels=max_pixels)
+    try:
+        return to_srgb(image)
+    except (ValueError, OSError) as error:
+        raise ImageError(f"{path}: {error}") from error
+
+
+def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode a picture as it is stored; of an animation the first frame. Arguments and errors: as for `load_image`."""
     path = Path(path)
     if path.is_dir():
         raise ImageError(f"{path}: expected a picture, found a folder")
@@ -65,14 +74,14 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     try:
         if path.stat().st_size == 0:
             raise ImageError(f"{path}: expected a picture, found an empty file (0 bytes)")
-        with _open_without_pillow_limit(path) as image:
+        with _without_pillow_limit(path) as image:
             if image.width * image.height > max_pixels:
                 raise ImageError(
                     f"{path}: {image.width} x {image.height} is {image.width * image.height:,} pixels, "
                     f"more than the limit of {max_pixels:,} (max_pixels, --max-pixels)"
                 )
             image.load()
-            return _to_srgb(ImageOps.exif_transpose(image))
+            return image
     except (ImageError, PermissionError):
         raise
     except UnidentifiedImageError as error:
@@ -84,31 +93,47 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
 
 
 @contextlib.contextmanager
-def _open_without_pillow_limit(path: Path) -> Iterator[Image.Image]:
+def _without_pillow_limit(path: Path) -> Iterator[Image.Image]:
     """Pillow's own limit is a global and only a warning up to twice its value; `max_pixels` takes its place."""
     with _PILLOW_LIMIT:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            image = Image.open(path)
+            image = Image.open(path, formats=_READABLE_FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     with image:
         yield image
 
 
-def _to_srgb(image: Image.Image) -> Image.Image:
+def to_srgb(image: Image.Image) -> Image.Image:
+    """A picture as its maker meant it to be seen.
+
+    EXIF orientation is applied, an embedded colour profile is converted to sRGB, 16 bits a channel are scaled to 8
+    (not cut off), and palettes, grey, CMYK and the rest become RGB.
+
+    Returns:
+        Mode "RGB", or "RGBA" if there is transparency.
+
+    Raises:
+        ValueError: if the pixels are floating point or integers of more than 16 bits, which have no agreed range.
+    """
     profile = image.info.get("icc_profile")
-    if image.mode.startswith("I"):  # 16 bits a channel; Pillow's own conversion cuts off at 255
-        values = np.asarray(image).astype(np.float64)
-        image = Image.fromarray((values / 257).round().clip(0, 255).astype(np.uint8))
-    elif image.mode == "F":
-        raise ValueError("floating-point pixels have no agreed range; save it with 8 or 16 bits a channel")
+    transparent = image.info.get("transparency")
+    image = ImageOps.exif_transpose(image)
     alpha = None
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        alpha = image.getchannel("A")
-        image = image.convert("RGB")
-    elif image.mode not in ("RGB", "L", "CMYK"):
+    if image.mode.startswith("I"):  # Pillow's own conversion cuts off at 255
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError(f"expected integer pixels of at most 16 bits, found {values.min()} to {values.max()}")
+        image = Image.fromarray((values / 257).round().astype(np.uint8))
+        if isinstance(transparent, int):
+            alpha = Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8))
+    elif image.mode == "F":
+        raise ValueError("expected 8 or 16 bits a channel, found floating-point pixels, which have no agreed range")
+    elif image.has_transparency_data:
+        alpha = image.convert("RGBA").getchannel("A")
+        image = image.convert("RGBA").convert("RGB")
+    if image.mode not in ("RGB", "L", "CMYK"):
         image = image.convert("RGB")
     if profile:
         # A profile that is damaged or of another colour model is ignored, as image viewers do.
@@ -150,7 +175,7 @@ def save_image(image: Image.Image, path: str | os.PathLike[str], *, quality: int
     buffer = io.BytesIO()
     try:
         image.save(buffer, kind, **options)
-    except OSError as error:  # e.g. more than 65,535 pixels a side in JPEG, 16,383 in WebP
+    except (OSError, ValueError) as error:  # e.g. more than 65,535 pixels a side in JPEG, 16,383 in WebP
         raise ImageError(f"{path}: {image.width} x {image.height} cannot be written as {kind} ({error})") from error
     write_atomic(path, buffer.getbuffer())
 
@@ -173,7 +198,7 @@ def output_format(path: str | os.PathLike[str]) -> str:
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Write a file so that under its name there is only ever the old content or the new one."""
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:
         with open(partial, "xb") as file:
             file.write(data)

@@ -16,18 +16,19 @@ Departures from the paper:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst_adain.functional import ChannelStats, adain, blend, channel_stats
 
-__all__ = ["TOPOLOGIES", "Architecture", "Decoder", "Encoder", "StyleTransfer", "pad_to_stride"]
+__all__ = ["LAYERS", "TOPOLOGIES", "Architecture", "Decoder", "Encoder", "StyleTransfer", "pad_to_stride"]
 
 # Convolutions in each stage up to relu4_1; stages are joined by 2 x 2 max pooling.
 TOPOLOGIES = {"vgg16": (2, 2, 3, 1), "vgg19": (2, 2, 4, 1)}
 CHANNELS = (64, 128, 256, 512)  # of each stage at width 1
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # that can be tapped, one for each stage
 STRIDE = 8  # pixels of the picture per position of relu4_1
 
 
@@ -50,9 +51,10 @@ class Architecture:
             raise ValueError(f"topology: expected one of {sorted(TOPOLOGIES)}, got {self.topology!r}")
         if not 0 < self.width <= 4:
             raise ValueError(f"width: expected a fraction of VGG's channels above 0 and at most 4, got {self.width}")
-        allowed = [f"relu{stage}_1" for stage in (1, 2, 3, 4)]
-        if list(self.taps) != [t for t in allowed if t in self.taps] or "relu4_1" not in self.taps:
-            raise ValueError(f"taps: expected layers of {allowed} in this order, relu4_1 among them, got {list(self.taps)}")
+        if list(self.taps) != [t for t in LAYERS if t in self.taps] or "relu4_1" not in self.taps:
+            raise ValueError(
+                f"taps: expected layers of {', '.join(LAYERS)} in this order, relu4_1 among them, got {list(self.taps)}"
+            )
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -162,12 +164,17 @@ class StyleTransfer(nn.Module):
         """The statistics of what `encode` returned, all taps in one value."""
         return ChannelStats.cat([channel_stats(features[tap]) for tap in self.arch.taps])
 
-    def decode(self, features: Mapping[str, Tensor], content_stats: ChannelStats, target: ChannelStats) -> Tensor:
-        """A picture, (B, 3, 8 H_4, 8 W_4), from the content's features given the target's statistics."""
-        channels = self.arch.tap_channels
+    def decode(self, features: Mapping[str, Tensor], content: Sequence[ChannelStats], target: Sequence[ChannelStats]) -> Tensor:
+        """A picture, (B, 3, 8 H_4, 8 W_4), from the content's features given statistics for each tap.
+
+        Args:
+            features: what `encode` returned.
+            content: the statistics of the content at each tap, (B, C_k, 1, 1) or varying, (B, C_k, H_k, W_k).
+            target: those to have, likewise.
+        """
         stylised = {
             tap: adain(features[tap], own, wanted).to(features[tap].dtype)
-            for tap, own, wanted in zip(self.arch.taps, content_stats.split(channels), target.split(channels))
+            for tap, own, wanted in zip(self.arch.taps, content, target)
         }
         picture: Tensor = self.decoder(stylised)
         return picture
@@ -188,7 +195,8 @@ class StyleTransfer(nn.Module):
         target = self.stats(self.encode(style))
         if alpha != 1.0:
             target = blend([own, target], [1 - alpha, alpha])
-        return self.decode(features, own, target)[..., : content.shape[-2], : content.shape[-1]]
+        channels = self.arch.tap_channels
+        return self.decode(features, own.split(channels), target.split(channels))[..., : content.shape[-2], : content.shape[-1]]
 
 
 def pad_to_stride(image: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from nst_adain.models import Architecture, Decoder, Encoder, StyleTransfer
 __all__ = [
     "ENCODER_VARIABLE",
     "available_models",
+    "compare",
     "convert_published",
     "load_encoder",
     "load_model",
@@ -80,11 +81,13 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
         encoder = encoder or os.environ.get(ENCODER_VARIABLE)
         if not encoder:
             raise FileNotFoundError(f"{path}: is a decoder alone and needs the full-width VGG-19 encoder. {ENCODER_HELP}")
-        tensors |= {f"encoder.{k}": v for k, v in load_encoder(encoder).state_dict().items()}
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: expected the tensors of {arch}: {error}") from error
+        theirs = load_encoder(encoder).state_dict()
+        if difference := compare(theirs, model.encoder.state_dict()):
+            raise ValueError(f"{encoder}: expected the encoder that {path} was trained with: {difference}")
+        tensors |= {f"encoder.{k}": v for k, v in theirs.items()}
+    if difference := compare(tensors, model.state_dict()):
+        raise ValueError(f"{path}: expected the tensors of its architecture: {difference}")
+    model.load_state_dict(tensors)
     return model
 
 
@@ -101,11 +104,21 @@ def load_encoder(path: str | os.PathLike[str]) -> Encoder:
         arch = read_architecture(path, metadata)
         encoder = Encoder(arch.topology, arch.width)
         tensors = {k.removeprefix("encoder."): v for k, v in tensors.items() if k.startswith("encoder.")}
-    try:
-        encoder.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: expected an encoder up to relu4_1: {error}. {ENCODER_HELP}") from error
+    if difference := compare(tensors, encoder.state_dict()):
+        raise ValueError(f"{path}: expected an encoder up to relu4_1: {difference}. {ENCODER_HELP}")
+    encoder.load_state_dict(tensors)
     return encoder
+
+
+def compare(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
+    """The first difference between the names and shapes of tensors in words, or None."""
+    for key in wanted:
+        if key not in found:
+            return f"{key} is missing"
+        if found[key].shape != wanted[key].shape:
+            return f"{key} has the shape {tuple(found[key].shape)}, not {tuple(wanted[key].shape)}"
+    more = [key for key in found if key not in wanted]
+    return f"{more[0]} is unknown" if more else None
 
 
 def save_weights(path: str | os.PathLike[str], arch: Architecture, tensors: Mapping[str, Tensor], **metadata: str) -> None:
@@ -180,6 +193,8 @@ def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{expected}, found no dictionary of tensors")
     state = {k.removeprefix("features."): v.float() for k, v in state.items() if not k.startswith("classifier.")}
+    if any(key.endswith("running_mean") for key in state):
+        raise ValueError(f"{expected}, found a network with batch normalisation")
     layers = [key.removesuffix(".weight") for key in state if key.endswith(".weight") and state[key].ndim == 4]
     layers = [layer for layer in layers if layer.isdigit() and f"{layer}.bias" in state]
     convs = [(state[f"{layer}.weight"], state[f"{layer}.bias"]) for layer in sorted(layers, key=int)]

@@ -3,43 +3,69 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
-from typing import TypeAlias, overload
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, overload
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nst_adain.functional import ChannelStats, blend
-from nst_adain.images import MAX_PIXELS, load_image, resize_short_side, to_image, to_tensor
+from nst_adain.color import match_color, transfer_luminance
+from nst_adain.functional import ChannelStats
+from nst_adain.images import MAX_PIXELS
+from nst_adain.inputs import Picture, check_alpha, check_weights, pick_device, read_masks, read_picture
 from nst_adain.models import StyleTransfer
 from nst_adain.pretrained import load_model
+from nst_adain.regions import Mask, read_mask
+from nst_adain.rendering import Look, as_float, measure, render
+from nst_adain.tiling import Tile, halo, tiles
 
-__all__ = ["EncodedContent", "Picture", "Stylizer"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-# A picture: the path of a file, a PIL image, or a float tensor (B, 3, H, W), RGB in [0, 1].
-Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | Tensor"
+__all__ = ["EncodedContent", "Style", "Stylizer"]
+
+Style: TypeAlias = "Picture | ChannelStats"
+Tiling: TypeAlias = "int | Literal['auto'] | None"
+
+AUTO_TILE = 1024  # side of a tile in pixels
+AUTO_PIXELS = 2048 * 2048  # "auto" cuts up larger pictures: whole, this one takes 1.5 GB
+
+
+class Controls(TypedDict, total=False):
+    """The keywords of calling a `Stylizer`, for type checkers."""
+
+    weights: Sequence[float] | None
+    raw_weights: bool
+    masks: Sequence[Mask] | Mask | None
+    alpha: float | Mask
+    preserve_color: Literal["luminance", "coral"] | None
+    size: int | None
+    style_size: int | None
+    tile: Tiling
+    max_pixels: int
+    progress: bool
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EncodedContent:
-    """A content picture as the decoder needs it. Made by `Stylizer.encode_content`, kept by the caller.
+    """A content picture, read once to be stylised many times. Made by `Stylizer.encode_content`, kept by the caller.
 
     Attributes:
-        features: (B, C_k, H_k, W_k) for each tap of the model.
-        stats: their statistics.
-        size: (H, W) of the output.
-        alpha_channel: the picture's transparency, given back to the output, or None.
-        is_tensor: whether the output is a tensor, as the input was.
+        pixels: (B, 3, H, W), uint8, or the float tensor that was given.
+        features: (B, C_k, H_k, W_k) for each tap of the model; None for a picture that is rendered in tiles.
+        stats: the statistics of the features.
+        tile: side of the tiles, or None.
+        transparency: the picture's alpha channel, given back to the output, or None.
     """
 
-    features: dict[str, Tensor]
+    pixels: Tensor
+    features: dict[str, Tensor] | None
     stats: ChannelStats
-    size: tuple[int, int]
-    alpha_channel: Image.Image | None
-    is_tensor: bool
+    tile: int | None
+    transparency: Image.Image | None
 
 
 class Stylizer:
@@ -88,7 +114,7 @@ class Stylizer:
         """
         return cls(load_model(name, encoder=encoder), device)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode_style(self, style: Picture, *, style_size: int | None = 512, max_pixels: int = MAX_PIXELS) -> ChannelStats:
         """Read a style: all that stylising needs of it, reusable, and saved and loaded by `ChannelStats`.
 
@@ -101,71 +127,73 @@ class Stylizer:
         Returns:
             (B, C, 1, 1) means and standard deviations of all taps of the model.
         """
-        tensor, _ = self._read(style, "style", max_pixels)
-        if style_size is not None:
-            check_side("style_size", style_size)
-            if min(tensor.shape[-2:]) > style_size:
-                tensor = _resize(tensor, style_size)
-        return self.model.stats(self.model.encode(tensor.to(self.device)))
+        pixels, _ = read_picture(style, "style", style_size, max_pixels, enlarge=False)
+        return self._encode(as_float(pixels, _whole(pixels), self.device))
 
-    @torch.inference_mode()
-    def encode_content(self, content: Picture, *, size: int | None = None, max_pixels: int = MAX_PIXELS) -> EncodedContent:
+    @torch.no_grad()
+    def encode_content(
+        self, content: Picture, *, size: int | None = None, tile: Tiling = "auto", max_pixels: int = MAX_PIXELS
+    ) -> EncodedContent:
         """Read a content picture once, to stylise it many times: what a strength slider calls before it moves.
 
         Args:
-            content: the picture.
-            size: short side in pixels to which it is scaled, up or down; None keeps it.
-            max_pixels: the largest picture that is decoded or made.
+            content, size, tile, max_pixels: as for calling the stylizer.
         """
-        tensor, alpha_channel = self._read(content, "content", max_pixels)
-        if size is not None:
-            check_side("size", size)
-            pixels = round(size * size * max(tensor.shape[-2:]) / min(tensor.shape[-2:]))
-            if pixels > max_pixels:
-                raise ValueError(
-                    f"size: {size} makes about {pixels:,} pixels, more than the limit of {max_pixels:,} (max_pixels)"
-                )
-            tensor = _resize(tensor, size)
-            alpha_channel = alpha_channel and resize_short_side(alpha_channel, size)
-        features = self.model.encode(tensor.to(self.device))
-        height, width = tensor.shape[-2:]
-        return EncodedContent(features, self.model.stats(features), (height, width), alpha_channel, isinstance(content, Tensor))
+        pixels, transparency = read_picture(content, "content", size, max_pixels, enlarge=True)
+        side = tile
+        if side == "auto":
+            side = AUTO_TILE if pixels.shape[-1] * pixels.shape[-2] > AUTO_PIXELS else None
+        features = self.model.encode(as_float(pixels, _whole(pixels), self.device)) if side is None else None
+        stats = measure(self.model, pixels, None, self._tiles(pixels, side), self.device, features)[0]
+        return EncodedContent(pixels, features, stats, side, transparency)
 
     @overload
-    def __call__(
-        self, content: Tensor, style: Picture | ChannelStats, *, alpha: float = ..., size: int | None = ...,
-        style_size: int | None = ..., max_pixels: int = ...,
-    ) -> Tensor: ...  # fmt: skip
+    def __call__(self, content: Tensor, styles: Style | Sequence[Style], **controls: Unpack[Controls]) -> Tensor: ...
     @overload
     def __call__(
-        self, content: str | os.PathLike[str] | Image.Image, style: Picture | ChannelStats, *, alpha: float = ...,
-        size: int | None = ..., style_size: int | None = ..., max_pixels: int = ...,
-    ) -> Image.Image: ...  # fmt: skip
+        self, content: str | os.PathLike[str] | Image.Image, styles: Style | Sequence[Style], **controls: Unpack[Controls]
+    ) -> Image.Image: ...
     @overload
     def __call__(
-        self, content: EncodedContent, style: Picture | ChannelStats, *, alpha: float = ..., size: None = ...,
-        style_size: int | None = ..., max_pixels: int = ...,
-    ) -> Image.Image | Tensor: ...  # fmt: skip
-    @torch.inference_mode()
+        self, content: EncodedContent, styles: Style | Sequence[Style], **controls: Unpack[Controls]
+    ) -> Image.Image | Tensor: ...
+    @torch.no_grad()
     def __call__(
         self,
         content: Picture | EncodedContent,
-        style: Picture | ChannelStats,
+        styles: Style | Sequence[Style],
         *,
-        alpha: float = 1.0,
+        weights: Sequence[float] | None = None,
+        raw_weights: bool = False,
+        masks: Sequence[Mask] | Mask | None = None,
+        alpha: float | Mask = 1.0,
+        preserve_color: Literal["luminance", "coral"] | None = None,
         size: int | None = None,
         style_size: int | None = 512,
+        tile: Tiling = "auto",
         max_pixels: int = MAX_PIXELS,
+        progress: bool = False,
     ) -> Image.Image | Tensor:
-        """Render `content` in the style of `style`.
+        """Render `content` in the style of `styles`. All controls can be combined.
 
         Args:
             content: a picture, or what `encode_content` made of one (nothing is then encoded again).
-            style: a picture, or what `encode_style` made of one.
+            styles: a picture or what `encode_style` made of one, or a list of these, to be mixed.
+            weights: one real number for each style, by default equal; scaled to sum to 1.
+            raw_weights: use the weights as they are, whatever their sum.
+            masks: one for each style, which then has only its region, with that region's own content statistics; where no
+                mask applies the photograph stays. With one mask fewer than styles, the last style gets the rest. A mask is
+                of any size, its edges may be soft. A single picture or array of integers is a label map: k is style k.
             alpha: strength from 0 (the content, encoded and decoded) to 1 (the style's statistics); above 1 extrapolates.
-            size: short side in pixels to which the content is scaled; None keeps it.
+                Or a mask: the strength at each place.
+            preserve_color: "luminance" takes only lightness from the result; "coral" gives the style pictures the content's
+                colours first.
+            size: short side in pixels to which the content is scaled, up or down; None keeps it.
             style_size: short side in pixels to which a larger style picture is reduced; None keeps it.
+            tile: side in pixels, a multiple of 8, of the tiles in which the picture is rendered; the result is the same.
+                None renders it at once; "auto" cuts up what has more pixels than 2048 x 2048.
             max_pixels: the largest picture that is decoded or made.
+            progress: show a progress bar of the tiles on standard error.
 
         Returns:
             For a path or a PIL image, a PIL image of the content's size, with its transparency. For a tensor
@@ -176,73 +204,83 @@ class Stylizer:
             ImageError: if a file is not a picture that can be read.
             TypeError, ValueError: if an argument is of another kind or out of range.
         """
-        if not isinstance(alpha, (int, float)) or not math.isfinite(alpha) or alpha < 0:
-            raise ValueError(f"alpha: expected a number from 0 (above 1 extrapolates), got {alpha!r}")
-        if not isinstance(style, ChannelStats):
-            style = self.encode_style(style, style_size=style_size, max_pixels=max_pixels)
-        if style.channels != sum(self.model.arch.tap_channels):
-            raise ValueError(
-                f"style: expected statistics of {sum(self.model.arch.tap_channels)} channels, got {style.channels}: "
-                "they were encoded with another model"
-            )
+        strength: float | Tensor | None = check_alpha(alpha)
+        if preserve_color not in (None, "luminance", "coral"):
+            raise ValueError(f"preserve_color: expected None, 'luminance' or 'coral', got {preserve_color!r}")
+        given: list[Style] = list(styles) if isinstance(styles, (list, tuple)) else [styles]  # type: ignore[list-item]
+        factors = check_weights(weights, len(given), raw_weights)
         if not isinstance(content, EncodedContent):
-            content = self.encode_content(content, size=size, max_pixels=max_pixels)
-        elif size is not None:
-            raise ValueError("size: content is already encoded; give the size to encode_content")
-        if style.mean.shape[0] not in (1, content.stats.mean.shape[0]):
-            raise ValueError(f"style: expected 1 or {content.stats.mean.shape[0]} pictures, got {style.mean.shape[0]}")
-        target = blend([content.stats, style.to(self.device)], [1 - alpha, alpha])
-        height, width = content.size
-        output = self.model.decode(content.features, content.stats, target)[..., :height, :width].clamp(0, 1)
-        if content.is_tensor:
+            content = self.encode_content(content, size=size, tile=tile, max_pixels=max_pixels)
+        elif size is not None or tile != "auto":
+            raise ValueError("size, tile: content is already encoded; give them to encode_content")
+        pixels, side, features = content.pixels, content.tile, content.features
+        height, width = pixels.shape[-2:]
+        encoded = [self._style(style, pixels, preserve_color, style_size, max_pixels) for style in given]
+        regions = read_masks(masks, len(given), (height, width))
+        if strength is None:
+            strength = read_mask(alpha, (height, width), "alpha")  # type: ignore[arg-type]
+        own = [content.stats]
+        if regions is not None:
+            own = measure(self.model, pixels, regions, self._tiles(pixels, side), self.device, features)
+        look = Look(encoded, factors, regions, strength)
+        output = torch.empty_like(pixels, device=pixels.device if pixels.dtype == torch.uint8 else self.device)
+        for part, result in render(self.model, pixels, own, look, self._tiles(pixels, side, progress), self.device, features):
+            photo = as_float(pixels, part.alone(), self.device)
+            if preserve_color == "luminance":
+                result = transfer_luminance(result, photo)
+            if regions is not None:
+                covered = as_float(regions, part.alone(), self.device).sum(1, keepdim=True).clamp_max(1)
+                result = covered * result + (1 - covered) * photo
+            window = output[..., part.top : part.bottom, part.left : part.right]
+            window.copy_(result if output.is_floating_point() else (result * 255).round())
+        if output.is_floating_point():
             return output
-        image = to_image(output)
-        if content.alpha_channel is not None:
-            image.putalpha(content.alpha_channel)
+        image = Image.fromarray(output[0].permute(1, 2, 0).numpy())
+        if content.transparency is not None:
+            image.putalpha(content.transparency)
         return image
 
-    @staticmethod
-    def _read(picture: Picture, name: str, max_pixels: int) -> tuple[Tensor, Image.Image | None]:
-        """(B, 3, H, W) on the CPU or where it was, and the transparency."""
-        if isinstance(picture, Tensor):
-            if picture.ndim != 4 or picture.shape[1] != 3 or not picture.is_floating_point() or 0 in picture.shape:
-                raise ValueError(
-                    f"{name}: expected a float tensor (B, 3, H, W) in [0, 1], got {picture.dtype} {tuple(picture.shape)}"
-                )
-            return picture.float(), None
-        if isinstance(picture, (str, os.PathLike)):
-            picture = load_image(picture, max_pixels=max_pixels)
-        elif not isinstance(picture, Image.Image):
-            raise TypeError(f"{name}: expected a path, a PIL image or a tensor, got {type(picture).__name__}")
-        if picture.mode != "RGBA":
-            picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-        return to_tensor(picture), picture.getchannel("A") if picture.mode == "RGBA" else None
+    def _encode(self, image: Tensor) -> ChannelStats:
+        return self.model.stats(self.model.encode(image))
+
+    def _style(
+        self, style: Style, pixels: Tensor, preserve_color: str | None, style_size: int | None, max_pixels: int
+    ) -> ChannelStats:
+        """A style's statistics, checked to fit the model and the content."""
+        if isinstance(style, ChannelStats):
+            if preserve_color == "coral":
+                raise ValueError("preserve_color: 'coral' recolours style pictures, and this style is already encoded")
+            stats = style.to(self.device)
+        else:
+            read, _ = read_picture(style, "style", style_size, max_pixels, enlarge=False)
+            image = as_float(read, _whole(read), self.device)
+            if preserve_color == "coral":
+                step = max(1, min(pixels.shape[-2:]) // 512)  # colours need no detail, and a huge content no copy
+                sample = pixels[..., ::step, ::step]
+                image = image.expand(max(len(image), len(pixels)), -1, -1, -1)
+                image = match_color(image, as_float(sample, _whole(sample), self.device))
+            stats = self._encode(image)
+        expected = sum(self.model.arch.tap_channels)
+        if stats.channels != expected:
+            found = f"expected statistics of {expected} channels, got {stats.channels}"
+            raise ValueError(f"style: {found}: they were encoded with another model")
+        if stats.mean.shape[0] not in (1, pixels.shape[0]):
+            raise ValueError(f"style: expected 1 or {pixels.shape[0]} pictures, got {stats.mean.shape[0]}")
+        return stats
+
+    def _tiles(self, pixels: Tensor, side: int | None, progress: bool = False) -> Iterable[Tile]:
+        height, width = pixels.shape[-2:]
+        if side is None:
+            return [_whole(pixels)]
+        cover = list(tiles(height, width, side, halo(self.model.arch)))
+        if not progress:
+            return cover
+        from tqdm import tqdm
+
+        bar: Iterable[Tile] = tqdm(cover, unit="tile", file=sys.stderr)
+        return bar
 
 
-def pick_device(device: str | torch.device | None) -> torch.device:
-    """The device of this name; for None or "auto" the first GPU if there is one.
-
-    Raises:
-        ValueError: if this machine or this build of torch has no such device.
-    """
-    if device is None or device == "auto":
-        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        return found or torch.device("cpu")
-    try:
-        torch.empty(0, device=device)
-        return torch.device(device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device: expected one of this machine, such as cpu, got {str(device)!r} ({reason})") from error
-
-
-def check_side(name: str, side: int) -> None:
-    """Raise ValueError unless `side` is a whole number of pixels."""
-    if not isinstance(side, int) or side < 1:
-        raise ValueError(f"{name}: expected a whole number of pixels from 1, got {side!r}")
-
-
-def _resize(image: Tensor, side: int) -> Tensor:
-    scale = side / min(image.shape[-2:])
-    size = [max(1, round(n * scale)) for n in image.shape[-2:]]
-    return F.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 1)
+def _whole(pixels: Tensor) -> Tile:
+    height, width = pixels.shape[-2:]
+    return Tile(0, height, 0, width, 0, height, 0, width)

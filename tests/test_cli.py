@@ -46,9 +46,12 @@ def test_demo_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--alpha", "-1"], "--alpha: expected a number from 0, got '-1'"),
+        (["--alpha", "-1"], "--alpha: expected a number from 0 or a mask file, got '-1'"),
         (["--alpha", "nan"], "--alpha: expected a number"),
-        (["--alpha", "much"], "--alpha: expected a number from 0, got 'much'"),
+        (["--weights", "much"], "--weights: expected a number, got 'much'"),
+        (["--preserve-color", "hue"], "--preserve-color: invalid choice: 'hue'"),
+        (["--tile", "100"], "--tile: expected auto, none or a multiple of 8, got '100'"),
+        (["--masks", "a.png", "--label-map", "b.png"], "not allowed with"),
         (["--size", "0"], "--size: expected a whole number from 1, got '0'"),
         (["--style-size", "1.5"], "--style-size: expected a whole number from 1, got '1.5'"),
         (["--quality", "101"], "--quality: expected a whole number from 1 to 100, got '101'"),
@@ -83,6 +86,13 @@ def test_wrong_commands_exit_2(command: list[str]) -> None:
         (["photo.png", "photo.png", "--model", "huge"], "got 'huge'"),
         (["photo.png", "photo.png", "--model", "text.safetensors"], "text.safetensors: expected a .safetensors file"),
         (["photo.png", "photo.png", "--device", "toaster"], "got 'toaster'"),
+        (["photo.png", "photo.png", "--alpha", "much"], "much: expected a picture, found no such file"),
+        (["photo.png", "photo.png", "--weights", "1", "2"], "weights: expected 1 finite numbers"),
+        (["photo.png", "photo.png", "photo.png", "--weights", "1", "-1"], "sum to 0"),
+        (["photo.png", "photo.png", "--masks", "photo.png", "photo.png"], "masks: expected 1, one for each style, or 0, got 2"),
+        (["photo.png", "photo.png", "--masks", "text.png"], "text.png: expected a picture"),
+        (["photo.png", "photo.png", "--label-map", "cut.png"], "cut.png: the picture is damaged"),
+        (["photo.png", "photo.png", "--label-map", "photo.png"], "got mode RGB"),
     ],
 )
 def test_failed_jobs_exit_1_in_one_line_and_leave_nothing(
@@ -102,6 +112,39 @@ def test_failed_jobs_exit_1_in_one_line_and_leave_nothing(
     assert error.startswith("nst-adain: error: ")
     assert error.count("\n") == 1
     assert sorted(Path().rglob("*")) == before
+
+
+def test_pillows_remarks_are_not_printed(photo: Path) -> None:
+    import struct
+
+    damaged = photo.with_name("damaged.jpg")
+    exif = b"Exif\x00\x00II*\x00\x08\x00\x00\x00" + struct.pack("<H", 500)
+    Image.open(photo).convert("RGB").save(damaged, exif=exif)
+    output = photo.with_name("out.png")
+    command = [sys.executable, "-m", "nst_adain", "stylize", str(damaged), str(photo), "-o", str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_control_reaches_the_python_call(slim: Stylizer, photo: Path, painting: Path) -> None:
+    mask = photo.with_name("mask.png")
+    Image.linear_gradient("L").save(mask)
+    output = photo.with_name("out.png")
+    files = [str(path) for path in (photo, painting, photo)]
+    options = (
+        f"-o {output} --weights 2 1 --masks {mask} --alpha {mask} --preserve-color coral --size 40 --style-size 40 --tile 32"
+    )
+    command = ["stylize", *files, *options.split()]
+    assert main(command) == 0
+    expected = slim(photo, [painting, photo], weights=[2, 1], masks=[mask], alpha=mask, preserve_color="coral", size=40,
+                    style_size=40, tile=32)  # fmt: skip
+    with Image.open(output) as image:
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
+    labels = photo.with_name("labels.png")
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save(labels)
+    assert main(["stylize", str(photo), str(painting), str(photo), "-o", str(output), "--label-map", str(labels)]) == 0
+    with Image.open(output) as image:
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(slim(photo, [painting, photo], masks=labels)))
 
 
 def test_running_out_of_memory_is_said_in_words(

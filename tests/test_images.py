@@ -68,9 +68,6 @@ def test_16_bits_are_scaled_not_cut_off(tmp_path: Path, suffix: str) -> None:
 
 
 def test_colour_profile_is_converted_to_srgb(tmp_path: Path) -> None:
-    # A profile that swaps nothing but the meaning of the numbers: linear light is much darker when read as sRGB.
-    lab = ImageCms.createProfile("LAB")
-    assert lab is not None
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     picture().save(tmp_path / "srgb.png", icc_profile=srgb.tobytes())
     assert difference(load_image(tmp_path / "srgb.png"), picture()) < 1.5
@@ -81,6 +78,40 @@ def test_colour_profile_is_converted_to_srgb(tmp_path: Path) -> None:
     picture().save(tmp_path / "swapped.png", icc_profile=bytes(swapped))
     expected = Image.merge("RGB", picture().split()[::-1])
     assert difference(load_image(tmp_path / "swapped.png"), expected) < 3
+
+
+def test_colour_profile_of_a_picture_with_transparency(tmp_path: Path) -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    rgba = picture().convert("RGBA")
+    rgba.putalpha(90)
+    rgba.save(tmp_path / "x.png", icc_profile=srgb)
+    loaded = load_image(tmp_path / "x.png")
+    assert loaded.getchannel("A").getextrema() == (90, 90)
+    assert difference(loaded, picture()) < 1.5
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_profile_of_another_colour_model_is_ignored(tmp_path: Path, mode: str) -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = picture().convert(mode)
+    image.save(tmp_path / "x.tif", icc_profile=srgb)
+    assert difference(load_image(tmp_path / "x.tif"), image.convert("RGB")) < 3
+
+
+def test_16_bit_transparency_is_kept(tmp_path: Path) -> None:
+    values = np.full((4, 4), 1000, np.uint16)
+    values[0, 0] = 40000
+    Image.fromarray(values).save(tmp_path / "x.png", transparency=40000)
+    loaded = load_image(tmp_path / "x.png")
+    assert loaded.mode == "RGBA"
+    assert loaded.getpixel((0, 0)) == (156, 156, 156, 0)
+    assert loaded.getpixel((1, 0)) == (4, 4, 4, 255)
+
+
+def test_integers_of_more_than_16_bits_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 70000, np.int32)).save(tmp_path / "x.tif")
+    with pytest.raises(ImageError, match=r"x\.tif: expected integer pixels of at most 16 bits, found 70000 to 70000"):
+        load_image(tmp_path / "x.tif")
 
 
 def test_damaged_colour_profile_is_ignored(tmp_path: Path) -> None:
@@ -178,6 +209,17 @@ def test_output_format_is_the_suffix(tmp_path: Path, suffix: str) -> None:
         assert image.format == expected
     assert difference(load_image(path), picture()) < 4
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_too_large_for_the_format_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"x\.webp: 16384 x 1 cannot be written as WEBP"):
+        save_image(Image.new("RGB", (16384, 1)), tmp_path / "x.webp")
+
+
+def test_long_names_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 244 + ".png")
+    save_image(picture(), path)
+    assert path.is_file()
 
 
 def test_jpeg_lays_transparency_on_white(tmp_path: Path) -> None:

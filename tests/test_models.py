@@ -76,15 +76,25 @@ def test_parameters_of_the_slim_and_the_published_pair() -> None:
     assert round(count(Architecture("vgg19", 1.0, ("relu4_1",))) / 1e6, 2) == 7.01
 
 
-SIZES = [(h, w) for h in (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 67) for w in (1, 2, 5, 8, 13, 16, 64, 131)]
+def check_size(model: StyleTransfer, height: int, width: int) -> None:
+    output = model(torch.rand(1, 3, height, width), torch.rand(1, 3, width, height))
+    assert output.shape == (1, 3, height, width)
+    assert output.isfinite().all()
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("size", SIZES)
-def test_output_has_the_input_size(tiny_model: StyleTransfer, size: tuple[int, int]) -> None:
-    output = tiny_model(torch.rand(1, 3, *size), torch.rand(1, 3, size[1], size[0]))
-    assert output.shape == (1, 3, *size)
-    assert output.isfinite().all()
+@pytest.mark.parametrize("height", range(1, 68))
+def test_output_has_the_input_size(tiny_model: StyleTransfer, height: int) -> None:
+    for width in (*range(1, 18), 64, 131):  # every remainder by 8, below and above the smallest size
+        check_size(tiny_model, height, width)
+
+
+@pytest.mark.slow
+@torch.inference_mode()
+@pytest.mark.parametrize("height", range(1, 68))
+def test_output_has_the_input_size_whatever_it_is(tiny_model: StyleTransfer, height: int) -> None:
+    for width in range(1, 132):
+        check_size(tiny_model, height, width)
 
 
 @torch.inference_mode()
@@ -111,8 +121,9 @@ def test_decoder_receives_the_style_statistics_at_every_tap(tiny_model: StyleTra
     assert tuple(seen) == tiny_model.arch.taps
     for tap, features in seen.items():
         live = channel_stats(features).std > 0.01  # a channel that the content leaves dark has nothing to scale
-        got, want = channel_stats(features).mean, channel_stats(wanted[tap]).mean
-        torch.testing.assert_close(got[live], want[live], rtol=1e-3, atol=1e-3)
+        got, want = channel_stats(features), channel_stats(wanted[tap])
+        torch.testing.assert_close(got.mean[live], want.mean[live], rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(got.std[live], want.std[live], rtol=1e-2, atol=1e-2)
 
 
 def test_pad_repeats_the_edge() -> None:

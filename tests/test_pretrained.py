@@ -85,7 +85,17 @@ def no_padding(conv: nn.Conv2d) -> nn.Conv2d:
     return conv
 
 
-@pytest.mark.parametrize("content", [b"", b"not a pickle", {"a": torch.zeros(1)}, [1, 2], make_layers(cfgs["D"]).state_dict()])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not a pickle",
+        {"a": torch.zeros(1)},
+        [1, 2],
+        make_layers(cfgs["D"]).state_dict(),
+        make_layers(cfgs["E"], batch_norm=True).state_dict(),
+    ],
+)
 def test_convert_refuses_other_files(tmp_path: Path, content: object) -> None:
     source, target = tmp_path / "x.pth", tmp_path / "x.safetensors"
     if isinstance(content, bytes):
@@ -156,8 +166,18 @@ def test_missing_tensors_are_named(tmp_path: Path, tiny_model: StyleTransfer) ->
     tensors = tiny_model.state_dict()
     del tensors["encoder.conv2_1.bias"]
     save_weights(tmp_path / "m.safetensors", tiny_model.arch, tensors)
-    with pytest.raises(ValueError, match=r"conv2_1\.bias"):
+    with pytest.raises(ValueError, match=r"^[^\n]*m\.safetensors: expected [^\n]* encoder\.conv2_1\.bias is missing$"):
         load_model(tmp_path / "m.safetensors")
+
+
+def test_an_encoder_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    arch = Architecture("vgg19", 1.0, ("relu4_1",))
+    decoder = {k: v for k, v in StyleTransfer(arch).state_dict().items() if k.startswith("decoder.")}
+    save_weights(tmp_path / "d.safetensors", arch, decoder)
+    with pytest.raises(ValueError, match=r"slim\.safetensors: expected the encoder that [^\n]*: conv1_1\.weight has the shape"):
+        load_model(tmp_path / "d.safetensors", encoder=weights_folder() / "slim.safetensors")
+    with pytest.raises(ValueError, match=r"d\.safetensors: expected an encoder up to relu4_1: conv1_1\.weight is missing"):
+        load_model(tmp_path / "d.safetensors", encoder=tmp_path / "d.safetensors")
 
 
 @pytest.mark.parametrize("name", available_models())

@@ -25,7 +25,7 @@ from train.data import Pictures, batches, center_crop
 from train.losses import content_loss, gram_matrix, style_loss, style_targets, total_variation
 from train.report import read_losses
 from train.tasks import TargetCache
-from train.trainer import Trainer, latest_checkpoint, native_bf16
+from train.trainer import Trainer, latest_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -154,8 +154,34 @@ def test_checkpoint_of_another_model_is_refused(config: TrainConfig) -> None:
     assert checkpoint is not None
     with pytest.raises(ValueError, match=r"made with width 0\.0625, not 0\.125"):
         Trainer("fit", dataclasses.replace(config, width=1 / 8)).load(checkpoint)
-    with pytest.raises(ValueError, match="is of fit, not of distill"):
+    with pytest.raises(ValueError, match="made with task fit, not distill"):
         Trainer("distill", config).load(checkpoint)
+
+
+def test_resuming_with_other_settings_is_refused(config: TrainConfig) -> None:
+    Trainer("fit", config).run(until=2)
+    checkpoint = latest_checkpoint(config.out)
+    assert checkpoint is not None
+    with pytest.raises(ValueError, match=r"made with batch_size 2, not 3"):
+        Trainer("fit", dataclasses.replace(config, batch_size=3)).load(checkpoint)
+    Trainer("fit", dataclasses.replace(config, workers=1, cache_gb=0.0, sample_every=3)).load(checkpoint)
+
+
+def test_a_new_run_in_a_used_folder_is_refused(config: TrainConfig) -> None:
+    Trainer("fit", dataclasses.replace(config, steps=2)).run()
+    done = subprocess.run([sys.executable, *command(config)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "step-00000002: there is a run in this folder; go on with --resume" in done.stderr
+
+
+def test_samples_are_made_as_often_as_asked(config: TrainConfig) -> None:
+    Trainer("fit", dataclasses.replace(config, sample_every=3)).run()
+    assert sorted(p.name for p in config.out.glob("samples-*")) == [f"samples-0000000{n}.jpg" for n in (3, 6, 8)]
+
+
+def test_nothing_needs_to_be_held_out(config: TrainConfig) -> None:
+    Trainer("fit", dataclasses.replace(config, holdout=0, steps=2)).run()
+    assert not list(config.out.glob("samples-*"))
 
 
 def test_only_the_two_newest_checkpoints_are_kept(config: TrainConfig) -> None:
@@ -165,15 +191,18 @@ def test_only_the_two_newest_checkpoints_are_kept(config: TrainConfig) -> None:
 
 def test_corrupt_pictures_are_skipped_and_named(config: TrainConfig, capsys: pytest.CaptureFixture[str]) -> None:
     (config.content / "bad.png").write_text("no picture")
-    pictures = Pictures(config.content, 64, 1, 2)
+    (config.content / "dangling.png").symlink_to("nowhere.png")
+    pictures = Pictures(config.content, 64, 1)
     assert len(pictures.train) == 7
-    assert "bad.png: expected a picture" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "bad.png: expected a picture" in said
+    assert "dangling.png: expected a picture" in said
     with pytest.raises(ValueError, match="expected more than the 8 held-out pictures, found 8"):
-        Pictures(config.content, 64, 8, 2)
+        Pictures(config.content, 64, 8)
 
 
 def test_batches_are_a_function_of_the_step(config: TrainConfig) -> None:
-    content, style = (Pictures(f, 64, 1, 2) for f in (config.content, config.style))
+    content, style = (Pictures(f, 64, 1) for f in (config.content, config.style))
     from_start, from_three = batches(content, style, config, 0), batches(content, style, config, 3)
     for _ in range(3):
         next(from_start)
@@ -204,7 +233,7 @@ def test_target_cache_computes_each_crop_once_and_keeps_to_its_limit() -> None:
 
     x = torch.arange(8.0).view(4, 1, 1, 2)
     keys = [(0, i, 0) for i in range(4)]
-    cache = TargetCache(compute, gigabytes=3 * 4 / 2**30)  # three entries of two half-precision numbers
+    cache = TargetCache(compute, gigabytes=3 * 8 / 2**30)  # three entries of two float32
     for _ in range(2):
         torch.testing.assert_close(cache(x, keys)[0], x * 2)
     assert computed == [4, 1]
@@ -285,6 +314,8 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
     tensors, metadata = read_weights(tmp_path / "slim.safetensors")
     assert json.loads(metadata["scores"]) == {"pairs": 2, "style": 0.5, "content": 3.0, "ssim": 0.25}
     assert [run["lr"] for run in json.loads(metadata["recipe"])] == [config.lr, 1e-4]
+    assert [run["task"] for run in json.loads(metadata["recipe"])] == ["fit", "fit"]
+    assert metadata["steps"] == "16"
     assert metadata["licence"] == "MIT"
     for key, value in weights_of(second.out).items():
         torch.testing.assert_close(tensors[key], value, rtol=1e-3, atol=1e-3)
@@ -345,5 +376,61 @@ def test_wrong_usage_and_failed_jobs_have_their_exit_status(
     assert not list(tmp_path.iterdir())
 
 
-def test_native_bf16_is_an_answer() -> None:
-    assert native_bf16(torch.device("cpu")) in (True, False)
+def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainConfig) -> None:
+    from train.initial import load_initial
+
+    frozen = dataclasses.replace(config, topology="vgg16", width=1 / 8, train_encoder=False)  # the teacher's own width
+    arch = frozen.arch
+    decoder = {k: v for k, v in StyleTransfer(arch).state_dict().items() if k.startswith("decoder.")}
+    save_weights(config.out.with_name("decoder.safetensors"), arch, decoder)
+    model = Trainer("fit", dataclasses.replace(frozen, init=config.out.with_name("decoder.safetensors"))).raw.model
+    teacher = read_weights(config.teacher)[0]
+    for key, value in model.state_dict().items():
+        assert torch.equal(value.cpu(), decoder[key] if key.startswith("decoder.") else teacher[key])
+    with pytest.raises(
+        ValueError, match=r"decoder\.safetensors: expected weights of .*: decoder\.conv4_1\.weight has the shape"
+    ):
+        load_initial(StyleTransfer(Architecture("vgg16", 1 / 16)), config.out.with_name("decoder.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"batch_size": 0}, "batch_size: expected at least 1, got 0"),
+        ({"crop": 8}, "crop: expected at least 16, got 8"),
+        ({"variants": 0}, "variants: expected at least 1"),
+        ({"save_every": 0}, "save_every: expected at least 1"),
+        ({"lr": float("nan")}, "lr: expected at least 0, got nan"),
+        ({"min_scale": 0.0}, "min_scale: expected above 0"),
+        ({"content_layer": "relu4_2"}, "expected layers of relu1_1, .* got 'relu4_2'"),
+        ({"style_layers": ()}, "style_layers: expected at least one"),
+        ({"width": 0.0}, "width: expected"),
+    ],
+)
+def test_wrong_settings_are_named(config: TrainConfig, option: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(config, **option)  # type: ignore[arg-type]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("task", ["distill", "fit"])
+def test_training_on_a_gpu_lowers_its_loss_and_resumes(config: TrainConfig, task: str) -> None:
+    """bf16, channels_last and compiled; in a process of its own, because Accelerate keeps the device for a process."""
+    config = dataclasses.replace(config, steps=80, save_every=40, sample_every=80)
+    options = [o for o in command(config, "--lr", "3e-3") if o not in ("--cpu", "--precision", "no")]
+    options[2] = task
+    for more in ([], ["--resume"]):
+        subprocess.run([sys.executable, *options, *more], cwd=ROOT, check=True)
+    values = losses(config.out)
+    assert values[-1] < 0.7 * values[0]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_renders_what_the_cpu_renders() -> None:
+    content, style = torch.rand(1, 3, 64, 80), picture(50, 60)
+    on_cpu = Stylizer.from_pretrained("slim", device="cpu")(content, style)
+    on_gpu = Stylizer.from_pretrained("slim", device="cuda")(content.cuda(), style)
+    assert on_gpu.device.type == "cuda"
+    assert (on_gpu.cpu() - on_cpu).abs().max() < 2 / 255

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 
-import tyro
+try:
+    import tyro
+
+    from train.trainer import Trainer, latest_checkpoint
+except ModuleNotFoundError as error:
+    sys.exit(f"train: error: {error.name} is missing; install the extra: pip install -e '.[train]'")
 
 from train.benchmark import benchmark
 from train.config import TrainConfig
 from train.evaluate import evaluate
 from train.publish import publish
-from train.trainer import Trainer, latest_checkpoint
 
 
 def distill(config: tyro.conf.OmitArgPrefixes[TrainConfig]) -> None:
@@ -24,8 +28,12 @@ def fit(config: tyro.conf.OmitArgPrefixes[TrainConfig]) -> None:
 
 
 def _train(task: str, config: TrainConfig) -> None:
+    checkpoint = latest_checkpoint(config.out)
+    if checkpoint and not config.resume:
+        raise ValueError(f"{checkpoint}: there is a run in this folder; go on with --resume, or name another --out")
     trainer = Trainer(task, config)
-    if config.resume and (checkpoint := latest_checkpoint(config.out)):
+    config.out.mkdir(parents=True, exist_ok=True)
+    if checkpoint:
         trainer.load(checkpoint)
     trainer.run()
 

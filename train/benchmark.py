@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from nst_adain.inputs import pick_device
 from nst_adain.models import Architecture, StyleTransfer
 from nst_adain.pretrained import load_model
 from nst_adain.stylizer import Stylizer
@@ -41,6 +42,7 @@ def benchmark(
         repeats: timed runs of each, of which the median is shown, after one that is not timed.
         device: where to run.
     """
+    out.mkdir(parents=True, exist_ok=True)
     names = [*models, PUBLISHED]
     rows = []
     for size in sizes:
@@ -50,9 +52,7 @@ def benchmark(
             row = {"model": name, "size": size, "peak_memory_mib": memory, **timings[name]}
             rows.append(row | {"megapixels_per_s": size * size / 1e6 / row["cached_s"]})
             print(f"{name} {size}: {row['cached_s']:.3f} s", file=sys.stderr)
-    out.mkdir(parents=True, exist_ok=True)
-    where = str(Stylizer(StyleTransfer(Architecture()), device).device)
-    result = {"device": where, "threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}
+    result = {"device": str(pick_device(device)), "threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}
     (out / "benchmark.json").write_text(json.dumps(result, indent=1))
     table = _table(rows)
     (out / "benchmark.md").write_text(table)

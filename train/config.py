@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from nst_adain.models import Architecture
+from nst_adain.models import LAYERS, Architecture
 
 __all__ = ["TrainConfig"]
 
@@ -37,7 +37,8 @@ class TrainConfig:
     taps: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
     """Layers with AdaIN. Without relu1_1: at full resolution AdaIN would amplify a photo's JPEG blocks."""
     train_encoder: bool = True
-    """Train the encoder too. False keeps the one of `init`, or of `teacher` at width 1 (the published set-up)."""
+    """Train the encoder too. False keeps the one of `init`, or else the teacher's: with topology "vgg19", width 1 and
+    taps "relu4_1" that is the published set-up."""
 
     steps: int = 20_000
     """Steps of the whole schedule."""
@@ -76,7 +77,7 @@ class TrainConfig:
     """The content's own features, or the paper's t = AdaIN(content, style), which asks for less of the photo."""
     style_weight: float = 10.0
     """Sum over `style_layers` (paper, equation 13). The paper's value; with 5 the results look like the photo."""
-    style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    style_layers: tuple[str, ...] = LAYERS
     """The paper's layers: colour to stroke."""
     style_kind: Literal["moments", "gram"] = "moments"
     """Means and standard deviations (Huang & Belongie), or Gram matrices (Gatys et al.)."""
@@ -97,6 +98,22 @@ class TrainConfig:
     """Steps between checkpoints: a few minutes lost at most."""
     sample_every: int = 1000
     """Steps between sample pictures and held-out losses."""
+
+    def __post_init__(self) -> None:
+        lowest = {"steps": 1, "batch_size": 1, "crop": 16, "variants": 1, "holdout": 0, "max_side": 16, "workers": 1,
+                  "save_every": 1, "sample_every": 1, "warmup": 0, "cache_gb": 0, "clip": 0, "lr": 0}  # fmt: skip
+        for name, low in lowest.items():
+            if not getattr(self, name) >= low:
+                raise ValueError(f"{name}: expected at least {low}, got {getattr(self, name)}")
+        for name in ("min_scale", "ema"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name}: expected above 0 and at most 1, got {getattr(self, name)}")
+        for layer in (self.content_layer, *self.style_layers):
+            if layer not in LAYERS:
+                raise ValueError(f"content_layer, style_layers: expected layers of {', '.join(LAYERS)}, got {layer!r}")
+        if not self.style_layers:
+            raise ValueError("style_layers: expected at least one layer, got none")
+        _ = self.arch  # raises for an architecture that cannot be built
 
     @property
     def arch(self) -> Architecture:

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nst_adain.images import ImageError, find_images, load_image
+from nst_adain.images import ImageError, find_images, flatten, load_image, resize_short_side
 from train.config import TrainConfig
 
 __all__ = ["Batch", "Pictures", "batches"]
@@ -27,9 +27,14 @@ __all__ = ["Batch", "Pictures", "batches"]
 class Pictures:
     """A folder of pictures in memory, the last `holdout` of them kept apart."""
 
-    def __init__(self, folder: Path, max_side: int, holdout: int, workers: int) -> None:
+    def __init__(self, folder: Path, max_side: int, holdout: int) -> None:
+        """Read the folder.
+
+        Raises:
+            NotADirectoryError, ValueError: if it does not exist, or has no more readable pictures than `holdout`.
+        """
         paths = find_images(folder)
-        with ThreadPoolExecutor(max(workers, 4)) as pool:
+        with ThreadPoolExecutor() as pool:
             loaded = [p for p in pool.map(lambda path: self._load(path, max_side), paths) if p is not None]
         if len(loaded) <= holdout:
             raise ValueError(f"{folder}: expected more than the {holdout} held-out pictures, found {len(loaded)} readable")
@@ -39,14 +44,11 @@ class Pictures:
     @staticmethod
     def _load(path: Path, max_side: int) -> Image.Image | None:
         try:
-            image = load_image(path).convert("RGB")
-        except ImageError as error:
+            image = flatten(load_image(path))
+        except (ImageError, OSError) as error:
             print(f"skipped: {error}", file=sys.stderr)
             return None
-        scale = max_side / min(image.size)
-        if scale >= 1:
-            return image
-        return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
+        return resize_short_side(image, max_side) if min(image.size) > max_side else image
 
 
 def square_crop(image: Image.Image, box_side: float, left: float, top: float, size: int, flip: bool = False) -> Tensor:
@@ -102,11 +104,8 @@ def batches(
     with ThreadPoolExecutor(config.workers) as pool:
         ahead = deque(pool.submit(batch, start + i) for i in range(2 * config.workers))
         step = start + len(ahead)
-        try:
-            while True:
-                ready = ahead.popleft().result()
-                ahead.append(pool.submit(batch, step))
-                step += 1
-                yield ready
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        while True:
+            ready = ahead.popleft().result()
+            ahead.append(pool.submit(batch, step))
+            step += 1
+            yield ready

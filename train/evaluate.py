@@ -35,7 +35,7 @@ def evaluate(
         alpha: strength.
         device: where to run.
     """
-    contents, styles = ({path.stem: path for path in find_images(folder)} for folder in (content, style))
+    contents, styles = _by_stem(content), _by_stem(style)
     names = pairs.read_text().split() if pairs else [f"{c}__{s}" for c in contents for s in styles]
     wanted = [tuple(name.split("__", 1)) for name in names]
     unknown = [name for name, pair in zip(names, wanted) if len(pair) != 2 or pair[0] not in contents or pair[1] not in styles]
@@ -48,3 +48,12 @@ def evaluate(
         image = stylizer(contents[content_name], encoded[style_name], alpha=alpha)
         save_image(image, out / f"{content_name}__{style_name}.png")
     print(out)
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for path in find_images(folder):
+        if path.stem in named:
+            raise ValueError(f"{path}: expected names that differ without their suffix, found also {named[path.stem]}")
+        named[path.stem] = path
+    return named

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from nst_adain.models import Decoder, Encoder, StyleTransfer
-from nst_adain.pretrained import ARCHITECTURE_KEY, read_weights
+from nst_adain.pretrained import ARCHITECTURE_KEY, compare, read_weights
 
 __all__ = ["calibrate", "load_initial"]
 
@@ -33,7 +32,9 @@ def calibrate(model: StyleTransfer, content: Tensor, style: Tensor, *, encoder: 
         model.encode(torch.cat([content, style]))
     features = model.encode(content)
     with _calibrating(model.decoder) if decoder else contextlib.nullcontext():
-        model.decode(features, model.stats(features), model.stats(model.encode(style)))
+        channels = model.arch.tap_channels
+        own, target = model.stats(features), model.stats(model.encode(style))
+        model.decode(features, own.split(channels), target.split(channels))
 
 
 @contextlib.contextmanager
@@ -56,11 +57,16 @@ def _calibrating(part: Encoder | Decoder) -> Iterator[None]:
             handle.remove()
 
 
-def load_initial(model: StyleTransfer, path: Path) -> set[str]:
+def load_initial(model: StyleTransfer, path: Path, parts: Collection[str] = ("encoder", "decoder")) -> set[str]:
     """Fill the parts of `model` that a file has: our weights, or a full-width VGG-19 encoder.
 
+    Args:
+        model: changed in place.
+        path: the file.
+        parts: those to take.
+
     Returns:
-        The parts that it has: "encoder", "decoder".
+        The parts that were taken.
 
     Raises:
         ValueError: if the file has tensors that do not fit, or only some of a part's.
@@ -68,14 +74,10 @@ def load_initial(model: StyleTransfer, path: Path) -> set[str]:
     tensors, metadata = read_weights(path)
     if ARCHITECTURE_KEY not in metadata:
         tensors = {f"encoder.{k}": v for k, v in tensors.items()}
-    parts = {key.split(".")[0] for key in tensors}
-    try:
-        missing, unexpected = model.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: expected weights of {model.arch}: {error}") from error
-    incomplete = [key for key in missing if key.split(".")[0] in parts]
-    if unexpected or incomplete:
-        raise ValueError(f"{path}: expected weights of {model.arch}, {[*unexpected, *incomplete][:3]} too many or missing")
-    if missing:
-        print(f"{path}: has only the {' and '.join(sorted(parts))}; the rest starts at random", file=sys.stderr)
-    return parts
+    tensors = {key: value for key, value in tensors.items() if key.split(".")[0] in parts}
+    found = {key.split(".")[0] for key in tensors}
+    wanted = {key: value for key, value in model.state_dict().items() if key.split(".")[0] in found}
+    if difference := compare(tensors, wanted):
+        raise ValueError(f"{path}: expected weights of {model.arch}: {difference}")
+    model.load_state_dict(tensors, strict=False)
+    return found

@@ -25,7 +25,7 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
     judged = json.loads(scores.read_text())
     try:
         figures = {"pairs": judged["pairs"], **{k: round(judged["mean"][k], 4) for k in ("style", "content", "ssim")}}
-        kept = {key: metadata[key] for key in ("recipe", "task", "steps", "data")}
+        kept = {key: metadata[key] for key in ("recipe", "steps", "data")}
     except (KeyError, TypeError) as error:
         raise ValueError(f"{scores}, {weights}: expected a judge's figures and the weights of a run, no {error}") from error
     tensors = {k: v.half() if half else v for k, v in tensors.items()}

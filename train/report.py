@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from nst_adain.models import Encoder, StyleTransfer
+from nst_adain.images import write_atomic
+from nst_adain.models import LAYERS, Encoder, StyleTransfer
 from train.data import center_crop
 from train.losses import content_loss, style_loss, style_targets
 
 __all__ = ["LossLog", "Validation", "plot_losses", "read_losses"]
 
 SIZE = 256  # of held-out pictures; the paper's training size
-LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 
 
 class Validation:
@@ -60,10 +61,12 @@ class LossLog:
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
         rows = read_losses(path) if path.exists() and step else []
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.COLUMNS)
-            writer.writeheader()
-            writer.writerows(row for row in rows if int(row["step"]) <= step)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.COLUMNS)
+        writer.writeheader()
+        writer.writerows(row for row in rows if int(row["step"]) <= step)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text.getvalue().encode())
 
     def write(self, step: int, row: dict[str, float]) -> None:
         """Append one row; a file closed after each row loses nothing when the run is killed."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst_adain.functional import adain, at_least_float32, channel_stats
+from nst_adain.functional import ChannelStats, adain, at_least_float32, channel_stats
 from nst_adain.models import Encoder, StyleTransfer
 from train.config import TrainConfig
 from train.data import Batch
@@ -24,7 +24,7 @@ Key = tuple[int, int, int]
 
 
 class TargetCache:
-    """The teacher's features of crops that come again, in half precision, up to a limit of memory."""
+    """The teacher's features of crops that come again, up to a limit of memory."""
 
     def __init__(self, compute: Callable[[Tensor], Sequence[Tensor]], gigabytes: float) -> None:
         self.compute, self.free = compute, gigabytes * 2**30
@@ -38,40 +38,43 @@ class TargetCache:
             with torch.no_grad():
                 parts = self.compute(images[missing])
             for row, i in enumerate(missing):
-                found[keys[i]] = entry = [part[row].half() for part in parts]
+                found[keys[i]] = entry = [part[row] for part in parts]
                 size = sum(part.nbytes for part in entry)
                 if size <= self.free and keys[i] not in self.entries:
-                    self.entries[keys[i]] = [part.clone() for part in entry]
+                    self.entries[keys[i]] = [part.clone() for part in entry]  # a view would keep the whole batch
                     self.free -= size
-        rows = [found[key] for key in keys]
-        return [torch.stack([part.float() for part in column]) for column in zip(*rows)]
+        return [torch.stack(column) for column in zip(*(found[key] for key in keys))]
 
 
 class Distillation(nn.Module):
     """A small encoder whose features, through one linear map per layer, are the teacher's.
 
     The linear maps (1 x 1 convolutions) are only for training: they let a narrow layer hold the teacher's features in
-    a basis of its own.
+    a basis of its own. The teacher's features are not cached: those of the shallow layers take 8 MB a crop.
     """
 
     def __init__(self, config: TrainConfig, teacher: Encoder) -> None:
         super().__init__()
         self.model = StyleTransfer(config.arch)
         self.model.decoder.requires_grad_(False)
-        self._teacher = [teacher]  # in a list: not a submodule, so neither saved nor given to the optimizer
         self.heads = nn.ModuleDict(
             {
                 f"relu{stage}_1": nn.Conv2d(ours, theirs, 1)
                 for stage, (ours, theirs) in enumerate(zip(config.arch.channels, _channels_of(teacher)), start=1)
             }
         )
+        self.features, self.targets = self.model.encoder.features, teacher.features
+
+    def compile_networks(self) -> None:
+        """Compile what runs in each step."""
+        self.features, self.targets = torch.compile(self.features), torch.compile(self.targets)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Relative squared error at each tap: 1 is as good as the mean, 0 is perfect."""
         images = _as_float(torch.cat([batch.content, batch.style]), next(self.parameters()))
         with torch.no_grad():
-            wanted = self._teacher[0].features(images)
-        got = self.model.encoder.features(images)
+            wanted = self.targets(images)
+        got = self.features(images)
         losses = {}
         for tap, head in self.heads.items():
             want = at_least_float32(wanted[tap])
@@ -87,39 +90,47 @@ class StyleTransferTask(nn.Module):
         self.config = config
         self.model = StyleTransfer(config.arch)
         self.model.encoder.requires_grad_(config.train_encoder)
-        self._teacher = [teacher]
-        self.content_targets = TargetCache(lambda x: [teacher.features(x)[config.content_layer]], config.cache_gb)
+        # Methods, not the teacher itself: as a submodule it would be saved, and given to the optimizer.
+        self.features, self.targets = teacher.features, teacher.features
+        self.content_targets = TargetCache(lambda x: [self.targets(x)[config.content_layer]], config.cache_gb)
         self.style_targets = TargetCache(self._flat_style_targets, config.cache_gb / 4)
 
+    def compile_networks(self) -> None:
+        """Compile what runs in each step; not `targets`, whose batches vary with what is cached."""
+        self.model.compile()
+        self.features = torch.compile(self.features)
+
     def _flat_style_targets(self, images: Tensor) -> list[Tensor]:
+        """The statistics at the content layer, for the paper's t, then the parts of each style layer."""
         c = self.config
-        targets = style_targets(self._teacher[0].features(images), c.style_layers, c.style_kind)
-        return [part for layer in c.style_layers for part in targets[layer]]
+        features = self.targets(images)
+        stats = channel_stats(features[c.content_layer])
+        targets = style_targets(features, c.style_layers, c.style_kind)
+        return [stats.mean, stats.std, *(part for layer in c.style_layers for part in targets[layer])]
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The losses of one batch, each before its weight."""
         c = self.config
         like = next(self.parameters())
         content, style = _as_float(batch.content, like), _as_float(batch.style, like)
-        # Pictures stylised with themselves ride in the same batch: half photographs, half paintings.
-        own = max(1, len(content) // 4) if c.identity_weight else 0
-        itself = torch.cat([content[:own], style[:own]])
+        # A quarter of the pictures is also stylised with itself, in the same batch.
+        itself = torch.cat([content, style])[::4] if c.identity_weight else content[:0]
         output = self.model(torch.cat([content, itself]), torch.cat([style, itself]))
         output, again = output[: len(content)], output[len(content) :]
 
-        features = self._teacher[0].features(output)
+        features = self.features(output)
         (content_target,) = self.content_targets(content, batch.content_keys)
-        parts = self.style_targets(style, batch.style_keys)
+        mean, std, *parts = self.style_targets(style, batch.style_keys)
         per_layer = len(parts) // len(c.style_layers)
         wanted = {k: tuple(parts[i * per_layer : (i + 1) * per_layer]) for i, k in enumerate(c.style_layers)}
         if c.content_target == "adain":
-            content_target = self._paper_target(content_target, style)
+            content_target = adain(content_target, channel_stats(content_target), ChannelStats(mean, std))
         losses = {
             "content": content_loss(features[c.content_layer], content_target),
             "style": style_loss(style_targets(features, c.style_layers, c.style_kind), wanted),
         }
         total = c.content_weight * losses["content"] + c.style_weight * losses["style"]
-        if own:
+        if len(itself):
             losses["identity"] = F.mse_loss(again.float(), itself)
             total = total + c.identity_weight * losses["identity"]
         if c.tv_weight:
@@ -127,16 +138,10 @@ class StyleTransferTask(nn.Module):
             total = total + c.tv_weight * losses["tv"]
         return {"loss": total, **losses}
 
-    def _paper_target(self, content: Tensor, style: Tensor) -> Tensor:
-        """t = AdaIN(content, style) in the loss network (paper, section 5)."""
-        with torch.no_grad():
-            stats = channel_stats(self._teacher[0].features(style)[self.config.content_layer])
-            return adain(content, channel_stats(content), stats)
-
 
 def _as_float(images: Tensor, like: Tensor) -> Tensor:
     """uint8 pictures as [0, 1] on the device of `like`, in the layout that its convolutions are fastest in."""
-    return images.to(like.device, non_blocking=True).float().div(255).contiguous(memory_format=torch.channels_last)
+    return images.to(like.device).float().div(255).contiguous(memory_format=torch.channels_last)
 
 
 def _channels_of(encoder: Encoder) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -13,7 +14,6 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import set_seed
 from safetensors.torch import load_file, save_file
-from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
@@ -28,6 +28,9 @@ __all__ = ["Trainer", "latest_checkpoint", "native_bf16"]
 
 TASKS = {"distill": Distillation, "fit": StyleTransferTask}
 LOG_EVERY = 20  # steps averaged into a row of losses.csv
+CHECKPOINTS = "step-" + "[0-9]" * 8
+# Settings that may differ when a run is resumed: they change its speed and its reports, not its course.
+FREE_TO_CHANGE = {"workers", "cache_gb", "save_every", "sample_every", "compile", "cpu"}
 
 
 def native_bf16(device: torch.device) -> bool:
@@ -38,50 +41,58 @@ def native_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(capability.get("avx512_bf16") or capability.get("amx_bf16"))
 
 
+def compiles(device: torch.device) -> bool:
+    """Whether torch.compile pays and can work: on a GPU, with Triton and a C compiler."""
+    return device.type == "cuda" and importlib.util.find_spec("triton") is not None and bool(shutil.which("cc"))
+
+
 def latest_checkpoint(run: Path) -> Path | None:
-    """The newest complete checkpoint of a run. An interrupted one has another name, so all that match are complete."""
-    found = sorted(run.glob("step-" + "[0-9]" * 8))
-    return found[-1] if found else None
+    """The newest complete checkpoint of a run: whatever is being written or deleted has another name."""
+    return max(run.glob(CHECKPOINTS), default=None)
 
 
 class Trainer:
     """A run of `task` ("distill" or "fit"): everything that changes during training is in `save` and `load`."""
 
     def __init__(self, task: str, config: TrainConfig) -> None:
-        self.task, self.config = task, config
+        self.task, self.config, self.step = task, config, 0
         device = PartialState(cpu=config.cpu).device
         bf16 = config.precision == "bf16" or (config.precision == "auto" and native_bf16(device))
         self.accelerator = accelerator = Accelerator(cpu=config.cpu, mixed_precision="bf16" if bf16 else "no")
         set_seed(config.seed)
+        teacher = load_encoder(config.teacher).eval().requires_grad_(False)
+        teacher.to(accelerator.device, memory_format=torch.channels_last)
+        self.content = Pictures(config.content, config.max_side, config.holdout)
+        self.style = Pictures(config.style, config.max_side, config.holdout)
 
-        teacher = (
-            load_encoder(config.teacher).eval().requires_grad_(False).to(accelerator.device, memory_format=torch.channels_last)
-        )
-        module: nn.Module = TASKS[task](config, teacher)
-        source = config.init or (config.teacher if task == "fit" and not config.train_encoder else None)
-        given = load_initial(module.model, source) if source else set()
-        # The settings of the runs that made the weights this one starts from, oldest first.
-        self.history = json.loads(read_weights(config.init)[1].get("recipe", "[]")) if config.init else []
-        self.content = Pictures(config.content, config.max_side, config.holdout, config.workers)
-        self.style = Pictures(config.style, config.max_side, config.holdout, config.workers)
-        sample = [torch.stack([center_crop(p, config.crop) for p in side.train[:32]]) for side in (self.content, self.style)]
-        random = {part: part not in given for part in ("encoder", "decoder")}
-        count = min(map(len, sample))
-        calibrate(module.model, *(pictures[:count].float() / 255 for pictures in sample), **random)
-        module.to(accelerator.device, memory_format=torch.channels_last)
-        self.ema = AveragedModel(module.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-        parameters = [p for p in module.parameters() if p.requires_grad]
+        self.raw = TASKS[task](config, teacher)
+        self._initialise()
+        self.raw.to(accelerator.device, memory_format=torch.channels_last)
+        self.ema = AveragedModel(self.raw.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        parameters = [p for p in self.raw.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(parameters, lr=config.lr)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self.rate)
-        self.raw = module
-        if config.compile if config.compile is not None else accelerator.device.type == "cuda":
-            module.model.compile()
-            teacher.compile()
         # The schedule is not prepared: Accelerate would advance it once per process, but here a step is a step.
-        self.module, self.optimizer = accelerator.prepare(module, self.optimizer)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self.rate)
+        if config.compile if config.compile is not None else compiles(accelerator.device):
+            self.raw.compile_networks()
+        self.module, self.optimizer = accelerator.prepare(self.raw, self.optimizer)
+        judged = task == "fit" and config.holdout > 0
+        self.validation = Validation(self.content.held_out, self.style.held_out, teacher) if judged else None
 
-        self.validation = Validation(self.content.held_out, self.style.held_out, teacher) if task == "fit" else None
-        self.step = 0
+    def _initialise(self) -> None:
+        """Load what `init` has and, if the encoder is not trained, the teacher's; scale what is random."""
+        c, given = self.config, set()
+        # What made the weights this run starts from, oldest first.
+        self.history = json.loads(read_weights(c.init)[1].get("recipe", "[]")) if c.init else []
+        if c.init:
+            given |= load_initial(self.raw.model, c.init)
+        if self.task == "fit" and not c.train_encoder and "encoder" not in given:
+            given |= load_initial(self.raw.model, c.teacher, ["encoder"])
+        random = {"encoder": "encoder" not in given, "decoder": self.task == "fit" and "decoder" not in given}
+        if any(random.values()):
+            count = min(32, len(self.content.train), len(self.style.train))
+            pictures = [[center_crop(p, c.crop) for p in side.train[:count]] for side in (self.content, self.style)]
+            calibrate(self.raw.model, *(torch.stack(crops).float() / 255 for crops in pictures), **random)
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, as a fraction of the peak: linear warm-up, then a cosine to 0."""
@@ -91,10 +102,13 @@ class Trainer:
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - c.warmup) / max(1, c.steps - c.warmup))))
 
     def run(self, until: int | None = None) -> None:
-        """Train to step `until`, or to the end of the schedule, and write checkpoints, samples and a log."""
+        """Train to step `until`, or to the end of the schedule, and write checkpoints, samples and a log.
+
+        Raises:
+            FloatingPointError: if a loss is no longer finite.
+        """
         c, accelerator = self.config, self.accelerator
         end = min(c.steps, until if until is not None else c.steps)
-        c.out.mkdir(parents=True, exist_ok=True)
         log = LossLog(c.out / "losses.csv", self.step) if accelerator.is_main_process else None
         data = batches(self.content, self.style, c, self.step, accelerator.process_index, accelerator.num_processes)
         bar = tqdm(total=c.steps, initial=self.step, unit="step", disable=not accelerator.is_main_process, mininterval=2)
@@ -104,51 +118,59 @@ class Trainer:
             started = time.perf_counter()
             batch = next(data)
             waited += time.perf_counter() - started
-            with accelerator.autocast():
-                losses = self.module(batch)
-            self.optimizer.zero_grad()
-            accelerator.backward(losses["loss"])
-            accelerator.clip_grad_norm_(self.optimizer.param_groups[0]["params"], c.clip)
-            self.optimizer.step()
-            self.schedule.step()
-            self.ema.update_parameters(self.raw.model)
-            self.step += 1
-            for name, value in losses.items():  # kept on the device: reading them would wait for it
-                sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach().float()
+            for name, value in self._step(batch).items():  # kept on the device: reading them would wait for it
+                sums[name] = sums[name] + value if name in sums else value
             bar.update()
-            if log and (self.step % LOG_EVERY == 0 or self.step == end):
-                elapsed, count = time.perf_counter() - since, self.step - logged
-                row = {name: float(value) / count for name, value in sums.items()}
+            sample = self.step % c.sample_every == 0 or self.step == end
+            if sample or self.step % LOG_EVERY == 0:
+                means = accelerator.reduce(torch.stack(list(sums.values())), "mean") / (self.step - logged)
+                row = dict(zip(sums, means.tolist()))
                 if not all(math.isfinite(v) for v in row.values()):
                     raise FloatingPointError(f"step {self.step}: a loss is not finite: {row}; lower --lr")
-                row["images_per_s"] = count * c.batch_size * accelerator.num_processes / elapsed
+                elapsed = time.perf_counter() - since
+                row["images_per_s"] = (self.step - logged) * c.batch_size * accelerator.num_processes / elapsed
                 row["data_wait"] = waited / elapsed
-                if self.validation and (self.step % c.sample_every == 0 or self.step == end):
-                    row |= self.validation.run(self.ema.module, c.out / f"samples-{self.step:08d}.jpg")
-                log.write(self.step, row)
+                if log:
+                    if self.validation and sample:
+                        row |= self.validation.run(self.ema.module, c.out / f"samples-{self.step:08d}.jpg")
+                    log.write(self.step, row)
                 bar.set_postfix({k: f"{v:.3g}" for k, v in row.items()}, refresh=False)
                 sums, waited, logged, since = {}, 0.0, self.step, time.perf_counter()
             if self.step % c.save_every == 0 or self.step == end:
                 self.save()
         bar.close()
         data.close()
-        if accelerator.is_main_process:
+        if log:
             plot_losses(c.out / "losses.csv", c.out / "losses.png")
+
+    def _step(self, batch: object) -> dict[str, torch.Tensor]:
+        """One step of the optimizer; returns the losses, detached."""
+        with self.accelerator.autocast():
+            losses = self.module(batch)
+        self.optimizer.zero_grad()
+        self.accelerator.backward(losses["loss"])
+        self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.ema.update_parameters(self.raw.model)
+        self.step += 1
+        return {name: value.detach().float() for name, value in losses.items()}
 
     def export(self, path: Path) -> None:
         """Write the averaged weights as a model that `nst_adain` loads."""
         c = self.config
         keep = "encoder." if self.task == "distill" else "" if c.train_encoder or c.width != 1 else "decoder."
         tensors = {k: v for k, v in self.ema.module.state_dict().items() if k.startswith(keep)}
+        recipe = [*self.history, {"task": self.task, "steps_done": self.step, **json.loads(c.describe())}]
         data = f"{len(self.content.train)} photographs, {len(self.style.train)} paintings"
-        recipe = json.dumps([*self.history, json.loads(c.describe())])
-        save_weights(path, c.arch, tensors, recipe=recipe, task=self.task, steps=str(self.step), data=data)
+        steps = sum(run["steps_done"] for run in recipe)
+        save_weights(path, c.arch, tensors, recipe=json.dumps(recipe), steps=str(steps), data=data)
 
     def save(self) -> None:
         """Write a checkpoint directory, whole or not at all, keep the two newest, and the weights so far for use."""
         if not self.accelerator.is_main_process:
             return
-        self.export(self.config.out / "weights.safetensors")
+        out = self.config.out
         tensors = {f"module.{k}": v for k, v in self.raw.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.state_dict().items()}
         optimizer = self.optimizer.state_dict()
@@ -157,11 +179,11 @@ class Trainer:
         tensors["rng.cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["rng.cuda"] = torch.cuda.get_rng_state()
-        state = {"step": self.step, "task": self.task, "recipe": json.loads(self.config.describe())}
-        state |= {"schedule": self.schedule.state_dict() | {"lr_lambdas": None}, "groups": optimizer["param_groups"]}
+        state = {"step": self.step, "task": self.task, "processes": self.accelerator.num_processes}
+        state |= {"recipe": json.loads(self.config.describe()), "groups": optimizer["param_groups"]}
+        state["schedule"] = self.schedule.state_dict() | {"lr_lambdas": None}
 
-        final = self.config.out / f"step-{self.step:08d}"
-        partial = self.config.out / f"partial-{os.getpid()}"
+        partial, final = out / f"partial-{os.getpid()}", out / f"step-{self.step:08d}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, partial / "state.safetensors")
@@ -169,32 +191,33 @@ class Trainer:
         for file in partial.iterdir():
             with open(file, "rb+") as handle:
                 os.fsync(handle.fileno())
-        shutil.rmtree(final, ignore_errors=True)
+        for old in [*sorted(out.glob(CHECKPOINTS))[:-1], *out.glob(final.name)]:  # keeps one, and the new one is two
+            old.rename(out / f"partial-{old.name}")
         partial.rename(final)
-        for old in sorted(self.config.out.glob("step-" + "[0-9]" * 8))[:-2]:
-            shutil.rmtree(old)
-        for left in self.config.out.glob("partial-*"):  # of a run that was killed
+        for left in out.glob("partial-*"):  # also of a run that was killed
             shutil.rmtree(left)
+        self.export(out / "weights.safetensors")
 
     def load(self, checkpoint: Path) -> None:
         """Go on from what `save` wrote.
 
         Raises:
-            ValueError: if the checkpoint is of another task or another model.
+            ValueError: if the checkpoint is of another task, or of a run with other settings.
         """
         state = json.loads((checkpoint / "state.json").read_text())
-        here = json.loads(self.config.describe())
-        for name in ("topology", "width", "taps", "train_encoder"):
-            if state["recipe"][name] != here[name]:
-                raise ValueError(f"{checkpoint}: was made with {name} {state['recipe'][name]}, not {here[name]}")
-        if state["task"] != self.task:
-            raise ValueError(f"{checkpoint}: is of {state['task']}, not of {self.task}")
+        here = {"task": self.task, "processes": self.accelerator.num_processes, **json.loads(self.config.describe())}
+        there = {"task": state["task"], "processes": state["processes"], **state["recipe"]}
+        changed = [k for k in here if k not in FREE_TO_CHANGE and here[k] != there.get(k)]
+        if changed:
+            name = changed[0]
+            raise ValueError(
+                f"{checkpoint}: was made with {name} {there.get(name)}, not {here[name]}; start a new run with --init"
+            )
         tensors = load_file(checkpoint / "state.safetensors")
-        part = lambda prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}  # noqa: E731
-        self.raw.load_state_dict(part("module."))
-        self.ema.load_state_dict(part("ema."))
+        self.raw.load_state_dict(_under("module.", tensors))
+        self.ema.load_state_dict(_under("ema.", tensors))
         entries: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in part("optimizer.").items():
+        for key, value in _under("optimizer.", tensors).items():
             index, name = key.split(".", 1)
             entries.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict({"state": entries, "param_groups": state["groups"]})
@@ -203,3 +226,7 @@ class Trainer:
         if "rng.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["rng.cuda"])
         self.step = state["step"]
+
+
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

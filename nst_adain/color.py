@@ -1,0 +1,76 @@
+"""Keeping the photograph's colours, before stylising (CORAL) or after (luminance).
+
+Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer", https://arxiv.org/abs/1606.05897.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["match_color", "transfer_luminance"]
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
+
+
+def match_color(style: Tensor, content: Tensor) -> Tensor:
+    """Give a style picture the colours of the content: the same mean and covariance of RGB (CORAL).
+
+    Sun et al. 2016, https://arxiv.org/abs/1511.05547; section 4.2 of Gatys et al. Covariances are means over the pixels,
+    so the result does not depend on the sizes of the pictures.
+
+    Args:
+        style: (B, 3, H, W), RGB in [0, 1].
+        content: (B or 1, 3, any, any), RGB in [0, 1].
+
+    Returns:
+        (B, 3, H, W), RGB, clamped to [0, 1].
+
+    Raises:
+        ValueError: if a picture has another shape.
+    """
+    style_mean, style_covariance = _colour_moments(style)
+    content_mean, content_covariance = _colour_moments(content)
+    matrix = _power(content_covariance, 0.5) @ _power(style_covariance, -0.5)
+    flat = style.double().flatten(2)
+    matched = matrix @ (flat - style_mean) + content_mean
+    return matched.view_as(style).clamp(0, 1).to(style.dtype)
+
+
+def transfer_luminance(output: Tensor, content: Tensor) -> Tensor:
+    """Take lightness from the stylised picture and colour from the content (section 4.1 of Gatys et al.).
+
+    In YCbCr with the content's Cb and Cr, R - Y, G - Y and B - Y are the content's: so every channel moves by the
+    difference in luma.
+
+    Args:
+        output: (B, 3, H, W), the stylised picture, RGB in [0, 1].
+        content: the same shape.
+
+    Returns:
+        (B, 3, H, W), RGB, clamped to [0, 1].
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    if output.shape != content.shape:
+        raise ValueError(f"expected pictures of one shape, got {tuple(output.shape)} and {tuple(content.shape)}")
+    weights = output.new_tensor(LUMA).view(1, 3, 1, 1)
+    return (content + ((output - content) * weights).sum(1, keepdim=True)).clamp(0, 1)
+
+
+def _colour_moments(image: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, 3, 1) mean and (B, 3, 3) covariance over the pixels, in float64."""
+    if image.ndim != 4 or image.shape[1] != 3:
+        raise ValueError(f"expected pictures of shape (B, 3, H, W), got {tuple(image.shape)}")
+    flat = image.double().flatten(2)
+    mean = flat.mean(2, keepdim=True)
+    centred = flat - mean
+    return mean, centred @ centred.transpose(1, 2) / flat.shape[2]
+
+
+def _power(covariance: Tensor, exponent: float) -> Tensor:
+    """A power of symmetric matrices. Grey pictures have no variance across the grey axis: a floor keeps the inverse finite."""
+    values, vectors = torch.linalg.eigh(covariance)
+    power: Tensor = vectors @ torch.diag_embed(values.clamp_min(1e-5) ** exponent) @ vectors.transpose(1, 2)
+    return power

@@ -1,0 +1,165 @@
+"""What users hand in, checked and turned into tensors."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+import os
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from nst_adain.images import flatten, load_image, resize_short_side, to_srgb
+from nst_adain.regions import Mask, read_label_map, read_mask
+
+__all__ = ["Picture", "check_alpha", "check_weights", "pick_device", "read_masks", "read_picture", "scale_short_side"]
+
+# A picture: the path of a file, a PIL image, or a float tensor (B, 3, H, W), RGB in [0, 1].
+Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | Tensor"
+
+
+def read_picture(
+    picture: Picture, name: str, side: int | None, max_pixels: int, *, enlarge: bool
+) -> tuple[Tensor, Image.Image | None]:
+    """The pixels of a picture.
+
+    Args:
+        picture: what was handed in.
+        name: the argument's name, for errors.
+        side: the short side to scale to, or None.
+        max_pixels: the largest picture to decode or make.
+        enlarge: whether a smaller picture is scaled up.
+
+    Returns:
+        (1, 3, H, W) uint8 of a file or PIL image, transparency laid on white; a tensor as it is, or scaled. And the
+        transparency, or None.
+
+    Raises:
+        FileNotFoundError, ImageError: if a file cannot be read.
+        TypeError, ValueError: if it is no picture, or `side` no number of pixels or too many.
+    """
+    if isinstance(picture, (str, os.PathLike)):
+        picture = load_image(picture, max_pixels=max_pixels)
+    elif isinstance(picture, Image.Image):
+        picture = to_srgb(picture)
+    elif not isinstance(picture, Tensor):
+        raise TypeError(f"{name}: expected a path, a PIL image or a tensor, got {type(picture).__name__}")
+    elif picture.ndim != 4 or picture.shape[1] != 3 or not picture.is_floating_point() or 0 in picture.shape:
+        found = f"{picture.dtype} {tuple(picture.shape)}"
+        raise ValueError(f"{name}: expected a float tensor (B, 3, H, W) in [0, 1], got {found}")
+    height, width = picture.shape[-2:] if isinstance(picture, Tensor) else picture.size[::-1]
+    if side is not None:
+        side = check_side(f"{name} size", side)
+        pixels = round(side * side * max(height, width) / min(height, width))
+        if pixels > max_pixels:
+            raise ValueError(f"{name} size: {side} makes {pixels:,} pixels, more than the limit of {max_pixels:,} (max_pixels)")
+        if enlarge or min(height, width) > side:
+            scaled = scale_short_side(picture, side) if isinstance(picture, Tensor) else resize_short_side(picture, side)
+            picture = scaled
+    if isinstance(picture, Tensor):
+        return picture, None
+    transparency = picture.getchannel("A") if picture.mode == "RGBA" else None
+    return torch.from_numpy(np.array(flatten(picture))).permute(2, 0, 1)[None], transparency
+
+
+def scale_short_side(image: Tensor, side: int) -> Tensor:
+    """Scale (B, 3, H, W), its aspect ratio kept, so that its shorter side has `side` pixels."""
+    scale = side / min(image.shape[-2:])
+    size = [max(1, round(n * scale)) for n in image.shape[-2:]]
+    return F.interpolate(image.float(), size, mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def read_masks(masks: Sequence[Mask] | Mask | None, count: int, size: tuple[int, int]) -> Tensor | None:
+    """One mask for each of `count` styles, (1, count, H, W) uint8, or None.
+
+    Args:
+        masks: a list of `count` masks, or of one fewer: then the last style gets what they leave; or a label map.
+        count: how many styles there are.
+        size: (H, W) of the content.
+
+    Raises:
+        FileNotFoundError, ImageError: if a file cannot be read.
+        TypeError, ValueError: if it is neither, or of another length.
+    """
+    if masks is None:
+        return None
+    if isinstance(masks, (list, tuple)):
+        if len(masks) not in (count, count - 1) or not masks:
+            raise ValueError(f"masks: expected {count}, one for each style, or {count - 1}, got {len(masks)}")
+        read = [read_mask(mask, size) for mask in masks]
+        if len(read) < count:
+            covered = torch.cat(read, 1).sum(1, keepdim=True).clamp_max(255)
+            read.append((255 - covered).to(torch.uint8))
+    else:
+        read = read_label_map(masks, count, size)  # type: ignore[arg-type]
+    return torch.cat(read, 1)
+
+
+def check_alpha(alpha: float | Mask) -> float | None:
+    """The strength as a number, or None if it is a mask.
+
+    Raises:
+        ValueError: if it is a number that is negative or not finite.
+    """
+    if isinstance(alpha, (str, os.PathLike, Image.Image, Tensor)) or (isinstance(alpha, np.ndarray) and alpha.ndim):
+        return None
+    if not isinstance(alpha, (numbers.Real, np.ndarray)) or not math.isfinite(float(alpha)) or float(alpha) < 0:
+        raise ValueError(f"alpha: expected a number from 0 (above 1 extrapolates) or a mask, got {alpha!r}")
+    return float(alpha)
+
+
+def check_weights(weights: Sequence[float] | None, count: int, raw: bool) -> list[float]:
+    """One factor for each of `count` styles; unless `raw`, they sum to 1.
+
+    Raises:
+        ValueError: if there are not `count` finite numbers, or they sum to 0 and so cannot be scaled to 1.
+    """
+    if count == 0:
+        raise ValueError("styles: expected at least one, got none")
+    factors = [1.0] * count if weights is None else [float(w) for w in weights]
+    if len(factors) != count or not all(map(math.isfinite, factors)):
+        raise ValueError(f"weights: expected {count} finite numbers, one for each style, got {weights}")
+    total = math.fsum(factors)
+    if raw and weights is not None:
+        return factors
+    if abs(total) < 1e-9:
+        raise ValueError(f"weights: {factors} sum to 0 and cannot be scaled to sum to 1; use them raw, or change them")
+    return [factor / total for factor in factors]
+
+
+def check_side(name: str, side: int) -> int:
+    """A whole number of pixels.
+
+    Raises:
+        ValueError: if it is none, or below 1.
+    """
+    try:
+        value = operator.index(side)
+    except TypeError:
+        value = 0
+    if value < 1:
+        raise ValueError(f"{name}: expected a whole number of pixels from 1, got {side!r}")
+    return value
+
+
+def pick_device(device: str | torch.device | None) -> torch.device:
+    """The device of this name; for None or "auto" the first GPU if there is one.
+
+    Raises:
+        ValueError: if this machine or this build of torch has no such device.
+    """
+    if device is None or device == "auto":
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return found or torch.device("cpu")
+    try:
+        torch.empty(0, device=device)
+        return torch.device(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device: expected one of this machine, such as cpu, got {str(device)!r} ({reason})") from error

@@ -1,0 +1,111 @@
+"""Where each style applies: masks and label maps, of any size and with soft edges."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from nst_adain.images import load_image, open_image
+
+__all__ = ["Mask", "read_label_map", "read_mask", "shares"]
+
+# A mask: a file or picture whose lightness says how much, or an array or tensor (H, W) in [0, 1].
+Mask: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[np.generic] | Tensor"
+
+
+def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks") -> Tensor:
+    """A mask in the size of a picture.
+
+    Args:
+        mask: of any size; scaled to `size` with smooth edges.
+        size: (H, W) of the picture.
+        name: the argument's name, for errors.
+
+    Returns:
+        (1, 1, H, W) uint8, 0 to 255: bytes, because a picture may be huge.
+
+    Raises:
+        FileNotFoundError, ImageError: if a file cannot be read.
+        TypeError, ValueError: if it is no mask.
+    """
+    if isinstance(mask, (str, os.PathLike)):
+        image = load_image(mask).convert("L")
+    elif isinstance(mask, Image.Image):
+        image = mask.convert("L")
+    else:
+        values = _array(mask, name).astype(np.float32)
+        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+            raise ValueError(f"{name}: expected values from 0 to 1, got {values.min()} to {values.max()}")
+        image = Image.fromarray((values * 255).round().astype(np.uint8))
+    if image.size != size[::-1]:
+        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(image))[None, None]
+
+
+def read_label_map(labels: Mask, count: int, size: tuple[int, int]) -> list[Tensor]:
+    """One mask for each of the labels 0 to `count` - 1; where there is another label, none of them applies.
+
+    Args:
+        labels: a file or picture whose grey or palette indices are labels, or an array or tensor (H, W) of integers.
+        count: how many styles there are.
+        size: (H, W) of the picture; labels are scaled to it without mixing them.
+
+    Returns:
+        `count` masks as `read_mask` returns them.
+
+    Raises:
+        FileNotFoundError, ImageError: if a file cannot be read.
+        TypeError, ValueError: if it is no label map, or none of the labels occurs.
+    """
+    if isinstance(labels, (str, os.PathLike)):
+        labels = open_image(labels)
+    if isinstance(labels, Image.Image):
+        if labels.mode not in ("L", "P", "1"):
+            raise ValueError(f"masks: expected a label map with grey values or palette indices, got mode {labels.mode}")
+        given: NDArray[np.generic] = np.asarray(labels).astype(np.int64)
+    else:
+        given = _array(labels, "masks")
+    if not np.issubdtype(given.dtype, np.integer):
+        raise ValueError(f"masks: expected a label map of integers, or a list of masks, got {given.dtype}")
+    values = given.astype(np.int64)
+    known = (values >= 0) & (values < count)
+    if not known.any() or count > 255:
+        raise ValueError(f"masks: expected labels from 0 to {count - 1} (at most 254), got {values.min()} to {values.max()}")
+    image = Image.fromarray(np.where(known, values, 255).astype(np.uint8))
+    image = image.resize(size[::-1], Image.Resampling.NEAREST)
+    scaled = torch.from_numpy(np.array(image))[None, None]
+    return [(scaled == label).to(torch.uint8) * 255 for label in range(count)]
+
+
+def _array(mask: NDArray[np.generic] | Tensor, name: str) -> NDArray[np.generic]:
+    if isinstance(mask, Tensor):
+        mask = mask.detach().cpu().numpy()
+    if not isinstance(mask, np.ndarray):
+        raise TypeError(f"{name}: expected a path, a picture, an array or a tensor, got {type(mask).__name__}")
+    if mask.ndim != 2 or 0 in mask.shape:
+        raise ValueError(f"{name}: expected the shape (H, W), got {tuple(mask.shape)}")
+    return mask
+
+
+def shares(masks: Tensor, weights: Sequence[float], stride: int) -> Tensor:
+    """How much of each style a position of features gets.
+
+    Args:
+        masks: (1, n, H, W) in [0, 1], H and W multiples of `stride`.
+        weights: n factors: where masks overlap, styles are mixed in this proportion.
+        stride: pixels of the picture per position.
+
+    Returns:
+        (1, n, H / stride, W / stride), summing to 1 over n; equal shares where no mask applies.
+    """
+    weighted = F.avg_pool2d(masks, stride) * masks.new_tensor(weights).view(1, -1, 1, 1)
+    total = weighted.sum(1, keepdim=True)
+    return torch.where(total > 0, weighted / total.clamp_min(1e-6), 1 / masks.shape[1])

@@ -1,0 +1,143 @@
+"""One picture from content features, styles and masks: whole, or tile by tile in constant memory.
+
+AdaIN's statistics are over the whole picture, all else is convolutions that see a limited neighbourhood. So `measure` adds up
+the moments of every tap tile by tile, and `render` applies the one map that follows from them tile by tile. A picture that is
+not cut up is one tile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst_adain.functional import ChannelStats, blend
+from nst_adain.models import STRIDE, StyleTransfer, pad_to_stride
+from nst_adain.regions import shares
+from nst_adain.tiling import Moments, Tile
+
+__all__ = ["Look", "as_float", "measure", "render"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Look:
+    """What is wanted of a picture: every control that acts on features.
+
+    Attributes:
+        styles: n statistics, (B or 1, C, 1, 1).
+        weights: n factors, used as they are.
+        masks: where each style applies, (1, n, H, W) uint8, or None: everywhere.
+        alpha: strength, a number or (1, 1, H, W) uint8 as a fraction of 255.
+    """
+
+    styles: Sequence[ChannelStats]
+    weights: Sequence[float]
+    masks: Tensor | None
+    alpha: float | Tensor
+
+
+def as_float(pixels: Tensor, tile: Tile, device: torch.device) -> Tensor:
+    """What is read for a tile, (B, C, h, w) in [0, 1]."""
+    window = pixels[..., tile.read_top : tile.read_bottom, tile.read_left : tile.read_right].to(device)
+    return window.float() / 255 if window.dtype == torch.uint8 else window.float()
+
+
+def measure(
+    model: StyleTransfer,
+    pixels: Tensor,
+    masks: Tensor | None,
+    tiles: Iterable[Tile],
+    device: torch.device,
+    features: Mapping[str, Tensor] | None = None,
+) -> list[ChannelStats]:
+    """The content's statistics, over the whole picture or for each mask over its region.
+
+    Args:
+        model: whose encoder's features are measured.
+        pixels: (B, 3, H, W), uint8 or float in [0, 1].
+        masks: (1, n, H, W) uint8, or None.
+        tiles: that cover the picture.
+        device: where the model is.
+        features: what `model.encode` gave for the picture, if it is one tile and this is known.
+
+    Returns:
+        One value, or n: all taps, (B, C, 1, 1). Of a region that is empty, the whole picture's.
+    """
+    taps = model.arch.taps
+    # The last one is the whole picture's: what is taken for a region without a position.
+    moments = [{tap: Moments() for tap in taps} for _ in range((0 if masks is None else masks.shape[1]) + 1)]
+    for tile in tiles:
+        seen = features if features is not None else model.encode(as_float(pixels, tile, device))
+        for tap in taps:
+            stride = _stride(tap)
+            rows, columns = tile.inside(stride)
+            inside = seen[tap][..., rows, columns]
+            moments[-1][tap].add(inside)
+            if masks is not None:
+                pooled = F.avg_pool2d(pad_to_stride(as_float(masks, tile, device)), stride)[..., rows, columns]
+                for region in range(masks.shape[1]):
+                    moments[region][tap].add(inside, pooled[:, region : region + 1])
+    whole = Moments.join([moments[-1][tap] for tap in taps])
+    if masks is None:
+        return [whole]
+    regions = [list(region.values()) for region in moments[:-1]]
+    return [Moments.join(region) if all(m.count > 0 for m in region) else whole for region in regions]
+
+
+def render(
+    model: StyleTransfer,
+    pixels: Tensor,
+    own: Sequence[ChannelStats],
+    look: Look,
+    tiles: Iterable[Tile],
+    device: torch.device,
+    features: Mapping[str, Tensor] | None = None,
+) -> Iterator[tuple[Tile, Tensor]]:
+    """Decode a picture, tile by tile.
+
+    Args:
+        model, pixels, tiles, device, features: as for `measure`.
+        own: what `measure` returned for the look's masks.
+        look: what is wanted.
+
+    Yields:
+        Each tile with its pixels, (B, 3, bottom - top, right - left) in [0, 1].
+    """
+    for tile in tiles:
+        seen = features if features is not None else model.encode(as_float(pixels, tile, device))
+        output = model.decode(seen, *_statistics(model, own, look, tile, device))
+        top, left = tile.top - tile.read_top, tile.left - tile.read_left
+        yield tile, output[..., top : top + tile.bottom - tile.top, left : left + tile.right - tile.left].clamp(0, 1)
+
+
+def _statistics(
+    model: StyleTransfer, own: Sequence[ChannelStats], look: Look, tile: Tile, device: torch.device
+) -> tuple[list[ChannelStats], list[ChannelStats]]:
+    """The content's and the wanted statistics at each tap: numbers, or where there are masks, maps."""
+    channels = model.arch.tap_channels
+    own_by_tap = list(zip(*(stats.split(channels) for stats in own)))
+    style_by_tap = list(zip(*(stats.split(channels) for stats in look.styles)))
+    content, target = [], []
+    for index, tap in enumerate(model.arch.taps):
+        if look.masks is None:
+            mine, wanted = own_by_tap[index][0], blend(style_by_tap[index], look.weights)
+        else:
+            share = shares(pad_to_stride(as_float(look.masks, tile, device)), look.weights, _stride(tap))
+            parts = list(torch.split(share, 1, dim=1))
+            mine, wanted = blend(own_by_tap[index], parts), blend(style_by_tap[index], parts)
+        alpha: float | Tensor = look.alpha
+        if isinstance(alpha, Tensor):
+            alpha = F.avg_pool2d(pad_to_stride(as_float(alpha, tile, device)), _stride(tap))
+        wanted = blend([mine, wanted], [1 - alpha, alpha])
+        # Extrapolation can ask for a deviation below 0, which would turn the picture into its negative.
+        content.append(mine)
+        target.append(ChannelStats(wanted.mean, wanted.std.clamp_min(0)))
+    return content, target
+
+
+def _stride(tap: str) -> int:
+    """Pixels of the picture per position of a tap."""
+    return STRIDE >> (4 - int(tap[4]))

@@ -1,0 +1,213 @@
+"""Laws of the controls, alone and together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import picture
+from PIL import Image
+
+from nst_adain.color import LUMA
+from nst_adain.functional import blend
+from nst_adain.images import to_tensor
+from nst_adain.models import Architecture, StyleTransfer
+from nst_adain.stylizer import Stylizer
+
+
+@pytest.fixture(scope="module")
+def photo() -> torch.Tensor:
+    return to_tensor(picture(90, 70, 1))
+
+
+@pytest.fixture(scope="module")
+def styles() -> list[Image.Image]:
+    return [picture(64, 50, seed) for seed in (2, 3, 4)]
+
+
+def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-4) -> None:
+    torch.testing.assert_close(a, b, rtol=0, atol=tolerance)
+
+
+def test_one_hot_weights_are_the_single_style(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
+    for i, style in enumerate(styles):
+        weights = [float(i == j) for j in range(3)]
+        close(slim(photo, styles, weights=weights), slim(photo, style))
+
+
+def test_equal_styles_at_any_weights_are_that_style(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
+    close(slim(photo, [styles[0]] * 3, weights=[0.2, -0.5, 4]), slim(photo, styles[0]))
+
+
+def test_weights_are_scaled_to_one_unless_raw(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
+    close(slim(photo, styles, weights=[2, 6, 8]), slim(photo, styles, weights=[0.125, 0.375, 0.5]))
+    close(slim(photo, styles), slim(photo, styles, weights=[1, 1, 1]))
+    raw = slim(photo, styles[:2], weights=[1.5, -1.0], raw_weights=True)
+    encoded = [slim.encode_style(style) for style in styles[:2]]
+    close(raw, slim(photo, blend(encoded, [1.5, -1.0])))
+    assert (raw - slim(photo, styles[:2], weights=[1.5, -1.0])).abs().mean() > 0.01
+
+
+def test_n_styles_take_one_encode_and_one_decode_of_the_content(
+    slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]
+) -> None:
+    encoded = [slim.encode_style(style) for style in styles]
+    calls = {"encoder": 0, "decoder": 0}
+
+    def count(name: str) -> None:
+        calls[name] += 1
+
+    handles = [
+        slim.model.encoder.conv1_1.register_forward_pre_hook(lambda *_: count("encoder")),  # type: ignore[operator]
+        slim.model.decoder.conv1_1.register_forward_pre_hook(lambda *_: count("decoder")),  # type: ignore[operator]
+    ]
+    slim(photo, encoded, weights=[0.5, 0.3, 0.2], masks=np.array([[0, 1, 2]]), alpha=0.7, preserve_color="luminance")
+    for handle in handles:
+        handle.remove()
+    assert calls == {"encoder": 1, "decoder": 1}
+
+
+def test_masks_of_ones_are_no_mask(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
+    ones = np.ones((5, 5))
+    close(slim(photo, styles[0], masks=[ones]), slim(photo, styles[0]), 1e-3)
+    close(slim(photo, styles[:2], masks=[ones, ones], weights=[3, 1]), slim(photo, styles[:2], weights=[3, 1]), 1e-3)
+    close(slim(photo, styles[:2], masks=[ones]), slim(photo, styles[0]), 1e-3)  # nothing is left for the second
+
+
+def test_where_no_mask_applies_the_photograph_stays(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
+    mask = np.zeros((70, 90))
+    mask[:, 45:] = 1
+    out = slim(photo, styles[0], masks=[mask])
+    close(out[..., :45], photo[..., :45])
+    assert (out - photo)[..., 45:].abs().mean() > 0.02
+    close(slim(photo, styles[0], masks=[np.zeros((2, 2))]), photo)
+
+
+def test_regions_have_their_own_content_statistics(slim: Stylizer, styles: list[Image.Image]) -> None:
+    """Far from the border between two regions, each is rendered as if it were a picture of its own."""
+    left, right = to_tensor(picture(256, 64, 5)), to_tensor(picture(256, 64, 6))
+    both = torch.cat([left, right], -1)
+    masks = [np.arange(512)[None] < 256, np.arange(512)[None] >= 256]
+    masks = [np.repeat(mask, 64, 0).astype(float) for mask in masks]
+    out = slim(both, styles[:2], masks=masks)
+    alone = slim(left, styles[0]), slim(right, styles[1])
+    uniform = slim(both, styles[0]), slim(both, styles[1])  # statistics of both halves together
+    for part, i in ((slice(0, 180), 0), (slice(-180, None), 1)):
+        far = (uniform[i][..., part] - alone[i][..., part]).abs().mean()
+        assert (out[..., part] - alone[i][..., part]).abs().mean() < 0.3 * far
+
+
+def test_soft_masks_mix(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
+    half = np.full((4, 4), 0.5)
+    close(slim(photo, styles[:2], masks=[half, half]), slim(photo, styles[:2]), 5e-3)
+
+
+def test_label_map_equals_its_masks(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
+    labels = np.zeros((70, 90), np.int64)
+    labels[30:, :] = 1
+    labels[:, 60:] = 9
+    masks = [(labels == k).astype(float) for k in (0, 1)]
+    close(slim(photo, styles[:2], masks=labels), slim(photo, styles[:2], masks=masks))
+
+
+def test_alpha_as_a_mask_is_the_strength_at_each_place(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
+    close(slim(photo, styles[0], alpha=np.ones((3, 3))), slim(photo, styles[0]))
+    close(slim(photo, styles[0], alpha=np.zeros((3, 3))), slim(photo, styles[0], alpha=0))
+    close(slim(photo, styles[0], alpha=np.full((3, 3), 0.4)), slim(photo, styles[0], alpha=0.4), 5e-3)
+
+
+def test_luminance_keeps_the_chroma(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
+    photo = photo * 0.2 + 0.4  # little colour, so that hardly anything is clamped
+    out = slim(photo, styles, preserve_color="luminance")
+    weights = torch.tensor(LUMA).view(1, 3, 1, 1)
+    free = ((out > 0) & (out < 1)).all(1, keepdim=True).expand_as(out)
+    chroma = [image - (image * weights).sum(1, keepdim=True) for image in (out, photo)]
+    assert free.float().mean() > 0.5
+    close(chroma[0][free], chroma[1][free], 1e-4)
+
+
+@pytest.mark.parametrize("preserve_color", ["luminance", "coral"])
+def test_colour_is_preserved_also_when_mixing_and_masking(
+    slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image], preserve_color: str
+) -> None:
+    photo = (photo * 0.4 + torch.tensor([0.45, 0.05, 0.0]).view(1, 3, 1, 1)).clamp(0, 1)  # a reddish photograph
+    for more in ({}, {"weights": [0.2, 0.3, 0.5]}, {"masks": np.array([[0, 1, 2]])}, {"tile": 64}):
+        kept = slim(photo, styles, preserve_color=preserve_color, **more)  # type: ignore[arg-type]
+        free = slim(photo, styles, **more)  # type: ignore[arg-type]
+        distance = [(image.mean((2, 3)) - photo.mean((2, 3))).abs().sum() for image in (kept, free)]
+        assert distance[0] < 0.6 * distance[1]
+
+
+@pytest.fixture(scope="module", params=["slim", "published topology"])
+def any_model(request: pytest.FixtureRequest, slim: Stylizer) -> Iterator[Stylizer]:
+    if request.param == "slim":
+        yield slim
+        return
+    torch.manual_seed(3)
+    model = StyleTransfer(Architecture("vgg19", 1 / 8, ("relu4_1",)))
+    with torch.no_grad():
+        model.decoder.get_parameter("conv1_1.weight").mul_(0.05)
+        model.decoder.get_parameter("conv1_1.bias").fill_(0.5)
+    yield Stylizer(model, "cpu")
+
+
+@pytest.mark.parametrize("size", [(200, 264), (131, 333), (17, 400), (5, 300), (129, 128)])
+def test_tiled_equals_whole(any_model: Stylizer, styles: list[Image.Image], size: tuple[int, int]) -> None:
+    photo = torch.rand(1, 3, *size)
+    for controls in (
+        {},
+        {"alpha": 0.6, "weights": [0.5, 0.2, 0.3], "preserve_color": "luminance"},
+        {"masks": np.array([[0, 1], [2, 5]]), "alpha": np.linspace(0, 1, 20).reshape(4, 5), "preserve_color": "coral"},
+    ):
+        whole = any_model(photo, styles, tile=None, **controls)  # type: ignore[arg-type]
+        for side in (64, 128):
+            tiled = any_model(photo, styles, tile=side, **controls)  # type: ignore[arg-type]
+            assert (tiled - whole).abs().max() < 2 / 255
+
+
+def test_a_batch_equals_its_pictures_one_by_one(slim: Stylizer, styles: list[Image.Image]) -> None:
+    photos = torch.rand(3, 3, 40, 56)
+    controls = {"weights": [1, 2, 3], "masks": np.array([[0, 1, 2]]), "alpha": 0.9, "preserve_color": "coral"}
+    batch = slim(photos, styles, **controls)  # type: ignore[arg-type]
+    for i in range(3):
+        close(batch[i : i + 1], slim(photos[i : i + 1], styles, **controls), 1e-3)  # type: ignore[arg-type]
+
+
+def test_large_pictures_are_tiled_by_themselves(slim: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nst_adain.stylizer.AUTO_PIXELS", 64 * 64)
+    monkeypatch.setattr("nst_adain.stylizer.AUTO_TILE", 64)
+    photo = picture(200, 90)
+    encoded = slim.encode_content(photo)
+    assert encoded.features is None
+    tiled = np.asarray(slim(encoded, photo), dtype=int)
+    whole = np.asarray(slim(photo, photo, tile=None), dtype=int)
+    assert np.abs(tiled - whole).max() <= 2
+
+
+def test_extrapolation_never_turns_the_picture_into_its_negative(slim: Stylizer, photo: torch.Tensor) -> None:
+    flat = Image.new("RGB", (32, 32), "gray")
+    strong, stronger = slim(photo, flat, alpha=1.0), slim(photo, flat, alpha=3.0)
+    joint = torch.stack([strong.flatten(), stronger.flatten()])
+    assert torch.corrcoef(joint)[0, 1] > -0.2
+
+
+def test_wrong_controls_are_named(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image], tmp_path: Path) -> None:
+    encoded = [slim.encode_style(style) for style in styles]
+    cases: list[tuple[dict[str, object], str]] = [
+        ({"weights": [1, 2]}, "weights: expected 3 finite numbers"),
+        ({"weights": [1, 2, float("nan")]}, "weights: expected 3 finite numbers"),
+        ({"weights": [1, -2, 1]}, "sum to 0"),
+        ({"preserve_color": "hue"}, "preserve_color: expected None, 'luminance' or 'coral', got 'hue'"),
+        ({"preserve_color": "coral"}, "this style is already encoded"),
+        ({"masks": [np.ones((2, 2))]}, "masks: expected 3, one for each style, or 2, got 1"),
+        ({"tile": 100}, "tile: expected a positive multiple of 8 pixels, got 100"),
+        ({"alpha": np.full((2, 2), 3.0)}, "alpha: expected values from 0 to 1"),
+    ]
+    for controls, message in cases:
+        with pytest.raises(ValueError, match=message):
+            slim(photo, encoded, **controls)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="styles: expected at least one"):
+        slim(photo, [])

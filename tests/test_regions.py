@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nst_adain.inputs import read_masks
+from nst_adain.regions import read_label_map, read_mask, shares
+
+
+def test_a_mask_of_any_kind_and_size(tmp_path: Path) -> None:
+    values = np.zeros((4, 6), np.float32)
+    values[:, 3:] = 1
+    picture = Image.fromarray((values * 255).astype(np.uint8))
+    picture.save(tmp_path / "mask.png")
+    expected = read_mask(values, (4, 6))
+    assert expected.dtype == torch.uint8
+    assert expected.tolist() == [[[[0, 0, 0, 255, 255, 255]] * 4]]
+    for same in (tmp_path / "mask.png", str(tmp_path / "mask.png"), picture, torch.from_numpy(values), values > 0.5):
+        assert torch.equal(read_mask(same, (4, 6)), expected)
+    larger = read_mask(values, (40, 60))
+    assert larger.shape == (1, 1, 40, 60)
+    assert len(larger.unique()) > 2  # a soft edge
+
+
+def test_label_map_selects_styles_and_leaves_the_rest(tmp_path: Path) -> None:
+    labels = np.array([[0, 1], [2, 7]], np.uint8)
+    first, second = read_label_map(labels, 2, (4, 4))
+    assert first[0, 0, :2, :2].eq(255).all()
+    assert second[0, 0, :2, 2:].eq(255).all()
+    assert int(first.sum()) == int(second.sum()) == 4 * 255  # 2 and 7 belong to no style
+    palette = Image.fromarray(labels).convert("P")
+    palette.putdata([0, 1, 2, 7])
+    palette.save(tmp_path / "labels.png")
+    for a, b in zip(read_label_map(tmp_path / "labels.png", 2, (4, 4)), (first, second)):
+        assert torch.equal(a, b)
+
+
+def test_one_mask_fewer_gives_the_rest_to_the_last_style() -> None:
+    soft = np.linspace(0, 1, 12).reshape(3, 4)
+    masks = read_masks([soft], 2, (3, 4))
+    assert masks is not None
+    assert masks.sum(1).eq(255).all()
+
+
+def test_shares_sum_to_one_and_follow_the_weights() -> None:
+    masks = torch.rand(1, 3, 16, 24)
+    got = shares(masks, [1, 2, 0.5], 8)
+    assert got.shape == (1, 3, 2, 3)
+    torch.testing.assert_close(got.sum(1), torch.ones(1, 2, 3))
+    both = shares(torch.ones(1, 2, 8, 8), [3, 1], 8)
+    torch.testing.assert_close(both.flatten(), torch.tensor([0.75, 0.25]))
+    assert shares(torch.zeros(1, 2, 8, 8), [1, 1], 8).tolist() == [[[[0.5]], [[0.5]]]]
+
+
+@pytest.mark.parametrize(
+    ("mask", "error", "message"),
+    [
+        (np.full((2, 2), 2.0), ValueError, "values from 0 to 1, got 2.0 to 2.0"),
+        (np.full((2, 2), np.nan), ValueError, "values from 0 to 1"),
+        (np.zeros((2, 2, 3)), ValueError, r"shape \(H, W\), got \(2, 2, 3\)"),
+        (np.zeros((0, 2)), ValueError, r"shape \(H, W\), got \(0, 2\)"),
+        (3, TypeError, "got int"),
+    ],
+)
+def test_wrong_masks_are_named(mask: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"masks: expected.*{message}"):
+        read_mask(mask, (4, 4))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.full((2, 2), 9), "labels from 0 to 1 .* got 9 to 9"),
+        (np.zeros((2, 2)), "label map of integers, or a list of masks, got float64"),
+        (Image.new("RGB", (2, 2)), "got mode RGB"),
+    ],
+)
+def test_wrong_label_maps_are_named(labels: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_label_map(labels, 2, (4, 4))  # type: ignore[arg-type]
+
+
+def test_wrong_numbers_of_masks_are_named() -> None:
+    with pytest.raises(ValueError, match="masks: expected 3, one for each style, or 2, got 1"):
+        read_masks([np.ones((2, 2))], 3, (4, 4))
+    with pytest.raises(ValueError, match="got 0"):
+        read_masks([], 1, (4, 4))
