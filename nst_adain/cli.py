@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import inspect
-import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nst_adain import __version__
+from nst_adain import Stylizer, __version__
+from nst_adain.options import add_controls, add_model, animation, number_from_0, picture, safetensors, suffix, whole_from
 
 __all__ = ["main"]
 
@@ -40,15 +39,17 @@ def _failed(message: str) -> int:
     return 1
 
 
+def _stylizer(arguments: argparse.Namespace) -> Stylizer:
+    return Stylizer.from_pretrained(arguments.model, encoder=arguments.encoder, device=arguments.device)
+
+
 def _stylize(arguments: argparse.Namespace) -> None:
     from nst_adain.images import output_format, save_image
-    from nst_adain.stylizer import Stylizer
 
     names = "_".join(style.stem for style in arguments.styles)
     output = arguments.output or Path(f"{arguments.content.stem}__{names}.png")
     output_format(output)  # a wrong name is said before the work, not after
-    stylizer = Stylizer.from_pretrained(arguments.model, encoder=arguments.encoder, device=arguments.device)
-    image = stylizer(
+    image = _stylizer(arguments)(
         arguments.content,
         arguments.styles,
         weights=arguments.weights,
@@ -66,14 +67,76 @@ def _stylize(arguments: argparse.Namespace) -> None:
     print(output)
 
 
+def _grid(arguments: argparse.Namespace) -> None:
+    from nst_adain import grid
+    from nst_adain.images import output_format, save_image
+
+    output_format(arguments.output)
+    stylizer = _stylizer(arguments)
+    contents = [(p.stem, stylizer.encode_content(p, size=arguments.size, tile=None)) for p in arguments.contents]
+    styles = [(p.stem, stylizer.encode_style(p, style_size=arguments.style_size)) for p in arguments.styles]
+    if len(contents) > 1 and (arguments.alphas or arguments.corners):
+        raise ValueError(f"--contents: expected one photograph with --alphas or --corners, got {len(contents)}")
+    if arguments.alphas:
+        image = grid.alpha_grid(stylizer, contents[0][1], styles, arguments.alphas, cell=arguments.cell)
+    elif arguments.corners:
+        image = grid.corner_grid(
+            stylizer, contents[0][1], styles, arguments.corners, alpha=arguments.alpha, cell=arguments.cell
+        )
+    else:
+        image = grid.cross_grid(stylizer, contents, styles, alpha=arguments.alpha, cell=arguments.cell)
+    save_image(image, arguments.output, quality=arguments.quality)
+    print(arguments.output)
+
+
+def _morph(arguments: argparse.Namespace) -> None:
+    from PIL import Image
+
+    from nst_adain.grid import path_weights, save_animation
+
+    if len(arguments.styles) < 2:
+        raise ValueError(f"styles: expected at least two, got {len(arguments.styles)}")
+    stylizer = _stylizer(arguments)
+    content = stylizer.encode_content(arguments.content, size=arguments.size, tile=None)
+    styles = [stylizer.encode_style(path, style_size=arguments.style_size) for path in arguments.styles]
+    weights = path_weights(len(styles), arguments.frames, loop=arguments.loop)
+    frames = (stylizer(content, styles, weights=w, alpha=arguments.alpha) for w in weights)
+    pictures = (frame for frame in frames if isinstance(frame, Image.Image))
+    save_animation(pictures, arguments.output, fps=arguments.fps)
+    print(arguments.output)
+
+
+def _batch(arguments: argparse.Namespace) -> None:
+    from nst_adain.bulk import FAILURES, stylize_folder
+
+    report = stylize_folder(
+        _stylizer(arguments),
+        arguments.photos,
+        arguments.styles,
+        arguments.output,
+        pairing="random" if arguments.random else "all",
+        seed=arguments.seed,
+        suffix=arguments.format,
+        quality=arguments.quality,
+        overwrite=arguments.overwrite,
+        size=arguments.size,
+        style_size=arguments.style_size,
+        progress=sys.stderr.isatty(),
+        controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
+    )
+    print(f"{arguments.output}: {report.done} written, {report.skipped} there already, {len(report.failed)} failed")
+    for file, error in report.failed:
+        print(f"failed: {error if str(file) in error else f'{file}: {error}'}", file=sys.stderr)
+    if report.failed:
+        raise ValueError(f"{len(report.failed)} failed, listed in {arguments.output / FAILURES}")
+
+
 def _demo(arguments: argparse.Namespace) -> None:
     from nst_adain.demo import demo_sheet
     from nst_adain.images import output_format, save_image
-    from nst_adain.stylizer import Stylizer
 
     output_format(arguments.output)
-    stylizer = Stylizer.from_pretrained(arguments.model, encoder=arguments.encoder, device=arguments.device)
-    save_image(demo_sheet(stylizer, progress=sys.stderr.isatty()), arguments.output, quality=arguments.quality)
+    save_image(demo_sheet(_stylizer(arguments), progress=sys.stderr.isatty()), arguments.output, quality=arguments.quality)
     print(arguments.output)
 
 
@@ -94,106 +157,53 @@ def _parser() -> argparse.ArgumentParser:
     stylize = commands.add_parser("stylize", help="a photograph in the style of one or more pictures", description=about)
     stylize.add_argument("content", type=Path, help="the photograph")
     stylize.add_argument("styles", type=Path, nargs="+", metavar="style", help="the pictures whose style it gets")
-    stylize.add_argument("-o", "--output", type=_picture, help="default: CONTENT__STYLE.png in this folder")
-    _add_controls(stylize)
-    _add_model(stylize)
+    stylize.add_argument("-o", "--output", type=picture, help="default: CONTENT__STYLE.png in this folder")
+    add_controls(stylize)
+    add_model(stylize)
     stylize.set_defaults(job=_stylize)
 
+    grid = commands.add_parser("grid", help="contents x styles, styles x strengths, or four styles mixed, on one sheet")
+    grid.add_argument("--contents", type=Path, nargs="+", required=True, metavar="PHOTO", help="the rows; one for the others")
+    grid.add_argument("--styles", type=Path, nargs="+", required=True, metavar="STYLE")
+    kinds = grid.add_mutually_exclusive_group()
+    kinds.add_argument("--alphas", type=number_from_0, nargs="+", metavar="A", help="a row for each style, a column for each")
+    kinds.add_argument("--corners", type=whole_from(2), metavar="N", help="N x N mixtures of four styles")
+    grid.add_argument("-o", "--output", type=picture, default=Path("grid.png"), help="default: %(default)s")
+    grid.add_argument("--cell", type=whole_from(16), default=256, help="side of a picture on the sheet (%(default)s)")
+    add_controls(grid, ["alpha", "size", "style_size"])
+    add_model(grid)
+    grid.set_defaults(job=_grid)
+
+    morph = commands.add_parser("morph", help="an animation on the way from style to style")
+    morph.add_argument("content", type=Path, help="the photograph")
+    morph.add_argument("styles", type=Path, nargs="+", metavar="style", help="two or more pictures")
+    morph.add_argument("-o", "--output", type=animation, default=Path("morph.gif"), help=".gif or .webp (%(default)s)")
+    morph.add_argument("--frames", type=whole_from(2), default=24, help="pictures (%(default)s)")
+    morph.add_argument("--fps", type=whole_from(1), default=12, help="pictures in a second (%(default)s)")
+    morph.add_argument("--loop", action="store_true", help="and back to the first style")
+    add_controls(morph, ["alpha", "size", "style_size"])
+    add_model(morph)
+    morph.set_defaults(job=_morph)
+
+    batch = commands.add_parser("batch", help="a folder of photographs in every style of a folder, or a random one each")
+    batch.add_argument("photos", type=Path, help="folder, searched with its subfolders")
+    batch.add_argument("--styles", type=Path, required=True, metavar="FOLDER", help="folder of style pictures")
+    batch.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for results; the tree is mirrored")
+    batch.add_argument("--random", action="store_true", help="one style for each photograph, drawn at random")
+    batch.add_argument("--seed", type=whole_from(0), default=0, help="of the draw (%(default)s)")
+    batch.add_argument("--format", type=suffix, default=".png", help="suffix of the results (%(default)s)")
+    batch.add_argument("--overwrite", action="store_true", help="make again what is there already")
+    add_controls(batch, ["alpha", "preserve_color", "size", "style_size"])
+    add_model(batch)
+    batch.set_defaults(job=_batch)
+
     demo = commands.add_parser("demo", help="a sheet of results that needs no file")
-    demo.add_argument("-o", "--output", type=_picture, default=Path("nst-adain-demo.png"), help="default: %(default)s")
-    _add_model(demo)
+    demo.add_argument("-o", "--output", type=picture, default=Path("nst-adain-demo.png"), help="default: %(default)s")
+    add_model(demo)
     demo.set_defaults(job=_demo)
 
     convert = commands.add_parser("convert", help="published PyTorch weights to .safetensors")
     convert.add_argument("source", type=Path, help="vgg_normalised.pth, decoder.pth, or torchvision's vgg19")
-    convert.add_argument("-o", "--output", type=_safetensors, required=True, help="the .safetensors file to write")
+    convert.add_argument("-o", "--output", type=safetensors, required=True, help="the .safetensors file to write")
     convert.set_defaults(job=_convert)
     return parser
-
-
-def _add_controls(parser: argparse.ArgumentParser) -> None:
-    from nst_adain.stylizer import Stylizer
-
-    default = {name: p.default for name, p in inspect.signature(Stylizer.__call__).parameters.items()}
-
-    def add(option: str, help: str, **more: object) -> None:  # each default is the Python call's
-        parser.add_argument(option, default=default[option.strip("-").replace("-", "_")], help=help, **more)  # type: ignore[arg-type]
-
-    add("--alpha", "strength: 0 none, 1 all (default), more extrapolates; or a mask file", type=_strength)
-    add("--weights", "one number for each style (default: equal), scaled to sum to 1", type=_number, nargs="+", metavar="W")
-    add("--raw-weights", "do not scale the weights", action="store_true")
-    regions = parser.add_mutually_exclusive_group()
-    regions.add_argument("--masks", type=Path, nargs="+", metavar="MASK",
-                         help="a file for each style, white where it applies; one fewer: the last gets the rest")  # fmt: skip
-    regions.add_argument("--label-map", type=Path, help="one file for all styles: pixels of the value k get style k, from 0")
-    add("--preserve-color", "keep the photograph's colours", choices=["luminance", "coral"])
-    add("--size", "short side of the output in pixels (default: the photograph's)", type=_whole_from(1))
-    add("--style-size", "short side to which styles are reduced: less is finer (%(default)s)", type=_whole_from(1))
-    add("--tile", "side of tiles in pixels, or none; %(default)s: for large pictures, in constant memory", type=_tile)
-    add("--max-pixels", "largest picture to be read or made (%(default)s)", type=_whole_from(1))
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    from nst_adain.images import save_image
-
-    quality = inspect.signature(save_image).parameters["quality"].default
-    parser.add_argument("--quality", type=_whole_from(1, 100), default=quality, help="of JPEG and WebP (%(default)s)")
-    parser.add_argument("--model", default="slim", help="a model that ships (%(default)s) or a .safetensors file")
-    parser.add_argument("--encoder", type=Path, help="full-width VGG-19, for a model that is a decoder alone")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, mps ... (%(default)s: a GPU if there is one)")
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}")
-    return value
-
-
-def _strength(text: str) -> float | Path:
-    try:
-        value = float(text)
-    except ValueError:
-        return Path(text)
-    if not (math.isfinite(value) and value >= 0):
-        raise argparse.ArgumentTypeError(f"expected a number from 0 or a mask file, got {text!r}")
-    return value
-
-
-def _whole_from(low: int, high: int | None = None) -> Callable[[str], int]:
-    def whole(text: str) -> int:
-        limits = f"from {low}" if high is None else f"from {low} to {high}"
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if value < low or (high is not None and value > high):
-            raise argparse.ArgumentTypeError(f"expected a whole number {limits}, got {text!r}")
-        return value
-
-    return whole
-
-
-def _tile(text: str) -> int | str | None:
-    if text in ("auto", "none"):
-        return None if text == "none" else text
-    if not text.isdigit() or int(text) < 8 or int(text) % 8:
-        raise argparse.ArgumentTypeError(f"expected auto, none or a multiple of 8, got {text!r}")
-    return int(text)
-
-
-def _picture(text: str) -> Path:
-    from nst_adain.images import WRITABLE_SUFFIXES
-
-    if Path(text).suffix.lower() not in WRITABLE_SUFFIXES:
-        raise argparse.ArgumentTypeError(f"expected a name ending in {', '.join(WRITABLE_SUFFIXES)}, got {text!r}")
-    return Path(text)
-
-
-def _safetensors(text: str) -> Path:
-    if Path(text).suffix != ".safetensors":
-        raise argparse.ArgumentTypeError(f"expected a name ending in .safetensors, got {text!r}")
-    return Path(text)

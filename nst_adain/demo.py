@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from nst_adain.gallery import STYLES, draw
+from nst_adain.grid import sheet
 from nst_adain.stylizer import Stylizer
 
-__all__ = ["PHOTOGRAPHS", "demo_sheet", "photograph", "sheet"]
+__all__ = ["PHOTOGRAPHS", "demo_sheet", "photograph"]
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee")  # names in skimage.data; all public domain, none downloaded
-CELL = 256  # pixels a side on the sheet
-LABEL = 22  # pixels of height for a label
 
 
 def photograph(name: str) -> Image.Image:
@@ -43,25 +42,9 @@ def demo_sheet(stylizer: Stylizer, *, progress: bool = False) -> Image.Image:
 
     pictures = [draw(name) for name in STYLES]
     styles = [stylizer.encode_style(picture) for picture in pictures]
-    blank = Image.new("RGB", pictures[0].size, "white")
-    rows = [[blank, *pictures]]
+    rows = [[Image.new("RGB", pictures[0].size, "white"), *pictures]]
     names: Iterable[str] = tqdm(PHOTOGRAPHS, unit="photo", disable=not progress)
     for name in names:
-        photo = stylizer.encode_content(photograph(name))
-        row = [stylizer(photo, styles[0], alpha=0.0), *(stylizer(photo, style) for style in styles)]
-        rows.append([image for image in row if isinstance(image, Image.Image)])
+        photo = photograph(name)
+        rows.append([stylizer(photo, photo, alpha=0.0), *(stylizer(photo, style) for style in styles)])
     return sheet(rows, ["alpha 0", *(name.replace("_", " ") for name in STYLES)])
-
-
-def sheet(rows: Sequence[Sequence[Image.Image]], labels: Sequence[str]) -> Image.Image:
-    """Square pictures in rows, with a label above each column."""
-    gap = 4
-    canvas = Image.new("RGB", (len(labels) * (CELL + gap) - gap, LABEL + len(rows) * (CELL + gap) - gap), "white")
-    pen = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(size=LABEL - 8)
-    for column, label in enumerate(labels):
-        pen.text((column * (CELL + gap) + CELL / 2, LABEL / 2), label, fill="black", font=font, anchor="mm")
-        for row, pictures in enumerate(rows):
-            cell = pictures[column].resize((CELL, CELL), Image.Resampling.LANCZOS)
-            canvas.paste(cell, (column * (CELL + gap), LABEL + row * (CELL + gap)))
-    return canvas

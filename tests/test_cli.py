@@ -46,7 +46,7 @@ def test_demo_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--alpha", "-1"], "--alpha: expected a number from 0 or a mask file, got '-1'"),
+        (["--alpha", "-1"], "--alpha: expected a number from 0, got '-1'"),
         (["--alpha", "nan"], "--alpha: expected a number"),
         (["--weights", "much"], "--weights: expected a number, got 'much'"),
         (["--preserve-color", "hue"], "--preserve-color: invalid choice: 'hue'"),
@@ -56,7 +56,7 @@ def test_demo_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--style-size", "1.5"], "--style-size: expected a whole number from 1, got '1.5'"),
         (["--quality", "101"], "--quality: expected a whole number from 1 to 100, got '101'"),
         (["--max-pixels", "x"], "--max-pixels: expected a whole number"),
-        (["-o", "out.xyz"], "-o/--output: expected a name ending in .png"),
+        (["-o", "out.xyz"], "-o/--output: expected one of .png"),
         (["--unknown"], "unrecognized arguments"),
     ],
 )
@@ -65,6 +65,14 @@ def test_wrong_usage_exits_2(photo: Path, options: list[str], message: str, caps
         main(["stylize", str(photo), str(photo), *options])
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["stylize", "demo", "convert", "grid", "morph", "batch"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert f"usage: nst-adain {command}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", [[], ["paint"], ["convert", "x.pth", "-o", "x.pth"], ["convert", "x.pth"]])

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from nst_adain.demo import CELL, PHOTOGRAPHS, photograph, sheet
+from nst_adain.demo import PHOTOGRAPHS, photograph
 from nst_adain.gallery import SIZE, STYLES, draw
 
 
@@ -31,10 +30,3 @@ def test_unknown_names_are_said() -> None:
         draw("cubism")
     with pytest.raises(ValueError, match="photograph: expected one of astronaut"):
         photograph("selfie")
-
-
-def test_sheet_has_a_cell_for_every_picture() -> None:
-    cells = [[Image.new("RGB", (9, 9), c) for c in ("red", "lime")] for _ in range(3)]
-    out = sheet(cells, ["a", "b"])
-    assert out.size[0] == 2 * CELL + 4
-    assert out.getpixel((CELL + 10, out.height - 10)) == (0, 255, 0)

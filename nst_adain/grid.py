@@ -1,0 +1,149 @@
+"""Many results on one sheet, and paths between styles."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from nst_adain.functional import ChannelStats
+from nst_adain.images import write_atomic
+from nst_adain.stylizer import EncodedContent, Stylizer
+
+__all__ = ["alpha_grid", "corner_grid", "corner_weights", "cross_grid", "path_weights", "save_animation", "sheet"]
+
+GAP = 4  # pixels between cells
+LABEL = 22  # pixels of height for a label
+
+Labelled = Sequence[tuple[str, EncodedContent]]
+Styles = Sequence[tuple[str, ChannelStats]]
+
+
+def cross_grid(stylizer: Stylizer, contents: Labelled, styles: Styles, *, alpha: float = 1.0, cell: int = 256) -> Image.Image:
+    """A row for each content, a column for each style."""
+    rows = [[_picture(stylizer(content, style, alpha=alpha)) for _, style in styles] for _, content in contents]
+    return sheet(rows, [name for name, _ in styles], [name for name, _ in contents], cell)
+
+
+def alpha_grid(
+    stylizer: Stylizer, content: EncodedContent, styles: Styles, alphas: Sequence[float], *, cell: int = 256
+) -> Image.Image:
+    """A row for each style, a column for each strength."""
+    rows = [[_picture(stylizer(content, style, alpha=alpha)) for alpha in alphas] for _, style in styles]
+    return sheet(rows, [f"alpha {alpha:g}" for alpha in alphas], [name for name, _ in styles], cell)
+
+
+def corner_grid(
+    stylizer: Stylizer, content: EncodedContent, styles: Styles, side: int, *, alpha: float = 1.0, cell: int = 256
+) -> Image.Image:
+    """`side` x `side` mixtures of four styles, each pure in a corner: top left, top right, bottom left, bottom right.
+
+    Raises:
+        ValueError: if there are not four styles, or `side` is below 2.
+    """
+    if len(styles) != 4:
+        raise ValueError(f"styles: expected four, one for each corner, got {len(styles)}")
+    given = [style for _, style in styles]
+    weights = corner_weights(side)
+    rows = [[_picture(stylizer(content, given, weights=w, alpha=alpha)) for w in row] for row in weights]
+    names = [name for name, _ in styles]
+    middle = [""] * (side - 2)
+    return sheet(rows, [names[0], *middle, names[1]], cell=cell, bottom=[names[2], *middle, names[3]])
+
+
+def corner_weights(side: int) -> list[list[list[float]]]:
+    """Bilinear weights of four corners on a square of `side` x `side` positions (paper, figure 8).
+
+    Raises:
+        ValueError: if `side` is below 2.
+    """
+    if side < 2:
+        raise ValueError(f"side: expected at least 2 positions, got {side}")
+    steps = [i / (side - 1) for i in range(side)]
+    return [[[(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x] for x in steps] for y in steps]
+
+
+def path_weights(count: int, frames: int, *, loop: bool = False) -> Iterator[list[float]]:
+    """Weights of `frames` pictures on the way through `count` styles at constant speed, and back to the first if `loop`.
+
+    Raises:
+        ValueError: if there are fewer than two styles or frames.
+    """
+    if count < 2 or frames < 2:
+        raise ValueError(f"expected at least two styles and two frames, got {count} and {frames}")
+    legs = count if loop else count - 1
+    for frame in range(frames):
+        position = frame * legs / (frames if loop else frames - 1)
+        start = min(int(position), legs - 1)
+        weights = [0.0] * count
+        weights[start] += 1 - (position - start)
+        weights[(start + 1) % count] += position - start
+        yield weights
+
+
+def save_animation(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, fps: float = 12.0) -> None:
+    """Write pictures as an endless animation, .gif or .webp, whole or not at all.
+
+    Raises:
+        ValueError: if the suffix is another, or `fps` is not above 0.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".gif", ".webp"):
+        raise ValueError(f"{path}: expected a name ending in .gif or .webp, got {suffix!r}")
+    if not fps > 0:
+        raise ValueError(f"fps: expected a number above 0, got {fps}")
+    first, *rest = frames
+    buffer = io.BytesIO()
+    first.save(buffer, suffix[1:].upper(), save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
+    write_atomic(path, buffer.getbuffer())
+
+
+def sheet(
+    rows: Sequence[Sequence[Image.Image]],
+    columns: Sequence[str],
+    names: Sequence[str] = (),
+    cell: int = 256,
+    bottom: Sequence[str] = (),
+) -> Image.Image:
+    """Pictures in rows, each fitted into a square cell, its aspect ratio kept.
+
+    Args:
+        rows: of one length.
+        columns: a label above each column.
+        names: a label before each row, written upwards, or none.
+        cell: side of a cell in pixels.
+        bottom: a label below each column, or none.
+    """
+    left = LABEL if names else 0
+    pitch = cell + GAP
+    width, height = left + len(columns) * pitch - GAP, LABEL + len(rows) * pitch - GAP
+    canvas = Image.new("RGB", (width, height + (LABEL if bottom else 0)), "white")
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            fitted = ImageOps.pad(picture.convert("RGB"), (cell, cell), Image.Resampling.LANCZOS, color="white")
+            canvas.paste(fitted, (left + column * pitch, LABEL + row * pitch))
+    for row, name in enumerate(names):
+        canvas.paste(_label(name, cell).transpose(Image.Transpose.ROTATE_90), (0, LABEL + row * pitch))
+    for labels, y in ((columns, 0), (bottom, height)):
+        for column, name in enumerate(labels):
+            canvas.paste(_label(name, cell), (left + column * pitch, y))
+    return canvas
+
+
+def _label(text: str, width: int) -> Image.Image:
+    """Text in the middle of a strip, cut off where it is too long."""
+    strip = Image.new("RGB", (width, LABEL), "white")
+    font = ImageFont.load_default(size=LABEL - 8)
+    while text and font.getlength(text) > width - 4:
+        text = text[:-2].rstrip("…") + "…" if len(text) > 2 else ""
+    ImageDraw.Draw(strip).text((width / 2, LABEL / 2), text, fill="black", font=font, anchor="mm")
+    return strip
+
+
+def _picture(result: object) -> Image.Image:
+    if not isinstance(result, Image.Image):
+        raise TypeError("expected contents encoded from files or PIL images, got one encoded from a tensor")
+    return result

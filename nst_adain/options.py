@@ -1,0 +1,143 @@
+"""The options that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from nst_adain.images import WRITABLE_SUFFIXES, save_image
+from nst_adain.stylizer import Stylizer
+
+__all__ = [
+    "add_controls",
+    "add_model",
+    "animation",
+    "number",
+    "number_from_0",
+    "picture",
+    "safetensors",
+    "strength",
+    "suffix",
+    "tile",
+    "whole_from",
+]
+
+
+def add_controls(parser: argparse.ArgumentParser, only: Sequence[str] | None = None) -> None:
+    """The keywords of calling a `Stylizer`, or those in `only`, as options; each default is the Python call's."""
+    controls: dict[str, dict[str, object]] = {
+        "alpha": {"type": strength, "help": "strength: 0 none, 1 all (default), more extrapolates; or a mask file"},
+        "weights": {"type": number, "nargs": "+", "metavar": "W", "help": "one number for each style, scaled to sum to 1"},
+        "raw_weights": {"action": "store_true", "help": "do not scale the weights"},
+        "masks": {"type": Path, "nargs": "+", "metavar": "MASK",
+                  "help": "a file for each style, white where it applies; one fewer: the last gets the rest"},
+        "preserve_color": {"choices": ["luminance", "coral"], "help": "keep the photograph's colours"},
+        "size": {"type": whole_from(1), "help": "short side of the output in pixels (default: the photograph's)"},
+        "style_size": {"type": whole_from(1), "help": "short side to which styles are reduced: less is finer (%(default)s)"},
+        "tile": {"type": tile, "help": "side of tiles in pixels, or none; %(default)s: large pictures, in constant memory"},
+        "max_pixels": {"type": whole_from(1), "help": "largest picture to be read or made (%(default)s)"},
+    }  # fmt: skip
+    defaults = inspect.signature(Stylizer.__call__).parameters
+    for name in only or controls:
+        option = {"default": defaults[name].default, **controls[name]}
+        if name == "masks":
+            regions = parser.add_mutually_exclusive_group()
+            regions.add_argument("--masks", **option)  # type: ignore[arg-type]
+            regions.add_argument("--label-map", type=Path, help="one file for all styles: pixels of the value k get style k")
+        else:
+            parser.add_argument(f"--{name.replace('_', '-')}", **option)  # type: ignore[arg-type]
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The choice of the model, and how results are written."""
+    quality = inspect.signature(save_image).parameters["quality"].default
+    parser.add_argument("--quality", type=whole_from(1, 100), default=quality, help="of JPEG and WebP (%(default)s)")
+    parser.add_argument("--model", default="slim", help="a model that ships (%(default)s) or a .safetensors file")
+    parser.add_argument("--encoder", type=Path, help="full-width VGG-19, for a model that is a decoder alone")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, mps ... (%(default)s: a GPU if there is one)")
+
+
+def number(text: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}")
+    return value
+
+
+def number_from_0(text: str) -> float:
+    """A finite number that is not negative."""
+    value = number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text!r}")
+    return value
+
+
+def strength(text: str) -> float | Path:
+    """A number from 0, or the path of a mask."""
+    try:
+        float(text)
+    except ValueError:
+        return Path(text)
+    return number_from_0(text)
+
+
+def whole_from(low: int, high: int | None = None) -> Callable[[str], int]:
+    """The type of whole numbers from `low` to `high`."""
+
+    def whole(text: str) -> int:
+        limits = f"from {low}" if high is None else f"from {low} to {high}"
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if value < low or (high is not None and value > high):
+            raise argparse.ArgumentTypeError(f"expected a whole number {limits}, got {text!r}")
+        return value
+
+    return whole
+
+
+def tile(text: str) -> int | str | None:
+    """auto, none or a multiple of 8."""
+    if text in ("auto", "none"):
+        return None if text == "none" else text
+    if not text.isdigit() or int(text) < 8 or int(text) % 8:
+        raise argparse.ArgumentTypeError(f"expected auto, none or a multiple of 8, got {text!r}")
+    return int(text)
+
+
+def suffix(text: str) -> str:
+    """The suffix of a format that can be written, with its dot."""
+    suffix = f".{text.lower().lstrip('.')}"
+    if suffix not in WRITABLE_SUFFIXES:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(WRITABLE_SUFFIXES)}, got {text!r}")
+    return suffix
+
+
+def picture(text: str) -> Path:
+    """The path of a picture to write."""
+    if not Path(text).suffix:
+        raise argparse.ArgumentTypeError(f"expected a name with a suffix such as .png, got {text!r}")
+    suffix(Path(text).suffix)
+    return Path(text)
+
+
+def animation(text: str) -> Path:
+    """The path of an animation to write."""
+    if Path(text).suffix.lower() not in (".gif", ".webp"):
+        raise argparse.ArgumentTypeError(f"expected a name ending in .gif or .webp, got {text!r}")
+    return Path(text)
+
+
+def safetensors(text: str) -> Path:
+    """The path of weights to write."""
+    if Path(text).suffix != ".safetensors":
+        raise argparse.ArgumentTypeError(f"expected a name ending in .safetensors, got {text!r}")
+    return Path(text)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import picture
+from PIL import Image
+
+from nst_adain.bulk import stylize_folder
+from nst_adain.cli import main
+from nst_adain.stylizer import Stylizer
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Three photographs in a tree, one of them damaged, and two styles."""
+    for name, seed in (("photos/a.png", 1), ("photos/deep/b.png", 2), ("styles/x.png", 3), ("styles/y.png", 4)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        picture(40, 30, seed).save(tmp_path / name)
+    (tmp_path / "photos" / "bad.png").write_text("no picture")
+    return tmp_path
+
+
+def outputs(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*.png"))
+
+
+def test_every_pair_in_a_mirrored_tree(slim: Stylizer, folders: Path) -> None:
+    out = folders / "out"
+    report = stylize_folder(slim, folders / "photos", folders / "styles", out, controls={"alpha": 0.7})
+    assert outputs(out) == ["a__x.png", "a__y.png", "deep/b__x.png", "deep/b__y.png"]
+    assert (report.done, report.skipped, len(report.failed)) == (4, 0, 1)
+    expected = slim(folders / "photos/deep/b.png", folders / "styles/y.png", alpha=0.7)
+    with Image.open(out / "deep/b__y.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
+    (row,) = csv.DictReader((out / "failures.csv").read_text().splitlines())
+    assert row["file"] == str(folders / "photos/bad.png")
+    assert "no known image format" in row["error"]
+
+
+def test_a_second_call_makes_only_what_is_missing(slim: Stylizer, folders: Path) -> None:
+    out = folders / "out"
+    stylize_folder(slim, folders / "photos", folders / "styles", out)
+    (out / "a__x.png").unlink()
+    (out / "a__y.png").write_bytes(b"mine")
+    (folders / "photos" / "bad.png").unlink()
+    report = stylize_folder(slim, folders / "photos", folders / "styles", out)
+    assert (report.done, report.skipped, report.failed) == (1, 3, [])
+    assert (out / "a__y.png").read_bytes() == b"mine"
+    assert not (out / "failures.csv").exists()
+    report = stylize_folder(slim, folders / "photos", folders / "styles", out, overwrite=True)
+    assert (report.done, report.skipped) == (4, 0)
+    assert (out / "a__y.png").read_bytes() != b"mine"
+
+
+def test_one_random_style_each_is_the_same_for_the_same_seed(slim: Stylizer, folders: Path) -> None:
+    for i in range(6):
+        picture(20, 20, i).save(folders / "photos" / f"more{i}.png")
+    results = []
+    for name, seed in (("one", 0), ("two", 0), ("three", 1)):
+        stylize_folder(slim, folders / "photos", folders / "styles", folders / name, pairing="random", seed=seed)
+        results.append(outputs(folders / name))
+    assert len(results[0]) == 8
+    assert results[0] == results[1] != results[2]
+    assert {name.rsplit("__")[1] for name in results[0]} == {"x.png", "y.png"}
+
+
+def test_equal_names_do_not_replace_each_other(slim: Stylizer, folders: Path) -> None:
+    picture(20, 20, 7).save(folders / "photos" / "a.jpg")
+    picture(20, 20, 8).save(folders / "styles" / "x.jpg")
+    report = stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
+    assert len(outputs(folders / "out")) == report.done == 9
+
+
+def test_bad_styles_and_folders(slim: Stylizer, folders: Path) -> None:
+    (folders / "styles" / "bad.png").touch()
+    report = stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
+    assert report.done == 4
+    assert len(report.failed) == 2
+    (folders / "none").mkdir()
+    (folders / "none" / "bad.png").touch()
+    with pytest.raises(ValueError, match="none: expected readable pictures, found none: .*empty file"):
+        stylize_folder(slim, folders / "photos", folders / "none", folders / "out")
+    with pytest.raises(NotADirectoryError, match="nowhere: expected a folder"):
+        stylize_folder(slim, folders / "nowhere", folders / "styles", folders / "out")
+    with pytest.raises(ValueError, match="pairing: expected 'all' or 'random', got 'some'"):
+        stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", pairing="some")  # type: ignore[arg-type]
+
+
+def test_command_reports_and_exits_1(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["batch", str(folders / "photos"), "--styles", str(folders / "styles"), "-o", str(folders / "out"),
+               "--format", "jpg", "--preserve-color", "luminance", "--size", "20"]  # fmt: skip
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert f"{folders / 'out'}: 4 written, 0 there already, 1 failed" in said.out
+    assert "failed: " in said.err
+    assert "bad.png" in said.err
+    (folders / "photos" / "bad.png").unlink()
+    assert main(command) == 0
+    with Image.open(folders / "out" / "a__x.jpg") as image:
+        assert image.size == (27, 20)
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--format", "bmp"])
+    assert stopped.value.code == 2

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import picture
+from PIL import Image
+
+from nst_adain.cli import main
+from nst_adain.functional import ChannelStats
+from nst_adain.grid import alpha_grid, corner_grid, corner_weights, cross_grid, path_weights, save_animation, sheet
+from nst_adain.stylizer import EncodedContent, Stylizer
+
+CELL = 32
+
+
+@pytest.fixture(scope="module")
+def content(slim: Stylizer) -> EncodedContent:
+    return slim.encode_content(picture(CELL, CELL, 1))
+
+
+@pytest.fixture(scope="module")
+def styles(slim: Stylizer) -> list[tuple[str, ChannelStats]]:
+    return [(name, slim.encode_style(picture(40, 40, seed))) for seed, name in enumerate("abcd", start=2)]
+
+
+def cell(image: Image.Image, row: int, column: int, left: int = 22) -> np.ndarray:
+    x, y = left + column * (CELL + 4), 22 + row * (CELL + 4)
+    return np.asarray(image)[y : y + CELL, x : x + CELL]
+
+
+def test_cross_grid_has_a_row_per_content_and_a_column_per_style(
+    slim: Stylizer, content: EncodedContent, styles: list[tuple[str, ChannelStats]]
+) -> None:
+    other = slim.encode_content(picture(CELL, CELL, 9))
+    image = cross_grid(slim, [("x", content), ("y", other)], styles[:3], cell=CELL)
+    assert image.size == (22 + 3 * (CELL + 4) - 4, 22 + 2 * (CELL + 4) - 4)
+    for row, given in enumerate((content, other)):
+        for column, (_, style) in enumerate(styles[:3]):
+            np.testing.assert_array_equal(cell(image, row, column), np.asarray(slim(given, style)))
+
+
+def test_alpha_grid_has_a_column_per_strength(
+    slim: Stylizer, content: EncodedContent, styles: list[tuple[str, ChannelStats]]
+) -> None:
+    image = alpha_grid(slim, content, styles[:2], [0.0, 0.5, 1.5], cell=CELL)
+    np.testing.assert_array_equal(cell(image, 1, 2), np.asarray(slim(content, styles[1][1], alpha=1.5)))
+
+
+def test_corner_grid_is_pure_in_the_corners(
+    slim: Stylizer, content: EncodedContent, styles: list[tuple[str, ChannelStats]]
+) -> None:
+    image = corner_grid(slim, content, styles, 3, cell=CELL)
+    for (row, column), (_, style) in zip(((0, 0), (0, 2), (2, 0), (2, 2)), styles):
+        np.testing.assert_array_equal(cell(image, row, column, left=0), np.asarray(slim(content, style)))
+    middle = np.asarray(slim(content, [style for _, style in styles]))
+    np.testing.assert_array_equal(cell(image, 1, 1, left=0), middle)
+    with pytest.raises(ValueError, match="styles: expected four, one for each corner, got 2"):
+        corner_grid(slim, content, styles[:2], 3)
+
+
+def test_corner_weights_are_bilinear() -> None:
+    weights = np.array(corner_weights(5))
+    assert weights.shape == (5, 5, 4)
+    np.testing.assert_allclose(weights.sum(-1), 1)
+    np.testing.assert_allclose(weights[1, 2], [0.375, 0.375, 0.125, 0.125])
+    with pytest.raises(ValueError, match="side: expected at least 2 positions, got 1"):
+        corner_weights(1)
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_path_goes_through_every_style_at_constant_speed(loop: bool) -> None:
+    weights = np.array(list(path_weights(3, 13 if not loop else 12, loop=loop)))
+    np.testing.assert_allclose(weights.sum(1), 1)
+    np.testing.assert_allclose(np.abs(np.diff(weights, axis=0)).sum(1), 2 * (3 if loop else 2) / 12)
+    for style in range(3):
+        assert weights[:, style].max() == 1
+    np.testing.assert_allclose(weights[-1], [0.75, 0, 0.25] if loop else [0, 0, 1])
+    with pytest.raises(ValueError, match="at least two styles and two frames, got 1 and 5"):
+        list(path_weights(1, 5))
+
+
+def test_sheet_keeps_aspect_ratios_and_cuts_long_labels() -> None:
+    wide = Image.new("RGB", (200, 100), "red")
+    image = sheet([[wide]], ["a label that is far too long for the cell"], cell=CELL)
+    assert image.size == (CELL, 22 + CELL)
+    assert image.getpixel((CELL // 2, 22)) == (255, 255, 255)
+    assert image.getpixel((CELL // 2, 22 + CELL // 2)) == (255, 0, 0)
+
+
+def test_animation(tmp_path: Path) -> None:
+    frames = [picture(40, 30, seed) for seed in range(3)]
+    for name in ("x.gif", "x.webp"):
+        save_animation(iter(frames), tmp_path / name, fps=10)
+        with Image.open(tmp_path / name) as image:
+            assert image.n_frames == 3  # type: ignore[attr-defined]
+            assert image.size == (40, 30)
+    with pytest.raises(ValueError, match=r"x\.png: expected a name ending in \.gif or \.webp"):
+        save_animation(frames, tmp_path / "x.png")
+    with pytest.raises(ValueError, match="fps: expected a number above 0, got 0"):
+        save_animation(frames, tmp_path / "x.gif", fps=0)
+
+
+def test_commands(photo: Path, painting: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    p, s, out = str(photo), str(painting), photo.with_name("out.png")
+    base = ["grid", "--contents", p, "--styles", s, p]
+    for options in ([], ["--alphas", "0", "1", "--alpha", "1"], ["--styles", s, p, s, p, "--corners", "2"]):
+        assert main([*base, *options, "-o", str(out), "--cell", "32", "--size", "32"]) == 0
+        with Image.open(out) as image:
+            assert min(image.size) > 50
+    assert main([*base, "--corners", "2", "-o", str(out)]) == 1
+    assert "expected four" in capsys.readouterr().err
+    assert main([*base, "--contents", p, s, "--alphas", "1", "-o", str(out)]) == 1
+    assert "expected one photograph" in capsys.readouterr().err
+    gif = photo.with_name("out.gif")
+    assert main(["morph", p, s, p, "-o", str(gif), "--frames", "4", "--loop", "--size", "32"]) == 0
+    with Image.open(gif) as image:
+        assert image.n_frames == 4  # type: ignore[attr-defined]
+    assert main(["morph", p, s, "-o", str(gif)]) == 1
+    with pytest.raises(SystemExit) as stopped:
+        main(["morph", p, s, p, "-o", "x.png"])
+    assert stopped.value.code == 2

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import picture
+from PIL import Image
+from torchvision.transforms import v2
+
+from nst_adain.stylizer import Stylizer
+from nst_adain.transforms import RandomStyle
+
+
+def test_probability_zero_and_one(slim: Stylizer) -> None:
+    photo = picture()
+    assert RandomStyle([picture(seed=2)], p=0.0, stylizer=slim)(photo) is photo
+    always = RandomStyle([picture(seed=2)], p=1.0, alpha=0.7, stylizer=slim)(photo)
+    np.testing.assert_array_equal(np.asarray(always), np.asarray(slim(photo, picture(seed=2), alpha=0.7)))
+
+
+def test_each_picture_of_a_batch_is_drawn_by_itself(slim: Stylizer) -> None:
+    torch.manual_seed(0)
+    augment = RandomStyle([picture(seed=2), slim.encode_style(picture(seed=3))], p=0.5, alpha=(0.5, 1.0), stylizer=slim)
+    batch = torch.rand(1, 3, 16, 16).expand(12, -1, -1, -1)
+    out = augment(batch)
+    assert out.shape == batch.shape
+    unchanged = sum(torch.equal(a, b) for a, b in zip(out, batch))
+    assert 1 <= unchanged <= 11
+    assert len({round(float(image.mean()), 5) for image in out}) > 3
+
+
+def test_torchs_seed_decides(slim: Stylizer) -> None:
+    augment = RandomStyle([picture(seed=s) for s in range(4)], p=0.5, alpha=(0.0, 1.0), stylizer=slim)
+    results = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        results.append(augment(torch.full((3, 16, 16), 0.5)))
+    assert torch.equal(*results)
+
+
+def test_in_a_torchvision_pipeline(slim: Stylizer) -> None:
+    augment = RandomStyle([picture(seed=2)], p=1.0, stylizer=slim)
+    pipeline = v2.Compose([v2.Resize(24), augment, v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.CenterCrop(16)])
+    assert pipeline(Image.new("RGB", (50, 40), "teal")).shape == (3, 16, 16)
+    assert repr(augment) == "RandomStyle(1 styles, p=1.0, alpha=1..1)"
+
+
+def test_wrong_arguments_are_named(slim: Stylizer) -> None:
+    with pytest.raises(ValueError, match="styles: expected at least one"):
+        RandomStyle([], stylizer=slim)
+    with pytest.raises(ValueError, match="p: expected a probability from 0 to 1, got 2"):
+        RandomStyle([picture()], p=2, stylizer=slim)
+    with pytest.raises(ValueError, match=r"alpha: expected .* got \(1, 0\)"):
+        RandomStyle([picture()], alpha=(1, 0), stylizer=slim)
