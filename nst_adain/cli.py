@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nst_adain import Stylizer, __version__
-from nst_adain.options import add_controls, add_model, animation, number_from_0, picture, safetensors, suffix, whole_from
+from nst_adain.images import WRITABLE_SUFFIXES
+from nst_adain.options import add_controls, add_model, number_from_0, path_ending_in, suffix, whole_from
+from nst_adain.video import SUFFIXES as VIDEO_SUFFIXES
 
 __all__ = ["main"]
 
@@ -27,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except (OSError, ValueError) as error:
         return _failed(str(error))
+    except ModuleNotFoundError as error:
+        return _failed(f"{error.name} is missing: pip install 'nst-adain[video]'")
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not any(s in str(error) for s in ("can't allocate memory", "out of memory")):
             raise
@@ -131,6 +135,30 @@ def _batch(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{len(report.failed)} failed, listed in {arguments.output / FAILURES}")
 
 
+def _video(arguments: argparse.Namespace) -> None:
+    from nst_adain.video import stylize_video
+
+    ends = [path for path in (arguments.start, arguments.end) if path]
+    if bool(arguments.styles) == bool(ends) or len(ends) == 1:
+        raise ValueError("style: expected a style, or --from and --to")
+    stylizer = _stylizer(arguments)
+    styles = [stylizer.encode_style(path, style_size=arguments.style_size) for path in arguments.styles or ends]
+    count = stylize_video(
+        stylizer,
+        arguments.source,
+        styles,
+        arguments.output,
+        weights=[1, 0] if ends else arguments.weights,
+        end_weights=[0, 1] if ends else None,
+        steadiness=arguments.steadiness,
+        size=arguments.size,
+        crf=arguments.crf,
+        progress=sys.stderr.isatty(),
+        controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
+    )
+    print(f"{arguments.output}: {count} frames")
+
+
 def _demo(arguments: argparse.Namespace) -> None:
     from nst_adain.demo import demo_sheet
     from nst_adain.images import output_format, save_image
@@ -149,6 +177,7 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    picture, animation = path_ending_in(*WRITABLE_SUFFIXES), path_ending_in(".gif", ".webp")
     parser = argparse.ArgumentParser(prog="nst-adain", description="A photograph in the style of any picture.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -197,6 +226,18 @@ def _parser() -> argparse.ArgumentParser:
     add_model(batch)
     batch.set_defaults(job=_batch)
 
+    video = commands.add_parser("video", help="a video; frame times and sound are kept (needs the extra: video)")
+    video.add_argument("source", type=Path, help="the video")
+    video.add_argument("styles", type=Path, nargs="*", metavar="style", help="the pictures whose style it gets")
+    video.add_argument("--from", dest="start", type=Path, metavar="STYLE", help="instead: the style at the beginning,")
+    video.add_argument("--to", dest="end", type=Path, metavar="STYLE", help="and that at the end, mixed in between")
+    video.add_argument("-o", "--output", type=path_ending_in(*VIDEO_SUFFIXES), required=True, help=".mp4, .mkv, .mov or .webm")
+    video.add_argument("--steadiness", type=number_from_0, default=0.9, help="0: none; towards 1: less flicker (%(default)s)")
+    video.add_argument("--crf", type=whole_from(0, 51), default=18, help="quality, 0 is best (%(default)s)")
+    add_controls(video, ["alpha", "weights", "preserve_color", "size", "style_size"])
+    add_model(video)
+    video.set_defaults(job=_video)
+
     demo = commands.add_parser("demo", help="a sheet of results that needs no file")
     demo.add_argument("-o", "--output", type=picture, default=Path("nst-adain-demo.png"), help="default: %(default)s")
     add_model(demo)
@@ -204,6 +245,8 @@ def _parser() -> argparse.ArgumentParser:
 
     convert = commands.add_parser("convert", help="published PyTorch weights to .safetensors")
     convert.add_argument("source", type=Path, help="vgg_normalised.pth, decoder.pth, or torchvision's vgg19")
-    convert.add_argument("-o", "--output", type=safetensors, required=True, help="the .safetensors file to write")
+    convert.add_argument(
+        "-o", "--output", type=path_ending_in(".safetensors"), required=True, help="the .safetensors file to write"
+    )
     convert.set_defaults(job=_convert)
     return parser

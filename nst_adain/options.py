@@ -14,11 +14,9 @@ from nst_adain.stylizer import Stylizer
 __all__ = [
     "add_controls",
     "add_model",
-    "animation",
     "number",
     "number_from_0",
-    "picture",
-    "safetensors",
+    "path_ending_in",
     "strength",
     "suffix",
     "tile",
@@ -45,10 +43,10 @@ def add_controls(parser: argparse.ArgumentParser, only: Sequence[str] | None = N
         option = {"default": defaults[name].default, **controls[name]}
         if name == "masks":
             regions = parser.add_mutually_exclusive_group()
-            regions.add_argument("--masks", **option)  # type: ignore[arg-type]
+            regions.add_argument("--masks", **option)
             regions.add_argument("--label-map", type=Path, help="one file for all styles: pixels of the value k get style k")
         else:
-            parser.add_argument(f"--{name.replace('_', '-')}", **option)  # type: ignore[arg-type]
+            parser.add_argument(f"--{name.replace('_', '-')}", **option)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -114,30 +112,19 @@ def tile(text: str) -> int | str | None:
 
 
 def suffix(text: str) -> str:
-    """The suffix of a format that can be written, with its dot."""
-    suffix = f".{text.lower().lstrip('.')}"
-    if suffix not in WRITABLE_SUFFIXES:
+    """The suffix of a picture format that can be written, with its dot."""
+    value = f".{text.lower().lstrip('.')}"
+    if value not in WRITABLE_SUFFIXES:
         raise argparse.ArgumentTypeError(f"expected one of {', '.join(WRITABLE_SUFFIXES)}, got {text!r}")
-    return suffix
+    return value
 
 
-def picture(text: str) -> Path:
-    """The path of a picture to write."""
-    if not Path(text).suffix:
-        raise argparse.ArgumentTypeError(f"expected a name with a suffix such as .png, got {text!r}")
-    suffix(Path(text).suffix)
-    return Path(text)
+def path_ending_in(*suffixes: str) -> Callable[[str], Path]:
+    """The type of paths with one of these suffixes."""
 
+    def path(text: str) -> Path:
+        if Path(text).suffix.lower() not in suffixes:
+            raise argparse.ArgumentTypeError(f"expected a name ending in {', '.join(suffixes)}, got {text!r}")
+        return Path(text)
 
-def animation(text: str) -> Path:
-    """The path of an animation to write."""
-    if Path(text).suffix.lower() not in (".gif", ".webp"):
-        raise argparse.ArgumentTypeError(f"expected a name ending in .gif or .webp, got {text!r}")
-    return Path(text)
-
-
-def safetensors(text: str) -> Path:
-    """The path of weights to write."""
-    if Path(text).suffix != ".safetensors":
-        raise argparse.ArgumentTypeError(f"expected a name ending in .safetensors, got {text!r}")
-    return Path(text)
+    return path

@@ -56,7 +56,7 @@ def test_demo_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--style-size", "1.5"], "--style-size: expected a whole number from 1, got '1.5'"),
         (["--quality", "101"], "--quality: expected a whole number from 1 to 100, got '101'"),
         (["--max-pixels", "x"], "--max-pixels: expected a whole number"),
-        (["-o", "out.xyz"], "-o/--output: expected one of .png"),
+        (["-o", "out.xyz"], "-o/--output: expected a name ending in .png"),
         (["--unknown"], "unrecognized arguments"),
     ],
 )

@@ -190,6 +190,12 @@ def test_shipped_weights_say_what_they_are(name: str) -> None:
     assert path.stat().st_size < {"slim": 4, "base": 10, "vgg19": 8}[name] * 2**20
 
 
+def test_readme_of_the_weights_is_up_to_date() -> None:
+    from train.publish import describe
+
+    assert (weights_folder() / "README.md").read_text() == describe(weights_folder())
+
+
 def test_no_shipped_tensor_is_the_teachers(teacher: Path) -> None:
     theirs: dict[str, Tensor] = load_file(teacher)
     for name in available_models():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import signal
@@ -310,6 +311,7 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
     second = dataclasses.replace(config, init=config.out / "weights.safetensors", out=tmp_path / "second", lr=1e-4)
     Trainer("fit", second).run()
     (tmp_path / "scores.json").write_text('{"pairs": 2, "mean": {"style": 0.5, "content": 3.0, "ssim": 0.25}}')
+    (tmp_path / "teacher.safetensors").unlink()  # the folder of the weights holds nothing else
     publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "slim.safetensors", half=True)
     tensors, metadata = read_weights(tmp_path / "slim.safetensors")
     assert json.loads(metadata["scores"]) == {"pairs": 2, "style": 0.5, "content": 3.0, "ssim": 0.25}
@@ -317,6 +319,9 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
     assert [run["task"] for run in json.loads(metadata["recipe"])] == ["fit", "fit"]
     assert metadata["steps"] == "16"
     assert metadata["licence"] == "MIT"
+    (row,) = [line for line in (tmp_path / "README.md").read_text().splitlines() if line.startswith("| slim")]
+    assert hashlib.sha256((tmp_path / "slim.safetensors").read_bytes()).hexdigest() in row
+    assert "| 16 | 0.5000 | 3.0000 | 0.2500 |" in row
     for key, value in weights_of(second.out).items():
         torch.testing.assert_close(tensors[key], value, rtol=1e-3, atol=1e-3)
     (tmp_path / "scores.json").write_text("{}")

@@ -1,4 +1,4 @@
-"""Put trained weights where `nst_adain` finds them, with what a user should know of them in their metadata."""
+"""Put trained weights where `nst_adain` finds them, with what a user should know of them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import hashlib
 import json
 from pathlib import Path
 
+from nst_adain.images import write_atomic
 from nst_adain.pretrained import read_architecture, read_weights, save_weights
 
-__all__ = ["publish"]
+__all__ = ["describe", "publish"]
 
 
 def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
-    """Write OUT with the recipe that WEIGHTS has, and the scores.
+    """Write OUT with the recipe that WEIGHTS has and the scores, and list it in the README.md beside it.
 
     Args:
         weights: a run's weights.safetensors.
@@ -30,4 +31,32 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
         raise ValueError(f"{scores}, {weights}: expected a judge's figures and the weights of a run, no {error}") from error
     tensors = {k: v.half() if half else v for k, v in tensors.items()}
     save_weights(out, arch, tensors, **kept, scores=json.dumps(figures), licence="MIT")
-    print(f"{hashlib.sha256(out.read_bytes()).hexdigest()}  {out.name}")
+    write_atomic(out.parent / "README.md", describe(out.parent).encode())
+    print(out)
+
+
+def describe(folder: Path) -> str:
+    """Markdown about all weights in a folder, from their metadata."""
+    lines = [
+        "# Weights",
+        "",
+        "Trained by this repository's `train` from random initialisation; MIT licence. How each was made stands in its",
+        "metadata: `nst_adain.pretrained.read_weights(path)[1]`. Written by `python -m train publish`.",
+        "",
+        "| file | parameters | size, KiB | taps | steps | style | content | SSIM | SHA-256 |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for path in sorted(folder.glob("*.safetensors")):
+        tensors, metadata = read_weights(path)
+        scores = json.loads(metadata["scores"])
+        cells = [
+            path.name,
+            f"{sum(v.numel() for v in tensors.values()):,}",
+            f"{path.stat().st_size / 1024:.0f}",
+            ", ".join(read_architecture(path, metadata).taps),
+            metadata["steps"],
+            *(f"{scores[key]:.4f}" for key in ("style", "content", "ssim")),
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"

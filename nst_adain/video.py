@@ -1,0 +1,220 @@
+"""Videos, frame by frame in constant memory, on PyAV (FFmpeg).
+
+AdaIN's content statistics change a little from frame to frame, and with them the colours of everything: flicker. They are
+smoothed over time, and start anew where the scene is cut.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from nst_adain.functional import ChannelStats, blend
+from nst_adain.images import ImageError
+from nst_adain.stylizer import Controls, Stylizer
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer, OutputContainer
+
+__all__ = ["SUFFIXES", "SmoothedStats", "stylize_video"]
+
+# Relative change of the mean activations from one frame to the next that is a cut: a pan stays below 0.1.
+CUT = 0.35
+SUFFIXES = (".mp4", ".mkv", ".mov", ".webm")  # of containers that can be written
+
+
+class SmoothedStats:
+    """Content statistics averaged over the frames so far, older ones exponentially less, within one scene."""
+
+    def __init__(self, steadiness: float) -> None:
+        """Start before the first frame.
+
+        Args:
+            steadiness: weight of the past, from 0 (each frame by itself) to below 1.
+
+        Raises:
+            ValueError: if it is out of range.
+        """
+        if not 0 <= steadiness < 1:
+            raise ValueError(f"steadiness: expected a number from 0 to below 1, got {steadiness}")
+        self.steadiness = steadiness
+        self.average: ChannelStats | None = None
+        self.last: ChannelStats | None = None
+
+    def __call__(self, stats: ChannelStats) -> ChannelStats:
+        """Count a frame in, and return what to use for it."""
+        cut = self.last is not None and float((stats.mean - self.last.mean).abs().mean() / self.last.mean.abs().mean()) > CUT
+        self.last = stats
+        if self.average is None or cut:
+            self.average = stats
+        else:
+            self.average = blend([self.average, stats], [self.steadiness, 1 - self.steadiness])
+        return self.average
+
+
+def stylize_video(
+    stylizer: Stylizer,
+    source: str | os.PathLike[str],
+    styles: Sequence[ChannelStats],
+    output: str | os.PathLike[str],
+    *,
+    weights: Sequence[float] | None = None,
+    end_weights: Sequence[float] | None = None,
+    steadiness: float = 0.9,
+    size: int | None = None,
+    crf: int = 18,
+    progress: bool = False,
+    controls: Controls | None = None,
+) -> int:
+    """Stylise a video. Every frame keeps its time, sound is copied, and the output is written whole or not at all.
+
+    Args:
+        stylizer: the model.
+        source: any video that FFmpeg reads.
+        styles: what `Stylizer.encode_style` made.
+        output: its suffix, one of `SUFFIXES`, says the container.
+        weights: one for each style, by default equal; scaled to sum to 1.
+        end_weights: those at the last frame, if the mixture changes over time.
+        steadiness: how much of the content statistics comes from the frames before: 0 none, 0.9 most.
+        size: short side to which frames are scaled.
+        crf: quality of the encoder, 0 (best) to 51.
+        progress: show a progress bar on standard error.
+        controls: further keywords of calling the stylizer, such as alpha or preserve_color.
+
+    Returns:
+        How many frames were written.
+
+    Raises:
+        ModuleNotFoundError: if PyAV is not installed.
+        FileNotFoundError: if there is no such source, or no such folder for the output.
+        ImageError: if the source is no video, or is damaged.
+        ValueError: if an option is out of range.
+    """
+    import av
+
+    source, output = Path(source), Path(output)
+    if not source.is_file():
+        raise FileNotFoundError(f"{source}: expected a video, found no such file")
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"{output}: the folder {output.parent} does not exist")
+    if output.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{output}: expected a name ending in {', '.join(SUFFIXES)}, got {output.suffix!r}")
+    if output.resolve() == source.resolve():
+        raise ValueError(f"{output}: expected another name than the source's")
+    if not 0 <= crf <= 51:
+        raise ValueError(f"crf: expected 0 to 51, got {crf}")
+    smoothed = SmoothedStats(steadiness)
+    partial = output.with_name(f".{secrets.token_hex(8)}{output.suffix}")
+    try:
+        with av.open(str(source)) as reader, av.open(str(partial), "w") as writer:
+            frames = _Transcoder(reader, writer, crf, source)
+            count = 0
+            for position, image in frames.images(progress):
+                content = stylizer.encode_content(image, size=size)
+                content = dataclasses.replace(content, stats=smoothed(content.stats))
+                mix = _between(weights, end_weights, position, len(styles))
+                given: Controls = {**(controls or {}), "weights": mix}
+                result = stylizer(content, list(styles), **given)
+                frames.write(np.asarray(result))
+                count += 1
+            frames.finish()
+        if count == 0:
+            raise ImageError(f"{source}: expected a video, found no frame")
+        os.replace(partial, output)
+    except av.error.FFmpegError as error:
+        raise ImageError(f"{source}: expected a video that can be read and written as {output.suffix}: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def _between(start: Sequence[float] | None, end: Sequence[float] | None, position: float, count: int) -> Sequence[float] | None:
+    if end is None:
+        return start
+    first = [1.0] * count if start is None else start
+    if not len(first) == len(end) == count:
+        raise ValueError(f"weights: expected {count} numbers, one for each style, at the start and the end")
+    return [(1 - position) * a / sum(first) + position * b / sum(end) for a, b in zip(first, end)]
+
+
+class _Transcoder:
+    """One video in, one out: decoded frames as pictures, sound packets passed through."""
+
+    def __init__(self, reader: InputContainer, writer: OutputContainer, crf: int, source: Path) -> None:
+        if not reader.streams.video:
+            raise ImageError(f"{source}: expected a video, found a file without a picture stream")
+        self.reader, self.writer, self.crf = reader, writer, crf
+        self.video = reader.streams.video[0]
+        self.video.thread_type = "AUTO"
+        self.sound = reader.streams.audio[0] if reader.streams.audio else None
+        self.sound_out = writer.add_stream_from_template(self.sound) if self.sound else None
+        self.stream: Any = None
+        self.frame: av.VideoFrame | None = None
+        self.held: list[Any] = []  # sound that came before the first frame, and so before the output has its header
+
+    def images(self, progress: bool) -> Iterator[tuple[float, Image.Image]]:
+        """Every frame, upright, with its place in the video from 0 to 1."""
+        rate = self.video.average_rate or self.video.guessed_rate
+        last = (self.reader.duration or 0) / 1e6 - (1 / float(rate) if rate else 0.0)  # when the last frame is shown
+        total = self.video.frames or None
+        bar = tqdm(total=total, unit="frame", disable=not progress, file=sys.stderr)
+        wanted = [stream for stream in (self.video, self.sound) if stream is not None]
+        first = None
+        packet: Any  # of either stream
+        for packet in self.reader.demux(wanted):
+            if packet.stream.type == "audio":
+                self._copy(packet)
+                continue
+            for frame in packet.decode():
+                self.frame = frame
+                time = frame.time or 0.0
+                first = time if first is None else first
+                pixels = np.rot90(frame.to_ndarray(format="rgb24"), (frame.rotation // 90) % 4)
+                yield min(1.0, (time - first) / last) if last > 0 else 0.0, Image.fromarray(np.ascontiguousarray(pixels))
+                bar.update()
+        bar.close()
+
+    def write(self, pixels: np.ndarray[Any, Any]) -> None:
+        """Encode what the last frame became, at that frame's time."""
+        import av
+
+        assert self.frame is not None
+        height, width = pixels.shape[:2]
+        if self.stream is None:
+            codec = "libvpx-vp9" if self.writer.format.name == "webm" else "libx264"
+            rate = self.video.average_rate or self.video.guessed_rate
+            self.stream = self.writer.add_stream(codec, rate=rate, options={"crf": str(self.crf)})
+            self.stream.width, self.stream.height = width, height
+            # Half-resolution colour needs even sides; an odd picture keeps its size and has full-resolution colour.
+            self.stream.pix_fmt = "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"
+            self.stream.codec_context.time_base = self.video.time_base
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        frame.pts, frame.time_base = self.frame.pts, self.frame.time_base
+        self.writer.mux(self.stream.encode(frame))
+        for packet in self.held:
+            self.writer.mux(packet)
+        self.held.clear()
+
+    def _copy(self, packet: Any) -> None:
+        if packet.dts is None or self.sound_out is None:  # the empty packet at the end
+            return
+        packet.stream = self.sound_out
+        if self.stream is None:
+            self.held.append(packet)
+        else:
+            self.writer.mux(packet)
+
+    def finish(self) -> None:
+        """Write what the encoder still holds."""
+        if self.stream is not None:
+            self.writer.mux(self.stream.encode())

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from conftest import picture
+from PIL import Image
+
+from nst_adain.cli import main
+from nst_adain.functional import ChannelStats
+from nst_adain.images import ImageError
+from nst_adain.stylizer import Stylizer
+from nst_adain.video import SmoothedStats, stylize_video
+
+RATE = Fraction(30000, 1001)
+
+
+def make_video(path: Path, size: tuple[int, int] = (48, 32), frames: int = 12, times: list[int] | None = None) -> Path:
+    """A pan over a picture, at 29.97 frames a second (or the given times in 1/1000 s), with a second of sound."""
+    wide = np.asarray(picture(size[0] + frames * 2, size[1], 1))
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=RATE, options={"crf": "10"})
+        video.width, video.height, video.pix_fmt = *size, "yuv444p"
+        if times:
+            video.codec_context.time_base = Fraction(1, 1000)
+        sound = container.add_stream("aac", rate=44100, layout="mono")
+        tone = np.sin(np.arange(1024) * 0.1).astype(np.float32)[None]
+        for i in range(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(wide[:, 2 * i : 2 * i + size[0]]), format="rgb24")
+            if times:
+                frame.pts, frame.time_base = times[i], Fraction(1, 1000)
+            container.mux(video.encode(frame))
+            noise = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+            noise.sample_rate, noise.pts = 44100, 1024 * i
+            container.mux(sound.encode(noise))
+        container.mux(video.encode())
+        container.mux(sound.encode())
+    return path
+
+
+def read(path: Path) -> tuple[list[float], list[np.ndarray], list[bytes]]:
+    """Times and pixels of the frames, and the packets of the sound."""
+    with av.open(str(path)) as container:
+        decoded = list(container.decode(video=0))
+    with av.open(str(path)) as container:
+        sound = [bytes(p) for p in container.demux(audio=0) if p.size] if container.streams.audio else []
+    return [float(f.time or 0) for f in decoded], [f.to_ndarray(format="rgb24") for f in decoded], sound
+
+
+@pytest.fixture
+def style(slim: Stylizer) -> ChannelStats:
+    return slim.encode_style(picture(64, 64, 5))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_times_sound_and_size_are_kept(slim: Stylizer, style: ChannelStats, tmp_path: Path, suffix: str) -> None:
+    source = make_video(tmp_path / f"in{suffix}")
+    assert stylize_video(slim, source, [style], tmp_path / f"out{suffix}") == 12
+    before, after = read(source), read(tmp_path / f"out{suffix}")
+    np.testing.assert_allclose(np.subtract(after[0], after[0][0]), np.subtract(before[0], before[0][0]), atol=1e-3)
+    assert after[1][0].shape == before[1][0].shape
+    assert after[2] == before[2]
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        assert container.streams.video[0].average_rate == pytest.approx(float(RATE), rel=1e-3)
+
+
+def test_variable_frame_rate_is_kept(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    times = [0, 40, 90, 100, 300, 310, 400, 450, 470, 600, 700, 1000]
+    source = make_video(tmp_path / "in.mkv", times=times)
+    stylize_video(slim, source, [style], tmp_path / "out.mkv")
+    np.testing.assert_allclose(read(tmp_path / "out.mkv")[0], np.array(times) / 1000, atol=1e-3)
+
+
+def test_first_frame_is_the_picture_stylised(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mp4")
+    stylize_video(slim, source, [style], tmp_path / "out.mp4", crf=0, controls={"alpha": 0.6})
+    first = Image.fromarray(read(source)[1][0])
+    expected = np.asarray(slim(first, style, alpha=0.6), dtype=float)
+    assert np.abs(read(tmp_path / "out.mp4")[1][0] - expected).mean() < 6  # colour is stored at half resolution
+
+
+def test_odd_sizes_and_scaling(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mkv", size=(49, 33), frames=3)
+    stylize_video(slim, source, [style], tmp_path / "odd.mkv")
+    assert read(tmp_path / "odd.mkv")[1][0].shape == (33, 49, 3)
+    stylize_video(slim, source, [style], tmp_path / "small.mkv", size=16)
+    assert read(tmp_path / "small.mkv")[1][0].shape == (16, 24, 3)
+
+
+def test_mixture_changes_over_time(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    still = make_video(tmp_path / "in.mkv", frames=8)
+    other = slim.encode_style(Image.new("RGB", (32, 32), "darkred"))
+    ends = [read_last(slim, still, [style, other], tmp_path, weights=w) for w in ([1, 0], [0, 1])]
+    moving = read_last(slim, still, [style, other], tmp_path, weights=[1, 0], end_weights=[0, 1])
+    distance = [np.abs(moving[-1].astype(float) - end[-1]).mean() for end in ends]
+    assert distance[1] < 0.5 * distance[0]
+
+
+def read_last(
+    slim: Stylizer, source: Path, styles: list[ChannelStats], folder: Path, **options: list[float]
+) -> list[np.ndarray]:
+    stylize_video(slim, source, styles, folder / "out.mkv", **options)  # type: ignore[arg-type]
+    return read(folder / "out.mkv")[1]
+
+
+def stats(level: float) -> ChannelStats:
+    return ChannelStats(torch.full((1, 4, 1, 1), level), torch.ones(1, 4, 1, 1))
+
+
+def test_statistics_are_smoothed_within_a_scene_and_reset_at_a_cut() -> None:
+    smoothed = SmoothedStats(0.9)
+    assert smoothed(stats(1.0)).mean.mean() == 1
+    assert float(smoothed(stats(1.2)).mean.mean()) == pytest.approx(1.02)
+    assert smoothed(stats(3.0)).mean.mean() == 3
+    assert SmoothedStats(0)(stats(2.0)).mean.mean() == 2
+    with pytest.raises(ValueError, match="steadiness: expected a number from 0 to below 1, got 1"):
+        SmoothedStats(1)
+
+
+def test_smoothing_lowers_the_flicker_of_a_pan(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    """Warping error (Lai et al. 2018): what a pixel becomes, two pixels further in the next frame of the pan."""
+    source = make_video(tmp_path / "in.mkv", size=(96, 64), frames=16)
+    errors = []
+    for steadiness in (0.0, 0.9):
+        stylize_video(slim, source, [style], tmp_path / "out.mkv", steadiness=steadiness, crf=0)
+        frames = [f.astype(float) for f in read(tmp_path / "out.mkv")[1]]
+        errors.append(np.mean([(a[8:-8, 10:-8] - b[8:-8, 8:-10]) ** 2 for a, b in itertools.pairwise(frames)]))
+    assert errors[1] < errors[0]
+
+
+def test_failures_leave_nothing(slim: Stylizer, style: ChannelStats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(ImageError, match=r"text\.mp4: expected a video"):
+        stylize_video(slim, tmp_path / "text.mp4", [style], tmp_path / "out.mp4")
+    with pytest.raises(FileNotFoundError, match=r"none\.mp4: expected a video, found no such file"):
+        stylize_video(slim, tmp_path / "none.mp4", [style], tmp_path / "out.mp4")
+    source = make_video(tmp_path / "in.mp4", frames=4)
+    with pytest.raises(ValueError, match="expected another name than the source's"):
+        stylize_video(slim, source, [style], source)
+    with pytest.raises(ValueError, match="crf: expected 0 to 51, got 99"):
+        stylize_video(slim, source, [style], tmp_path / "out.mp4", crf=99)
+    with pytest.raises(ValueError, match=r"out\.xyz: expected a name ending in \.mp4, .* got '\.xyz'"):
+        stylize_video(slim, source, [style], tmp_path / "out.xyz")
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stylizer, "encode_content", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        stylize_video(slim, source, [style], tmp_path / "out.mp4")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "text.mp4"]
+
+
+def test_command(tmp_path: Path, photo: Path, painting: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output = make_video(tmp_path / "in.mp4", frames=4), tmp_path / "out.mp4"
+    assert main(["video", str(source), "--from", str(painting), "--to", str(photo), "-o", str(output)]) == 0
+    assert len(read(output)[0]) == 4
+    assert capsys.readouterr().out == f"{output}: 4 frames\n"
+    assert main(["video", str(photo.with_name("none.mp4")), str(painting), "-o", str(output)]) == 1
+    with pytest.raises(SystemExit) as stopped:
+        main(["video", str(source), str(painting), "-o", "out.xyz"])
+    assert stopped.value.code == 2
+    assert main(["video", str(source), "-o", str(output)]) == 1
+    assert "expected a style, or --from and --to" in capsys.readouterr().err
