@@ -160,11 +160,15 @@ def _video(arguments: argparse.Namespace) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> None:
-    from nst_adain.demo import demo_sheet
+    from nst_adain.demo import controls_sheet, demo_sheet, save_inputs
     from nst_adain.images import output_format, save_image
 
     output_format(arguments.output)
-    save_image(demo_sheet(_stylizer(arguments), progress=sys.stderr.isatty()), arguments.output, quality=arguments.quality)
+    if arguments.inputs:
+        save_inputs(arguments.inputs)
+    stylizer = _stylizer(arguments)
+    image = controls_sheet(stylizer) if arguments.controls else demo_sheet(stylizer, progress=sys.stderr.isatty())
+    save_image(image, arguments.output, quality=arguments.quality)
     print(arguments.output)
 
 
@@ -240,6 +244,8 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="a sheet of results that needs no file")
     demo.add_argument("-o", "--output", type=picture, default=Path("nst-adain-demo.png"), help="default: %(default)s")
+    demo.add_argument("--controls", action="store_true", help="show strength, mixture, masks and colour instead")
+    demo.add_argument("--inputs", type=Path, metavar="FOLDER", help="also write the photographs and styles there, to try")
     add_model(demo)
     demo.set_defaults(job=_demo)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from nst_adain.gallery import STYLES, draw
-from nst_adain.grid import sheet
+from nst_adain.grid import path_weights, sheet
+from nst_adain.images import save_image
 from nst_adain.stylizer import Stylizer
 
-__all__ = ["PHOTOGRAPHS", "demo_sheet", "photograph"]
+__all__ = ["PHOTOGRAPHS", "controls_sheet", "demo_sheet", "photograph", "save_inputs"]
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee")  # names in skimage.data; all public domain, none downloaded
 
@@ -31,6 +36,16 @@ def photograph(name: str) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
+def save_inputs(folder: str | os.PathLike[str]) -> None:
+    """Write the photographs and the styles as PNG files, to try commands on; the folder is made if need be."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PHOTOGRAPHS:
+        save_image(photograph(name), folder / f"{name}.png")
+    for name in STYLES:
+        save_image(draw(name), folder / f"{name}.png")
+
+
 def demo_sheet(stylizer: Stylizer, *, progress: bool = False) -> Image.Image:
     """A row of the styles, and for each photograph a row: strength 0, then in each style.
 
@@ -48,3 +63,35 @@ def demo_sheet(stylizer: Stylizer, *, progress: bool = False) -> Image.Image:
         photo = photograph(name)
         rows.append([stylizer(photo, photo, alpha=0.0), *(stylizer(photo, style) for style in styles)])
     return sheet(rows, ["alpha 0", *(name.replace("_", " ") for name in STYLES)])
+
+
+def controls_sheet(stylizer: Stylizer) -> Image.Image:
+    """A row for each control: strength, mixture, masks, colour."""
+    photo = photograph("astronaut")
+    first, second, third = draw("brush_strokes"), draw("stained_glass"), draw("woodcut_waves")
+    y, x = np.mgrid[0:1:64j, 0:1:64j]
+    soft, disc = x, 1.0 / (1 + np.exp(40 * (np.hypot(x - 0.45, y - 0.4) - 0.35)))
+    thirds = (x * 2.999).astype(int)
+    both: dict[str, Any] = {"weights": [0.5, 0.5]}
+
+    rows = [
+        [stylizer(photo, first, alpha=alpha) for alpha in (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)],
+        [stylizer(photo, [first, second], weights=weights) for weights in path_weights(2, 6)],
+        [
+            stylizer(photo, [second, first], masks=[soft < 0.5]),
+            stylizer(photo, [second, first], masks=[1 - soft]),
+            stylizer(photo, [first, second, third], masks=thirds),
+            stylizer(photo, second, masks=[disc]),
+            stylizer(photo, second, alpha=soft),
+            stylizer(photo, [second, first], masks=[disc], preserve_color="luminance"),
+        ],
+        [
+            stylizer(photo, second),
+            stylizer(photo, second, preserve_color="luminance"),
+            stylizer(photo, second, preserve_color="coral"),
+            stylizer(photo, [first, third], **both),
+            stylizer(photo, [first, third], preserve_color="luminance", **both),
+            stylizer(photo, [first, third], preserve_color="coral", **both),
+        ],
+    ]
+    return sheet(rows, [""] * 6, ["strength", "mixture", "masks", "colour"])

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from nst_adain.demo import PHOTOGRAPHS, photograph
+from nst_adain.demo import PHOTOGRAPHS, controls_sheet, photograph, save_inputs
 from nst_adain.gallery import SIZE, STYLES, draw
+from nst_adain.stylizer import Stylizer
 
 
 @pytest.mark.parametrize("name", STYLES)
@@ -23,6 +26,19 @@ def test_photographs_ship_with_a_dependency(name: str) -> None:
     image = photograph(name)
     assert image.mode == "RGB"
     assert image.width == image.height >= 256
+
+
+def test_inputs_can_be_saved(tmp_path: Path) -> None:
+    save_inputs(tmp_path / "inputs")
+    assert {p.stem for p in (tmp_path / "inputs").glob("*.png")} == {*PHOTOGRAPHS, *STYLES}
+
+
+def test_controls_all_show(slim: Stylizer) -> None:
+    image = np.asarray(controls_sheet(slim), dtype=float)
+    cells = [image[22 + 260 * r : 278 + 260 * r, 22 + 260 * c : 278 + 260 * c] for r in range(4) for c in range(6)]
+    for i, a in enumerate(cells):
+        same = [j for j, b in enumerate(cells[:i]) if np.abs(a - b).mean() < 1]
+        assert same == ({6: [4]}.get(i, [])), f"cells {i} and {same} look alike"  # weights 1, 0 are alpha 1
 
 
 def test_unknown_names_are_said() -> None:
