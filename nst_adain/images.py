@@ -26,6 +26,7 @@ __all__ = [
     "resize_short_side",
     "save_image",
     "to_image",
+    "to_pixels",
     "to_srgb",
     "to_tensor",
     "write_atomic",
@@ -36,6 +37,8 @@ READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"
 WRITABLE_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 
 _READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+_ORIENTATION = 0x0112  # EXIF tag
+_BAND = 1024  # rows
 _PILLOW_LIMIT = threading.Lock()
 
 
@@ -57,9 +60,10 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         FileNotFoundError: if there is no such file.
         ImageError: if it cannot be read whole, or has more than `max_pixels`.
     """
-    image = open_image(path, max_pixels=max_pixels)
     try:
-        return to_srgb(image)
+        return _to_srgb(open_image(path, max_pixels=max_pixels))
+    except (ImageError, FileNotFoundError, PermissionError):
+        raise
     except (ValueError, OSError) as error:
         raise ImageError(f"{path}: {error}") from error
 
@@ -112,14 +116,20 @@ def to_srgb(image: Image.Image) -> Image.Image:
     (not cut off), and palettes, grey, CMYK and the rest become RGB.
 
     Returns:
-        Mode "RGB", or "RGBA" if there is transparency.
+        A new picture of mode "RGB", or "RGBA" if there is transparency.
 
     Raises:
         ValueError: if the pixels are floating point or integers of more than 16 bits, which have no agreed range.
     """
+    return _to_srgb(image.copy())
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """`to_srgb`, which may change the picture that it is given: a huge one should not be copied at every step."""
     profile = image.info.get("icc_profile")
     transparent = image.info.get("transparency")
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
     alpha = None
     if image.mode.startswith("I"):  # Pillow's own conversion cuts off at 255
         values = np.asarray(image).astype(np.int64)
@@ -131,8 +141,9 @@ def to_srgb(image: Image.Image) -> Image.Image:
     elif image.mode == "F":
         raise ValueError("expected 8 or 16 bits a channel, found floating-point pixels, which have no agreed range")
     elif image.has_transparency_data:
-        alpha = image.convert("RGBA").getchannel("A")
-        image = image.convert("RGBA").convert("RGB")
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+        image = image.convert("RGB")
     if image.mode not in ("RGB", "L", "CMYK"):
         image = image.convert("RGB")
     if profile:
@@ -141,7 +152,8 @@ def to_srgb(image: Image.Image) -> Image.Image:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
             image = converted if converted is not None else image
-    image = image.convert("RGB")
+    if image.mode != "RGB":
+        image = image.convert("RGB")
     if alpha is not None:
         image.putalpha(alpha)
     image.info.clear()  # the profile and orientation are applied: whoever saves this must not write them again
@@ -229,7 +241,7 @@ def find_images(folder: str | os.PathLike[str]) -> list[Path]:
 def flatten(image: Image.Image) -> Image.Image:
     """RGB; what is transparent is laid on white."""
     if image.mode != "RGBA":
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
@@ -240,9 +252,19 @@ def resize_short_side(image: Image.Image, side: int) -> Image.Image:
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
 
 
+def to_pixels(image: Image.Image) -> Tensor:
+    """A picture as (1, 3, H, W) uint8, RGB; transparency is laid on white."""
+    image = flatten(image)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _BAND):  # Pillow's own export holds the whole picture twice meanwhile
+        bottom = min(top + _BAND, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None]
+
+
 def to_tensor(image: Image.Image) -> Tensor:
     """A picture as (1, 3, H, W) float32, RGB in [0, 1]; transparency is laid on white."""
-    return torch.from_numpy(np.array(flatten(image))).permute(2, 0, 1)[None].float() / 255
+    return to_pixels(image).float() / 255
 
 
 def to_image(tensor: Tensor) -> Image.Image:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nst_adain.images import flatten, load_image, resize_short_side, to_srgb
+from nst_adain.images import load_image, resize_short_side, to_pixels, to_srgb
 from nst_adain.regions import Mask, read_label_map, read_mask
 
 __all__ = ["Picture", "check_alpha", "check_weights", "pick_device", "read_masks", "read_picture", "scale_short_side"]
@@ -65,7 +65,7 @@ def read_picture(
     if isinstance(picture, Tensor):
         return picture, None
     transparency = picture.getchannel("A") if picture.mode == "RGBA" else None
-    return torch.from_numpy(np.array(flatten(picture))).permute(2, 0, 1)[None], transparency
+    return to_pixels(picture), transparency
 
 
 def scale_short_side(image: Tensor, side: int) -> Tensor:

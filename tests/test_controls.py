@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from PIL import Image
 
 from nst_adain.color import LUMA
 from nst_adain.functional import blend
-from nst_adain.images import to_tensor
+from nst_adain.images import open_image, to_tensor
 from nst_adain.models import Architecture, StyleTransfer
 from nst_adain.stylizer import Stylizer
 
@@ -211,3 +213,37 @@ def test_wrong_controls_are_named(slim: Stylizer, photo: torch.Tensor, styles: l
             slim(photo, encoded, **controls)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="styles: expected at least one"):
         slim(photo, [])
+
+
+@pytest.mark.slow
+def test_a_huge_picture_in_constant_memory(tmp_path: Path) -> None:
+    """10,000 x 10,000 pixels from file to file, below 2 GiB above the loaded library."""
+    code = """
+import sys, threading, time, psutil
+from PIL import Image
+from nst_adain.cli import main
+from nst_adain.stylizer import Stylizer
+Stylizer.from_pretrained("slim", device="cpu")(Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64)))
+process, peak, done = psutil.Process(), [0], threading.Event()
+start = process.memory_info().rss
+def watch():
+    while not done.wait(0.005):
+        peak[0] = max(peak[0], process.memory_info().rss)
+thread = threading.Thread(target=watch)
+thread.start()
+status = main(sys.argv[1:])
+done.set()
+thread.join()
+print(status, (peak[0] - start) / 2**30)
+"""
+    photo = picture(10_000, 10_000)
+    photo.save(tmp_path / "huge.tif", compression="tiff_lzw")
+    del photo
+    picture().save(tmp_path / "style.png")
+    command = ["stylize", "huge.tif", "style.png", "-o", "out.tif", "--preserve-color", "luminance"]
+    done = subprocess.run([sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    status, peak = done.stdout.split("\n")[-2].split()
+    print(f"peak {peak} GiB")
+    assert status == "0"
+    assert float(peak) < 2
+    assert open_image(tmp_path / "out.tif").size == (10_000, 10_000)
