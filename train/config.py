@@ -31,7 +31,7 @@ class TrainConfig:
     """Go on from the newest checkpoint in `out`; without one, start."""
 
     topology: Literal["vgg16", "vgg19"] = "vgg16"
-    """VGG-16 has one convolution fewer in stage 3: a seventh of the time, hardly any of the quality."""
+    """VGG-16 has one convolution fewer in stage 3, which is 15 % of the arithmetic."""
     width: float = 0.25
     """A quarter of VGG's channels: 1/16 of the arithmetic."""
     taps: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
@@ -65,7 +65,7 @@ class TrainConfig:
     warmup: int = 500
     """Steps of linear warm-up: Adam's first steps, with moments of a few batches, are too long."""
     clip: float = 10.0
-    """Largest gradient norm: a rare batch (a nearly constant style) has a hundred times the usual one."""
+    """Largest gradient norm: no single batch, such as one with a nearly constant style, throws the run off."""
     ema: float = 0.999
     """Decay of the averaged weights, which are those shipped: noise of single batches is averaged out."""
 
