@@ -52,7 +52,7 @@ class _Job:
     """A photograph, and for each style it gets, the style's name and the output."""
 
     photo: Path
-    outputs: list[tuple[str, Path]]
+    outputs: list[tuple[Path, Path]]
 
 
 def stylize_folder(
@@ -90,69 +90,80 @@ def stylize_folder(
         size: short side to which photographs are scaled.
         style_size: short side to which style pictures are reduced.
         progress: show a progress bar on standard error.
-        controls: further keywords of calling the stylizer, such as alpha or preserve_color.
+        controls: alpha, masks, or preserve_color "luminance" ("coral" would need each style anew for each photograph).
 
     Raises:
-        NotADirectoryError, ValueError: if a folder does not exist or has no pictures, or an option is out of range.
+        NotADirectoryError, ValueError: if a folder does not exist or has no pictures, an option is out of range, or two
+            pairs would have one result.
     """
     photos, styles, out = Path(photos), Path(styles), Path(out)
     if pairing not in ("all", "random"):
         raise ValueError(f"pairing: expected 'all' or 'random', got {pairing!r}")
-    found, candidates = find_images(photos), find_images(styles)
+    # The results of an earlier call, in a folder below the photographs, are not photographs.
+    found = [path for path in find_images(photos) if not path.resolve().is_relative_to(out.resolve())]
+    candidates = _names(find_images(styles), styles)
     out.mkdir(parents=True, exist_ok=True)
     output_format(out / f"x{suffix}")
     report = Report()
-    encoded = _encode_styles(stylizer, candidates, styles, style_size, report, progress)
+    planned = list(_jobs(_names(found, photos), list(candidates.values()), out, pairing, seed, suffix))
+    outputs = Counter(path for job in planned for _, path in job.outputs)
+    if outputs and (most := outputs.most_common(1)[0])[1] > 1:
+        raise ValueError(f"{most[0]}: would be the result of {most[1]} pairs; rename a photograph or a style")
+    encoded = _encode_styles(stylizer, candidates, style_size, report, progress)
     if not encoded:
         raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[0][1]}")
     jobs = []
-    for job in _jobs(found, photos, list(encoded), out, pairing, seed, suffix):
+    for planned_job in planned:
+        job = _Job(planned_job.photo, [(style, path) for style, path in planned_job.outputs if style in encoded])
         wanted = [(style, path) for style, path in job.outputs if overwrite or not path.exists()]
         report.skipped += len(job.outputs) - len(wanted)
         if wanted:
             jobs.append(_Job(job.photo, wanted))
     bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
-    _run(stylizer, jobs, encoded, report, bar, quality, size, controls or {})
-    bar.close()
-    _write_failures(out / FAILURES, report)
+    try:
+        _run(stylizer, jobs, encoded, report, bar, quality, size, controls or {})
+    finally:
+        bar.close()
+        _write_failures(out / FAILURES, report)
     return report
 
 
+def _names(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
+    """Each picture's path in its folder without suffix; with it where a.jpg and a.png would be one name."""
+    count = Counter(path.with_suffix("") for path in paths)
+    return {p: p.relative_to(folder).with_suffix("" if count[p.with_suffix("")] == 1 else p.suffix) for p in paths}
+
+
 def _encode_styles(
-    stylizer: Stylizer, paths: Sequence[Path], folder: Path, style_size: int | None, report: Report, progress: bool
-) -> dict[str, ChannelStats]:
-    """Statistics by name; the name is the path in the folder without its suffix, in one word."""
-    encoded: dict[str, ChannelStats] = {}
-    for path in tqdm(paths, unit="style", disable=not progress):
-        name = "-".join(path.relative_to(folder).with_suffix("").parts)
+    stylizer: Stylizer, names: Mapping[Path, Path], style_size: int | None, report: Report, progress: bool
+) -> dict[Path, ChannelStats]:
+    """Statistics by name."""
+    encoded: dict[Path, ChannelStats] = {}
+    for path, name in tqdm(names.items(), unit="style", disable=not progress):
         try:
-            encoded[name if name not in encoded else f"{name}{path.suffix}"] = stylizer.encode_style(
-                path, style_size=style_size
-            )
+            encoded[name] = stylizer.encode_style(path, style_size=style_size)
         except (ImageError, OSError) as error:
             report.failed.append((path, str(error)))
     return encoded
 
 
 def _jobs(
-    found: Sequence[Path], photos: Path, names: Sequence[str], out: Path, pairing: str, seed: int, suffix: str
+    photos: Mapping[Path, Path], styles: Sequence[Path], out: Path, pairing: str, seed: int, suffix: str
 ) -> Iterator[_Job]:
-    count = Counter(path.with_suffix("") for path in found)
-    for path in found:
-        relative = path.relative_to(photos)
-        # a.jpg and a.png in one folder keep their suffixes, or one result would replace the other.
-        base = relative if count[path.with_suffix("")] > 1 else relative.with_suffix("")
-        chosen = names
+    """What to make, whether or not the files can be read: so a repaired file changes nothing else."""
+    for path, name in photos.items():
+        chosen = styles
         if pairing == "random":
-            draw = np.random.default_rng([seed, zlib.crc32(relative.as_posix().encode())])
-            chosen = [names[int(draw.integers(len(names)))]]
-        yield _Job(path, [(name, out / base.parent / f"{base.name}__{name}{suffix}") for name in chosen])
+            draw = np.random.default_rng([seed, zlib.crc32(name.as_posix().encode())])
+            chosen = [styles[int(draw.integers(len(styles)))]]
+        outputs = [(style, out / name.parent / f"{name.name}__{'-'.join(style.parts)}{suffix}") for style in chosen]
+        yield _Job(path, outputs)
 
 
 def _run(
     stylizer: Stylizer,
     jobs: Sequence[_Job],
-    encoded: Mapping[str, ChannelStats],
+    encoded: Mapping[Path, ChannelStats],
     report: Report,
     bar: tqdm[NoReturn],
     quality: int,
@@ -180,7 +191,7 @@ def _run(
             job, read = reading.popleft()
             try:
                 content = stylizer.encode_content(read.result(), size=size)
-            except (ImageError, OSError) as error:
+            except (ImageError, OSError, MemoryError) as error:
                 report.failed.append((job.photo, str(error)))
                 bar.update(len(job.outputs))
                 continue

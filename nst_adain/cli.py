@@ -10,22 +10,38 @@ from pathlib import Path
 
 from nst_adain import Stylizer, __version__
 from nst_adain.images import WRITABLE_SUFFIXES
-from nst_adain.options import add_controls, add_model, number_from_0, path_ending_in, suffix, whole_from
+from nst_adain.options import (
+    add_controls,
+    add_model,
+    add_quality,
+    number_below_1,
+    number_from_0,
+    path_ending_in,
+    suffix,
+    whole_from,
+)
 from nst_adain.video import SUFFIXES as VIDEO_SUFFIXES
 
 __all__ = ["main"]
 
 
+class _UsageError(Exception):
+    """Options that do not go together."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, those of the process by default, and return its exit status."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
     job: Callable[[argparse.Namespace], None] = arguments.job
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on files; what matters of them becomes an error
             job(arguments)
+    except _UsageError as error:
+        parser.error(str(error))  # exits with 2
     except KeyboardInterrupt:
-        print("nst-adain: interrupted, nothing was written", file=sys.stderr)
+        print("nst-adain: interrupted", file=sys.stderr)
         return 130
     except (OSError, ValueError) as error:
         return _failed(str(error))
@@ -76,11 +92,17 @@ def _grid(arguments: argparse.Namespace) -> None:
     from nst_adain.images import output_format, save_image
 
     output_format(arguments.output)
+    single = arguments.alphas or arguments.corners
+    if single and len(arguments.contents) > 1:
+        raise _UsageError(f"--contents: expected one photograph with --alphas or --corners, got {len(arguments.contents)}")
+    if arguments.corners and len(arguments.styles) != 4:
+        raise _UsageError(f"--styles: expected four with --corners, got {len(arguments.styles)}")
+    if arguments.alphas and arguments.alpha != 1:
+        raise _UsageError("--alpha: not allowed with --alphas")
     stylizer = _stylizer(arguments)
-    contents = [(p.stem, stylizer.encode_content(p, size=arguments.size, tile=None)) for p in arguments.contents]
+    # No more than the cells show: every content's features are held.
+    contents = [(p.stem, stylizer.encode_content(p, size=arguments.size or arguments.cell)) for p in arguments.contents]
     styles = [(p.stem, stylizer.encode_style(p, style_size=arguments.style_size)) for p in arguments.styles]
-    if len(contents) > 1 and (arguments.alphas or arguments.corners):
-        raise ValueError(f"--contents: expected one photograph with --alphas or --corners, got {len(contents)}")
     if arguments.alphas:
         image = grid.alpha_grid(stylizer, contents[0][1], styles, arguments.alphas, cell=arguments.cell)
     elif arguments.corners:
@@ -99,9 +121,11 @@ def _morph(arguments: argparse.Namespace) -> None:
     from nst_adain.grid import path_weights, save_animation
 
     if len(arguments.styles) < 2:
-        raise ValueError(f"styles: expected at least two, got {len(arguments.styles)}")
+        raise _UsageError(f"style: expected at least two, got {len(arguments.styles)}")
+    if not arguments.output.parent.is_dir():
+        raise FileNotFoundError(f"{arguments.output}: the folder {arguments.output.parent} does not exist")
     stylizer = _stylizer(arguments)
-    content = stylizer.encode_content(arguments.content, size=arguments.size, tile=None)
+    content = stylizer.encode_content(arguments.content, size=arguments.size)
     styles = [stylizer.encode_style(path, style_size=arguments.style_size) for path in arguments.styles]
     weights = path_weights(len(styles), arguments.frames, loop=arguments.loop)
     frames = (stylizer(content, styles, weights=w, alpha=arguments.alpha) for w in weights)
@@ -113,6 +137,8 @@ def _morph(arguments: argparse.Namespace) -> None:
 def _batch(arguments: argparse.Namespace) -> None:
     from nst_adain.bulk import FAILURES, stylize_folder
 
+    if arguments.preserve_color == "coral":
+        raise _UsageError("--preserve-color: expected luminance, got 'coral', which would need each style anew for each photo")
     report = stylize_folder(
         _stylizer(arguments),
         arguments.photos,
@@ -140,7 +166,11 @@ def _video(arguments: argparse.Namespace) -> None:
 
     ends = [path for path in (arguments.start, arguments.end) if path]
     if bool(arguments.styles) == bool(ends) or len(ends) == 1:
-        raise ValueError("style: expected a style, or --from and --to")
+        raise _UsageError("style: expected a style, or --from and --to")
+    if ends and arguments.weights:
+        raise _UsageError("--weights: not allowed with --from and --to")
+    if arguments.preserve_color == "coral":
+        raise _UsageError("--preserve-color: expected luminance, got 'coral', which would need the style anew for each frame")
     stylizer = _stylizer(arguments)
     styles = [stylizer.encode_style(path, style_size=arguments.style_size) for path in arguments.styles or ends]
     count = stylize_video(
@@ -192,6 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     stylize.add_argument("styles", type=Path, nargs="+", metavar="style", help="the pictures whose style it gets")
     stylize.add_argument("-o", "--output", type=picture, help="default: CONTENT__STYLE.png in this folder")
     add_controls(stylize)
+    add_quality(stylize)
     add_model(stylize)
     stylize.set_defaults(job=_stylize)
 
@@ -204,6 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     grid.add_argument("-o", "--output", type=picture, default=Path("grid.png"), help="default: %(default)s")
     grid.add_argument("--cell", type=whole_from(16), default=256, help="side of a picture on the sheet (%(default)s)")
     add_controls(grid, ["alpha", "size", "style_size"])
+    add_quality(grid)
     add_model(grid)
     grid.set_defaults(job=_grid)
 
@@ -227,6 +259,7 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("--format", type=suffix, default=".png", help="suffix of the results (%(default)s)")
     batch.add_argument("--overwrite", action="store_true", help="make again what is there already")
     add_controls(batch, ["alpha", "preserve_color", "size", "style_size"])
+    add_quality(batch)
     add_model(batch)
     batch.set_defaults(job=_batch)
 
@@ -236,7 +269,7 @@ def _parser() -> argparse.ArgumentParser:
     video.add_argument("--from", dest="start", type=Path, metavar="STYLE", help="instead: the style at the beginning,")
     video.add_argument("--to", dest="end", type=Path, metavar="STYLE", help="and that at the end, mixed in between")
     video.add_argument("-o", "--output", type=path_ending_in(*VIDEO_SUFFIXES), required=True, help=".mp4, .mkv, .mov or .webm")
-    video.add_argument("--steadiness", type=number_from_0, default=0.9, help="0: none; towards 1: less flicker (%(default)s)")
+    video.add_argument("--steadiness", type=number_below_1, default=0.9, help="0: none; towards 1: less flicker (%(default)s)")
     video.add_argument("--crf", type=whole_from(0, 51), default=18, help="quality, 0 is best (%(default)s)")
     add_controls(video, ["alpha", "weights", "preserve_color", "size", "style_size"])
     add_model(video)
@@ -246,6 +279,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("-o", "--output", type=picture, default=Path("nst-adain-demo.png"), help="default: %(default)s")
     demo.add_argument("--controls", action="store_true", help="show strength, mixture, masks and colour instead")
     demo.add_argument("--inputs", type=Path, metavar="FOLDER", help="also write the photographs and styles there, to try")
+    add_quality(demo)
     add_model(demo)
     demo.set_defaults(job=_demo)
 

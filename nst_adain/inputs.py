@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nst_adain.images import load_image, resize_short_side, to_pixels, to_srgb
+from nst_adain.images import MAX_PIXELS, ImageError, load_image, resize_short_side, to_pixels, to_srgb
 from nst_adain.regions import Mask, read_label_map, read_mask
 
 __all__ = ["Picture", "check_alpha", "check_weights", "pick_device", "read_masks", "read_picture", "scale_short_side"]
@@ -37,7 +37,7 @@ def read_picture(
         enlarge: whether a smaller picture is scaled up.
 
     Returns:
-        (1, 3, H, W) uint8 of a file or PIL image, transparency laid on white; a tensor as it is, or scaled. And the
+        (1, 3, H, W) uint8 of a file or PIL image, white where it is invisible; a tensor as it is, or scaled. And the
         transparency, or None.
 
     Raises:
@@ -54,18 +54,21 @@ def read_picture(
         found = f"{picture.dtype} {tuple(picture.shape)}"
         raise ValueError(f"{name}: expected a float tensor (B, 3, H, W) in [0, 1], got {found}")
     height, width = picture.shape[-2:] if isinstance(picture, Tensor) else picture.size[::-1]
-    if side is not None:
-        side = check_side(f"{name} size", side)
+    if side is not None and (check_side(f"{name} size", side) < min(height, width) or enlarge):
         pixels = round(side * side * max(height, width) / min(height, width))
         if pixels > max_pixels:
-            raise ValueError(f"{name} size: {side} makes {pixels:,} pixels, more than the limit of {max_pixels:,} (max_pixels)")
-        if enlarge or min(height, width) > side:
-            scaled = scale_short_side(picture, side) if isinstance(picture, Tensor) else resize_short_side(picture, side)
-            picture = scaled
+            raise ImageError(f"{name} size: {side} makes {pixels:,} pixels, more than the limit of {max_pixels:,} (max_pixels)")
+        scaled = scale_short_side(picture, side) if isinstance(picture, Tensor) else resize_short_side(picture, side)
+        picture = scaled
     if isinstance(picture, Tensor):
         return picture, None
-    transparency = picture.getchannel("A") if picture.mode == "RGBA" else None
-    return to_pixels(picture), transparency
+    if picture.mode != "RGBA":
+        return to_pixels(picture), None
+    # Half-transparent pixels keep their own colour, or the result would have white seams; invisible ones may hold anything.
+    transparency = picture.getchannel("A")
+    visible = picture.convert("RGB")
+    visible.paste("white", mask=transparency.point([255] + [0] * 255))
+    return to_pixels(visible), transparency
 
 
 def scale_short_side(image: Tensor, side: int) -> Tensor:
@@ -75,13 +78,16 @@ def scale_short_side(image: Tensor, side: int) -> Tensor:
     return F.interpolate(image.float(), size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
-def read_masks(masks: Sequence[Mask] | Mask | None, count: int, size: tuple[int, int]) -> Tensor | None:
+def read_masks(
+    masks: Sequence[Mask] | Mask | None, count: int, size: tuple[int, int], max_pixels: int = MAX_PIXELS
+) -> Tensor | None:
     """One mask for each of `count` styles, (1, count, H, W) uint8, or None.
 
     Args:
         masks: a list of `count` masks, or of one fewer: then the last style gets what they leave; or a label map.
         count: how many styles there are.
         size: (H, W) of the content.
+        max_pixels: the largest file to decode.
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
@@ -92,12 +98,12 @@ def read_masks(masks: Sequence[Mask] | Mask | None, count: int, size: tuple[int,
     if isinstance(masks, (list, tuple)):
         if len(masks) not in (count, count - 1) or not masks:
             raise ValueError(f"masks: expected {count}, one for each style, or {count - 1}, got {len(masks)}")
-        read = [read_mask(mask, size) for mask in masks]
+        read = [read_mask(mask, size, max_pixels=max_pixels) for mask in masks]
         if len(read) < count:
             covered = torch.cat(read, 1).sum(1, keepdim=True).clamp_max(255)
             read.append((255 - covered).to(torch.uint8))
     else:
-        read = read_label_map(masks, count, size)  # type: ignore[arg-type]
+        read = read_label_map(masks, count, size, max_pixels)  # type: ignore[arg-type]
     return torch.cat(read, 1)
 
 
@@ -114,11 +120,12 @@ def check_alpha(alpha: float | Mask) -> float | None:
     return float(alpha)
 
 
-def check_weights(weights: Sequence[float] | None, count: int, raw: bool) -> list[float]:
+def check_weights(weights: Sequence[float] | None, count: int, raw: bool = False, masked: bool = False) -> list[float]:
     """One factor for each of `count` styles; unless `raw`, they sum to 1.
 
     Raises:
-        ValueError: if there are not `count` finite numbers, or they sum to 0 and so cannot be scaled to 1.
+        ValueError: if there are not `count` finite numbers, or they sum to 0 and so cannot be scaled to 1, or there are
+            masks, whose shares of a place are fractions of it, and a number is not above 0.
     """
     if count == 0:
         raise ValueError("styles: expected at least one, got none")
@@ -126,6 +133,8 @@ def check_weights(weights: Sequence[float] | None, count: int, raw: bool) -> lis
     if len(factors) != count or not all(map(math.isfinite, factors)):
         raise ValueError(f"weights: expected {count} finite numbers, one for each style, got {weights}")
     total = math.fsum(factors)
+    if masked and (raw or min(factors) <= 0):
+        raise ValueError(f"weights: expected numbers above 0, not raw, where there are masks, got {factors}")
     if raw and weights is not None:
         return factors
     if abs(total) < 1e-9:

@@ -14,7 +14,9 @@ from nst_adain.stylizer import Stylizer
 __all__ = [
     "add_controls",
     "add_model",
+    "add_quality",
     "number",
+    "number_below_1",
     "number_from_0",
     "path_ending_in",
     "strength",
@@ -49,10 +51,14 @@ def add_controls(parser: argparse.ArgumentParser, only: Sequence[str] | None = N
             parser.add_argument(f"--{name.replace('_', '-')}", **option)
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """The choice of the model, and how results are written."""
+def add_quality(parser: argparse.ArgumentParser) -> None:
+    """How pictures are written."""
     quality = inspect.signature(save_image).parameters["quality"].default
     parser.add_argument("--quality", type=whole_from(1, 100), default=quality, help="of JPEG and WebP (%(default)s)")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The choice of the model and where it runs."""
     parser.add_argument("--model", default="slim", help="a model that ships (%(default)s) or a .safetensors file")
     parser.add_argument("--encoder", type=Path, help="full-width VGG-19, for a model that is a decoder alone")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps ... (%(default)s: a GPU if there is one)")
@@ -74,6 +80,14 @@ def number_from_0(text: str) -> float:
     value = number(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"expected a number from 0, got {text!r}")
+    return value
+
+
+def number_below_1(text: str) -> float:
+    """A number from 0 to below 1."""
+    value = number_from_0(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"expected a number below 1, got {text!r}")
     return value
 
 

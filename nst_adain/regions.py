@@ -10,10 +10,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import Tensor
 
-from nst_adain.images import load_image, open_image
+from nst_adain.images import MAX_PIXELS, load_image, open_image, to_srgb
 
 __all__ = ["Mask", "read_label_map", "read_mask", "shares"]
 
@@ -21,13 +21,14 @@ __all__ = ["Mask", "read_label_map", "read_mask", "shares"]
 Mask: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[np.generic] | Tensor"
 
 
-def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks") -> Tensor:
+def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks", max_pixels: int = MAX_PIXELS) -> Tensor:
     """A mask in the size of a picture.
 
     Args:
         mask: of any size; scaled to `size` with smooth edges.
         size: (H, W) of the picture.
         name: the argument's name, for errors.
+        max_pixels: the largest file to decode.
 
     Returns:
         (1, 1, H, W) uint8, 0 to 255: bytes, because a picture may be huge.
@@ -37,9 +38,13 @@ def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks") -> Tensor:
         TypeError, ValueError: if it is no mask.
     """
     if isinstance(mask, (str, os.PathLike)):
-        image = load_image(mask).convert("L")
+        mask = load_image(mask, max_pixels=max_pixels)
     elif isinstance(mask, Image.Image):
+        mask = to_srgb(mask)
+    if isinstance(mask, Image.Image):
         image = mask.convert("L")
+        if mask.mode == "RGBA":  # where the mask is invisible, it does not apply
+            image = ImageChops.multiply(image, mask.getchannel("A"))
     else:
         values = _array(mask, name).astype(np.float32)
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
@@ -50,13 +55,14 @@ def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks") -> Tensor:
     return torch.from_numpy(np.array(image))[None, None]
 
 
-def read_label_map(labels: Mask, count: int, size: tuple[int, int]) -> list[Tensor]:
+def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> list[Tensor]:
     """One mask for each of the labels 0 to `count` - 1; where there is another label, none of them applies.
 
     Args:
         labels: a file or picture whose grey or palette indices are labels, or an array or tensor (H, W) of integers.
         count: how many styles there are.
         size: (H, W) of the picture; labels are scaled to it without mixing them.
+        max_pixels: the largest file to decode.
 
     Returns:
         `count` masks as `read_mask` returns them.
@@ -66,7 +72,7 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int]) -> list[Tens
         TypeError, ValueError: if it is no label map, or none of the labels occurs.
     """
     if isinstance(labels, (str, os.PathLike)):
-        labels = open_image(labels)
+        labels = open_image(labels, max_pixels=max_pixels)
     if isinstance(labels, Image.Image):
         if labels.mode not in ("L", "P", "1"):
             raise ValueError(f"masks: expected a label map with grey values or palette indices, got mode {labels.mode}")

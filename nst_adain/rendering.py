@@ -41,8 +41,9 @@ class Look:
 
 def as_float(pixels: Tensor, tile: Tile, device: torch.device) -> Tensor:
     """What is read for a tile, (B, C, h, w) in [0, 1]."""
-    window = pixels[..., tile.read_top : tile.read_bottom, tile.read_left : tile.read_right].to(device)
-    return window.float() / 255 if window.dtype == torch.uint8 else window.float()
+    window = pixels[..., tile.read_top : tile.read_bottom, tile.read_left : tile.read_right]
+    # Bytes are widened on the device, so that fewer travel; wide numbers before it, for not every device has float64.
+    return window.to(device).float() / 255 if window.dtype == torch.uint8 else window.float().to(device)
 
 
 def measure(
@@ -80,11 +81,11 @@ def measure(
                 pooled = F.avg_pool2d(pad_to_stride(as_float(masks, tile, device)), stride)[..., rows, columns]
                 for region in range(masks.shape[1]):
                     moments[region][tap].add(inside, pooled[:, region : region + 1])
-    whole = Moments.join([moments[-1][tap] for tap in taps])
+    whole = Moments.join([moments[-1][tap] for tap in taps]).to(device)
     if masks is None:
         return [whole]
     regions = [list(region.values()) for region in moments[:-1]]
-    return [Moments.join(region) if all(m.count > 0 for m in region) else whole for region in regions]
+    return [Moments.join(region).to(device) if all(m.count > 0 for m in region) else whole for region in regions]
 
 
 def render(

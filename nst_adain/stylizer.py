@@ -128,7 +128,8 @@ class Stylizer:
             (B, C, 1, 1) means and standard deviations of all taps of the model.
         """
         pixels, _ = read_picture(style, "style", style_size, max_pixels, enlarge=False)
-        return self._encode(as_float(pixels, _whole(pixels), self.device))
+        side = AUTO_TILE if pixels.shape[-1] * pixels.shape[-2] > AUTO_PIXELS else None
+        return measure(self.model, pixels, None, self._tiles(pixels, side), self.device)[0]
 
     @torch.no_grad()
     def encode_content(
@@ -179,7 +180,8 @@ class Stylizer:
         Args:
             content: a picture, or what `encode_content` made of one (nothing is then encoded again).
             styles: a picture or what `encode_style` made of one, or a list of these, to be mixed.
-            weights: one real number for each style, by default equal; scaled to sum to 1.
+            weights: one real number for each style, by default equal; scaled to sum to 1. With masks above 0: the proportion
+                where masks overlap.
             raw_weights: use the weights as they are, whatever their sum.
             masks: one for each style, which then has only its region, with that region's own content statistics; where no
                 mask applies the photograph stays. With one mask fewer than styles, the last style gets the rest. A mask is
@@ -208,7 +210,7 @@ class Stylizer:
         if preserve_color not in (None, "luminance", "coral"):
             raise ValueError(f"preserve_color: expected None, 'luminance' or 'coral', got {preserve_color!r}")
         given: list[Style] = list(styles) if isinstance(styles, (list, tuple)) else [styles]  # type: ignore[list-item]
-        factors = check_weights(weights, len(given), raw_weights)
+        factors = check_weights(weights, len(given), raw_weights, masks is not None)
         if not isinstance(content, EncodedContent):
             content = self.encode_content(content, size=size, tile=tile, max_pixels=max_pixels)
         elif size is not None or tile != "auto":
@@ -216,14 +218,15 @@ class Stylizer:
         pixels, side, features = content.pixels, content.tile, content.features
         height, width = pixels.shape[-2:]
         encoded = [self._style(style, pixels, preserve_color, style_size, max_pixels) for style in given]
-        regions = read_masks(masks, len(given), (height, width))
+        regions = read_masks(masks, len(given), (height, width), max_pixels)
         if strength is None:
-            strength = read_mask(alpha, (height, width), "alpha")  # type: ignore[arg-type]
+            strength = read_mask(alpha, (height, width), "alpha", max_pixels)  # type: ignore[arg-type]
         own = [content.stats]
         if regions is not None:
             own = measure(self.model, pixels, regions, self._tiles(pixels, side), self.device, features)
         look = Look(encoded, factors, regions, strength)
-        output = torch.empty_like(pixels, device=pixels.device if pixels.dtype == torch.uint8 else self.device)
+        is_bytes = pixels.dtype == torch.uint8
+        output = torch.empty_like(pixels) if is_bytes else torch.empty(pixels.shape, device=self.device)
         for part, result in render(self.model, pixels, own, look, self._tiles(pixels, side, progress), self.device, features):
             photo = as_float(pixels, part.alone(), self.device)
             if preserve_color == "luminance":
@@ -240,9 +243,6 @@ class Stylizer:
             image.putalpha(content.transparency)
         return image
 
-    def _encode(self, image: Tensor) -> ChannelStats:
-        return self.model.stats(self.model.encode(image))
-
     def _style(
         self, style: Style, pixels: Tensor, preserve_color: str | None, style_size: int | None, max_pixels: int
     ) -> ChannelStats:
@@ -253,13 +253,13 @@ class Stylizer:
             stats = style.to(self.device)
         else:
             read, _ = read_picture(style, "style", style_size, max_pixels, enlarge=False)
-            image = as_float(read, _whole(read), self.device)
             if preserve_color == "coral":
                 step = max(1, min(pixels.shape[-2:]) // 512)  # colours need no detail, and a huge content no copy
-                sample = pixels[..., ::step, ::step]
-                image = image.expand(max(len(image), len(pixels)), -1, -1, -1)
-                image = match_color(image, as_float(sample, _whole(sample), self.device))
-            stats = self._encode(image)
+                sample, image = (as_float(x, _whole(x), torch.device("cpu")) for x in (pixels[..., ::step, ::step], read))
+                if len(image) not in (1, len(sample)) and len(sample) > 1:
+                    raise ValueError(f"style: expected 1 or {len(sample)} pictures, got {len(image)}")
+                read = match_color(image.expand(max(len(image), len(sample)), -1, -1, -1), sample)
+            stats = self.encode_style(read.float() / 255 if read.dtype == torch.uint8 else read, style_size=None)
         expected = sum(self.model.arch.tap_channels)
         if stats.channels != expected:
             found = f"expected statistics of {expected} channels, got {stats.channels}"

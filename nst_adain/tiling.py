@@ -64,8 +64,8 @@ def tiles(height: int, width: int, side: int, surroundings: int) -> Iterator[Til
     Raises:
         ValueError: if the side is no positive multiple of 8.
     """
-    if side < STRIDE or side % STRIDE:
-        raise ValueError(f"tile: expected a positive multiple of {STRIDE} pixels, got {side}")
+    if not isinstance(side, int) or side < STRIDE or side % STRIDE:
+        raise ValueError(f"tile: expected a positive multiple of {STRIDE} pixels, got {side!r}")
     for top in range(0, height, side):
         for left in range(0, width, side):
             bottom, right = min(top + side, height), min(left + side, width)
@@ -91,6 +91,8 @@ class Moments:
 
     def add(self, features: Tensor, weights: Tensor | None = None) -> None:
         """Count in the positions of (B, C, H, W) features, each as often as `weights`, (1, 1, H, W), says; default: once."""
+        if features.device.type == "mps":  # which has no float64
+            features, weights = features.cpu(), None if weights is None else weights.cpu()
         x = features.double()
         if weights is None:
             count = float(x.shape[2] * x.shape[3])

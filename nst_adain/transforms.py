@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from nst_adain.functional import ChannelStats
+from nst_adain.images import to_srgb
 from nst_adain.stylizer import Style, Stylizer
 
 __all__ = ["RandomStyle"]
@@ -60,19 +62,32 @@ class RandomStyle(nn.Module):
         self.p, self.low, self.high = p, low, high
         self.stylizer = stylizer or Stylizer.from_pretrained(device="cpu")
         self.styles = [
-            self.stylizer.encode_style(style, style_size=style_size) if not hasattr(style, "std") else style for style in styles
+            style if isinstance(style, ChannelStats) else self.stylizer.encode_style(style, style_size=style_size)
+            for style in styles
         ]
 
     def forward(self, image: Input) -> Input:
-        """A PIL image, or a float tensor (3, H, W) or (B, 3, H, W) in [0, 1]; the same kind and size is returned.
+        """Stylise a picture, or each picture of a batch, with a style, a strength and a chance of its own.
 
-        Each picture of a batch has a style, a strength and a chance of its own.
+        Args:
+            image: a PIL image, or a float tensor (3, H, W) or (B, 3, H, W) in [0, 1].
+
+        Returns:
+            A PIL image of mode RGB, or RGBA if there is transparency; or a tensor of the same shape and device.
+
+        Raises:
+            TypeError, ValueError: if `image` is neither, whether it is to be stylised or not.
         """
-        if isinstance(image, Tensor):
-            if image.ndim == 4:
-                return torch.stack([self.forward(single) for single in image])
-            return self._stylize(image[None])[0].to(image.device)
-        return self._stylize(image)
+        if isinstance(image, Image.Image):
+            return self._stylize(to_srgb(image))
+        if not isinstance(image, Tensor):
+            raise TypeError(f"image: expected a PIL image or a tensor, got {type(image).__name__}")
+        if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.is_floating_point():
+            found = f"{image.dtype} {tuple(image.shape)}"
+            raise ValueError(f"image: expected a float tensor (3, H, W) or (B, 3, H, W) in [0, 1], got {found}")
+        if image.ndim == 4:
+            return torch.stack([self.forward(single) for single in image])
+        return self._stylize(image[None])[0].to(image.device)
 
     def _stylize(self, image: Input) -> Input:
         if torch.rand(()) >= self.p:

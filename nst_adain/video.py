@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from nst_adain.functional import ChannelStats, blend
 from nst_adain.images import ImageError
+from nst_adain.inputs import check_side, check_weights
 from nst_adain.stylizer import Controls, Stylizer
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def stylize_video(
     progress: bool = False,
     controls: Controls | None = None,
 ) -> int:
-    """Stylise a video. Every frame keeps its time, sound is copied, and the output is written whole or not at all.
+    """Stylise a video. Every frame keeps its time, the first sound track is copied, the output is written whole or not at all.
 
     Args:
         stylizer: the model.
@@ -86,10 +87,10 @@ def stylize_video(
         weights: one for each style, by default equal; scaled to sum to 1.
         end_weights: those at the last frame, if the mixture changes over time.
         steadiness: how much of the content statistics comes from the frames before: 0 none, 0.9 most.
-        size: short side to which frames are scaled.
+        size: short side to which frames are scaled; both sides become even, which players want.
         crf: quality of the encoder, 0 (best) to 51.
         progress: show a progress bar on standard error.
-        controls: further keywords of calling the stylizer, such as alpha or preserve_color.
+        controls: alpha, or preserve_color "luminance".
 
     Returns:
         How many frames were written.
@@ -113,17 +114,22 @@ def stylize_video(
         raise ValueError(f"{output}: expected another name than the source's")
     if not 0 <= crf <= 51:
         raise ValueError(f"crf: expected 0 to 51, got {crf}")
+    if controls and "masks" in controls:
+        raise ValueError("controls: expected no masks, whose regions have statistics that are not smoothed over time")
+    start = check_weights(weights, len(styles))
+    end = start if end_weights is None else check_weights(end_weights, len(styles))
     smoothed = SmoothedStats(steadiness)
     partial = output.with_name(f".{secrets.token_hex(8)}{output.suffix}")
     try:
         with av.open(str(source)) as reader, av.open(str(partial), "w") as writer:
             frames = _Transcoder(reader, writer, crf, source)
             count = 0
+            if end != start and frames.seconds is None:
+                raise ValueError(f"{source}: does not say how long it is, so the mixture cannot change over time")
             for position, image in frames.images(progress):
-                content = stylizer.encode_content(image, size=size)
+                content = stylizer.encode_content(image if size is None else _scaled(image, size))
                 content = dataclasses.replace(content, stats=smoothed(content.stats))
-                mix = _between(weights, end_weights, position, len(styles))
-                given: Controls = {**(controls or {}), "weights": mix}
+                given: Controls = {**(controls or {}), "weights": _between(start, end, position), "raw_weights": True}
                 result = stylizer(content, list(styles), **given)
                 frames.write(np.asarray(result))
                 count += 1
@@ -138,13 +144,17 @@ def stylize_video(
     return count
 
 
-def _between(start: Sequence[float] | None, end: Sequence[float] | None, position: float, count: int) -> Sequence[float] | None:
-    if end is None:
-        return start
-    first = [1.0] * count if start is None else start
-    if not len(first) == len(end) == count:
-        raise ValueError(f"weights: expected {count} numbers, one for each style, at the start and the end")
-    return [(1 - position) * a / sum(first) + position * b / sum(end) for a, b in zip(first, end)]
+def _scaled(image: Image.Image, side: int) -> Image.Image:
+    scale = check_side("size", side) / min(image.size)
+    return image.resize((_even(image.width * scale), _even(image.height * scale)), Image.Resampling.LANCZOS)
+
+
+def _even(length: float) -> int:
+    return max(2, round(length / 2) * 2)
+
+
+def _between(start: Sequence[float], end: Sequence[float], position: float) -> list[float]:
+    return [(1 - position) * a + position * b for a, b in zip(start, end)]
 
 
 class _Transcoder:
@@ -157,15 +167,29 @@ class _Transcoder:
         self.video = reader.streams.video[0]
         self.video.thread_type = "AUTO"
         self.sound = reader.streams.audio[0] if reader.streams.audio else None
-        self.sound_out = writer.add_stream_from_template(self.sound) if self.sound else None
+        try:
+            self.sound_out = writer.add_stream_from_template(self.sound) if self.sound else None
+        except ValueError as error:
+            raise ImageError(f"{source}: its sound cannot be copied into {writer.format.name}: {error}; try .mkv") from error
         self.stream: Any = None
         self.frame: av.VideoFrame | None = None
+        self.rate = self.video.average_rate or self.video.guessed_rate
+        self.count = 0
+        self.seconds = self._seconds()
         self.held: list[Any] = []  # sound that came before the first frame, and so before the output has its header
+
+    def _seconds(self) -> float | None:
+        """From the first frame to the last, as far as the file says."""
+        interval = 1 / float(self.rate) if self.rate else 0.0
+        if self.video.duration and self.video.time_base:
+            return max(0.0, float(self.video.duration * self.video.time_base) - interval)
+        if self.video.frames and self.rate:
+            return (self.video.frames - 1) * interval
+        # The whole file's, which sound may outlast.
+        return max(0.0, self.reader.duration / 1e6 - interval) if self.reader.duration else None
 
     def images(self, progress: bool) -> Iterator[tuple[float, Image.Image]]:
         """Every frame, upright, with its place in the video from 0 to 1."""
-        rate = self.video.average_rate or self.video.guessed_rate
-        last = (self.reader.duration or 0) / 1e6 - (1 / float(rate) if rate else 0.0)  # when the last frame is shown
         total = self.video.frames or None
         bar = tqdm(total=total, unit="frame", disable=not progress, file=sys.stderr)
         wanted = [stream for stream in (self.video, self.sound) if stream is not None]
@@ -176,11 +200,15 @@ class _Transcoder:
                 self._copy(packet)
                 continue
             for frame in packet.decode():
-                self.frame = frame
+                if frame.pts is None and self.rate:  # a stream without times: frames follow one another
+                    frame.time_base = 1 / self.rate
+                    frame.pts = self.count
+                self.frame, self.count = frame, self.count + 1
                 time = frame.time or 0.0
                 first = time if first is None else first
                 pixels = np.rot90(frame.to_ndarray(format="rgb24"), (frame.rotation // 90) % 4)
-                yield min(1.0, (time - first) / last) if last > 0 else 0.0, Image.fromarray(np.ascontiguousarray(pixels))
+                position = min(1.0, (time - first) / self.seconds) if self.seconds else 0.0
+                yield position, Image.fromarray(np.ascontiguousarray(pixels))
                 bar.update()
         bar.close()
 
@@ -192,12 +220,11 @@ class _Transcoder:
         height, width = pixels.shape[:2]
         if self.stream is None:
             codec = "libvpx-vp9" if self.writer.format.name == "webm" else "libx264"
-            rate = self.video.average_rate or self.video.guessed_rate
-            self.stream = self.writer.add_stream(codec, rate=rate, options={"crf": str(self.crf)})
+            self.stream = self.writer.add_stream(codec, rate=self.rate, options={"crf": str(self.crf)})
             self.stream.width, self.stream.height = width, height
             # Half-resolution colour needs even sides; an odd picture keeps its size and has full-resolution colour.
             self.stream.pix_fmt = "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"
-            self.stream.codec_context.time_base = self.video.time_base
+            self.stream.codec_context.time_base = self.frame.time_base or self.video.time_base
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
         frame.pts, frame.time_base = self.frame.pts, self.frame.time_base
         self.writer.mux(self.stream.encode(frame))

@@ -67,6 +67,39 @@ def test_one_random_style_each_is_the_same_for_the_same_seed(slim: Stylizer, fol
     assert {name.rsplit("__")[1] for name in results[0]} == {"x.png", "y.png"}
 
 
+def test_a_repaired_style_changes_no_other_name(slim: Stylizer, folders: Path) -> None:
+    (folders / "styles" / "x.bmp").touch()
+    stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
+    before = outputs(folders / "out")
+    picture(20, 20, 8).save(folders / "styles" / "x.bmp")
+    report = stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
+    assert (report.done, report.skipped) == (2, 4)
+    assert set(before) < set(outputs(folders / "out"))
+
+
+def test_pairs_with_one_result_are_refused(slim: Stylizer, folders: Path) -> None:
+    picture(20, 20).save(folders / "photos" / "a__x.png")
+    picture(20, 20).save(folders / "styles" / "x__x.png")
+    with pytest.raises(ValueError, match=r"a__x__x\.png: would be the result of 2 pairs"):
+        stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
+    assert not outputs(folders / "out")
+
+
+def test_results_below_the_photographs_are_not_photographs(slim: Stylizer, folders: Path) -> None:
+    out = folders / "photos" / "out"
+    assert stylize_folder(slim, folders / "photos", folders / "styles", out).done == 4
+    report = stylize_folder(slim, folders / "photos", folders / "styles", out)
+    assert (report.done, report.skipped) == (0, 4)
+
+
+def test_a_picture_that_would_be_too_large_does_not_stop_the_rest(slim: Stylizer, folders: Path) -> None:
+    Image.new("RGB", (20000, 1)).save(folders / "photos" / "thin.png")
+    Image.new("RGB", (4000, 2)).save(folders / "styles" / "thin.png")
+    report = stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", size=512)
+    assert report.done == 6
+    assert any("thin.png" in str(path) and "more than the limit" in error for path, error in report.failed)
+
+
 def test_equal_names_do_not_replace_each_other(slim: Stylizer, folders: Path) -> None:
     picture(20, 20, 7).save(folders / "photos" / "a.jpg")
     picture(20, 20, 8).save(folders / "styles" / "x.jpg")
@@ -101,6 +134,7 @@ def test_command_reports_and_exits_1(folders: Path, capsys: pytest.CaptureFixtur
     assert main(command) == 0
     with Image.open(folders / "out" / "a__x.jpg") as image:
         assert image.size == (27, 20)
-    with pytest.raises(SystemExit) as stopped:
-        main([*command, "--format", "bmp"])
-    assert stopped.value.code == 2
+    for more in (["--format", "bmp"], ["--preserve-color", "coral"]):
+        with pytest.raises(SystemExit) as stopped:
+            main([*command, *more])
+        assert stopped.value.code == 2

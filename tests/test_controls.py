@@ -14,10 +14,11 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain.color import LUMA
-from nst_adain.functional import blend
+from nst_adain.functional import ChannelStats, blend
 from nst_adain.images import open_image, to_tensor
 from nst_adain.models import Architecture, StyleTransfer
 from nst_adain.stylizer import Stylizer
+from nst_adain.tiling import Moments
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_regions_have_their_own_content_statistics(slim: Stylizer, styles: list[
     uniform = slim(both, styles[0]), slim(both, styles[1])  # statistics of both halves together
     for part, i in ((slice(0, 180), 0), (slice(-180, None), 1)):
         far = (uniform[i][..., part] - alone[i][..., part]).abs().mean()
-        assert (out[..., part] - alone[i][..., part]).abs().mean() < 0.3 * far
+        assert (out[..., part] - alone[i][..., part]).abs().mean() < 0.5 * far
 
 
 def test_soft_masks_mix(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
@@ -189,11 +190,22 @@ def test_large_pictures_are_tiled_by_themselves(slim: Stylizer, monkeypatch: pyt
     assert np.abs(tiled - whole).max() <= 2
 
 
-def test_extrapolation_never_turns_the_picture_into_its_negative(slim: Stylizer, photo: torch.Tensor) -> None:
-    flat = Image.new("RGB", (32, 32), "gray")
-    strong, stronger = slim(photo, flat, alpha=1.0), slim(photo, flat, alpha=3.0)
-    joint = torch.stack([strong.flatten(), stronger.flatten()])
-    assert torch.corrcoef(joint)[0, 1] > -0.2
+def test_extrapolation_never_asks_for_a_negative_deviation(slim: Stylizer, photo: torch.Tensor) -> None:
+    """Which would turn a channel into its negative."""
+    seen: list[torch.Tensor] = []
+
+    def watch(stats: ChannelStats) -> ChannelStats:
+        seen.append(stats.std)
+        return stats
+
+    original = slim.model.decode
+    slim.model.decode = lambda features, content, target: original(features, content, [watch(t) for t in target])  # type: ignore[method-assign]
+    try:
+        slim(photo, Image.new("RGB", (32, 32), "gray"), alpha=3.0)
+    finally:
+        del slim.model.decode
+    assert len(seen) == 3
+    assert all((std >= 0).all() for std in seen)
 
 
 def test_wrong_controls_are_named(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image], tmp_path: Path) -> None:
@@ -206,6 +218,9 @@ def test_wrong_controls_are_named(slim: Stylizer, photo: torch.Tensor, styles: l
         ({"preserve_color": "coral"}, "this style is already encoded"),
         ({"masks": [np.ones((2, 2))]}, "masks: expected 3, one for each style, or 2, got 1"),
         ({"tile": 100}, "tile: expected a positive multiple of 8 pixels, got 100"),
+        ({"masks": [np.ones((2, 2))] * 3, "weights": [1, -1, 3]}, "weights: expected numbers above 0, not raw"),
+        ({"masks": [np.ones((2, 2))] * 3, "weights": [1, 1, 1], "raw_weights": True}, "expected numbers above 0, not raw"),
+        ({"tile": "64"}, "tile: expected a positive multiple of 8 pixels, got '64'"),
         ({"alpha": np.full((2, 2), 3.0)}, "alpha: expected values from 0 to 1"),
     ]
     for controls, message in cases:
@@ -223,6 +238,7 @@ import sys, threading, time, psutil
 from PIL import Image
 from nst_adain.cli import main
 from nst_adain.stylizer import Stylizer
+from nst_adain.tiling import Moments
 Stylizer.from_pretrained("slim", device="cpu")(Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64)))
 process, peak, done = psutil.Process(), [0], threading.Event()
 start = process.memory_info().rss
@@ -247,3 +263,32 @@ print(status, (peak[0] - start) / 2**30)
     assert status == "0"
     assert float(peak) < 2
     assert open_image(tmp_path / "out.tif").size == (10_000, 10_000)
+
+
+def test_a_transparent_photograph_keeps_its_colours_where_no_mask_applies(slim: Stylizer) -> None:
+    photo = Image.new("RGBA", (24, 16), (255, 0, 0, 128))
+    photo.putpixel((3, 3), (9, 9, 9, 0))
+    out = slim(photo, picture(), masks=[np.zeros((2, 2))])
+    assert out.getpixel((10, 10)) == (255, 0, 0, 128)
+    assert out.getpixel((3, 3)) == (255, 255, 255, 0)
+
+
+def test_nothing_needs_float64_on_a_device_without_it(
+    slim: Stylizer, styles: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Apple's GPUs: what is on such a device comes to the CPU before it is widened. Here `device.type` is made up."""
+    moments = Moments()
+
+    class Features:
+        device = torch.device("mps")
+
+        def cpu(self) -> torch.Tensor:
+            return torch.ones(1, 2, 3, 3)
+
+    moments.add(Features())  # type: ignore[arg-type]
+    assert moments.stats().mean.flatten().tolist() == [1, 1]
+
+
+def test_coral_with_pictures_that_do_not_match_is_named(slim: Stylizer) -> None:
+    with pytest.raises(ValueError, match="style: expected 1 or 3 pictures, got 2"):
+        slim(torch.rand(3, 3, 16, 16), torch.rand(2, 3, 16, 16), preserve_color="coral")

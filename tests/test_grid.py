@@ -105,19 +105,24 @@ def test_animation(tmp_path: Path) -> None:
 def test_commands(photo: Path, painting: Path, capsys: pytest.CaptureFixture[str]) -> None:
     p, s, out = str(photo), str(painting), photo.with_name("out.png")
     base = ["grid", "--contents", p, "--styles", s, p]
-    for options in ([], ["--alphas", "0", "1", "--alpha", "1"], ["--styles", s, p, s, p, "--corners", "2"]):
+    for options in ([], ["--alphas", "0", "1"], ["--styles", s, p, s, p, "--corners", "2"]):
         assert main([*base, *options, "-o", str(out), "--cell", "32", "--size", "32"]) == 0
         with Image.open(out) as image:
             assert min(image.size) > 50
-    assert main([*base, "--corners", "2", "-o", str(out)]) == 1
-    assert "expected four" in capsys.readouterr().err
-    assert main([*base, "--contents", p, s, "--alphas", "1", "-o", str(out)]) == 1
-    assert "expected one photograph" in capsys.readouterr().err
+    for wrong, message in (
+        ([*base, "--corners", "2"], "--styles: expected four with --corners, got 2"),
+        ([*base, "--contents", p, s, "--alphas", "1"], "--contents: expected one photograph"),
+        ([*base, "--alphas", "1", "--alpha", "0.5"], "--alpha: not allowed with --alphas"),
+        (["morph", p, s], "style: expected at least two, got 1"),
+        (["morph", p, s, p, "-o", "x.png"], "expected a name ending in .gif"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main(wrong)
+        assert stopped.value.code == 2
+        assert message in capsys.readouterr().err
     gif = photo.with_name("out.gif")
     assert main(["morph", p, s, p, "-o", str(gif), "--frames", "4", "--loop", "--size", "32"]) == 0
     with Image.open(gif) as image:
         assert image.n_frames == 4  # type: ignore[attr-defined]
-    assert main(["morph", p, s, "-o", str(gif)]) == 1
-    with pytest.raises(SystemExit) as stopped:
-        main(["morph", p, s, p, "-o", "x.png"])
-    assert stopped.value.code == 2
+    assert main(["morph", p, s, p, "-o", str(photo.with_name("none") / "x.gif")]) == 1
+    assert "none does not exist" in capsys.readouterr().err

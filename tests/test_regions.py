@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from nst_adain.images import ImageError
 from nst_adain.inputs import read_masks
 from nst_adain.regions import read_label_map, read_mask, shares
 
@@ -24,6 +25,18 @@ def test_a_mask_of_any_kind_and_size(tmp_path: Path) -> None:
     larger = read_mask(values, (40, 60))
     assert larger.shape == (1, 1, 40, 60)
     assert len(larger.unique()) > 2  # a soft edge
+
+
+def test_files_and_pil_images_are_read_alike(tmp_path: Path) -> None:
+    ramp = Image.fromarray(np.linspace(0, 65535, 24).reshape(4, 6).astype(np.uint16))
+    clear = Image.new("RGBA", (6, 4), (255, 255, 255, 0))
+    clear.paste((255, 255, 255, 255), (0, 0, 3, 4))
+    for name, image in (("ramp.png", ramp), ("clear.png", clear)):
+        image.save(tmp_path / name)
+        assert torch.equal(read_mask(image, (4, 6)), read_mask(tmp_path / name, (4, 6)))
+    assert read_mask(clear, (4, 6)).tolist() == [[[[255, 255, 255, 0, 0, 0]] * 4]]
+    with pytest.raises(ImageError, match="more than the limit of 10"):
+        read_mask(tmp_path / "ramp.png", (4, 6), max_pixels=10)
 
 
 def test_label_map_selects_styles_and_leaves_the_rest(tmp_path: Path) -> None:

@@ -7,13 +7,15 @@ from conftest import picture
 from PIL import Image
 from torchvision.transforms import v2
 
+from nst_adain.functional import ChannelStats
 from nst_adain.stylizer import Stylizer
 from nst_adain.transforms import RandomStyle
 
 
 def test_probability_zero_and_one(slim: Stylizer) -> None:
     photo = picture()
-    assert RandomStyle([picture(seed=2)], p=0.0, stylizer=slim)(photo) is photo
+    unchanged = RandomStyle([picture(seed=2)], p=0.0, stylizer=slim)(photo)
+    np.testing.assert_array_equal(np.asarray(unchanged), np.asarray(photo))
     always = RandomStyle([picture(seed=2)], p=1.0, alpha=0.7, stylizer=slim)(photo)
     np.testing.assert_array_equal(np.asarray(always), np.asarray(slim(photo, picture(seed=2), alpha=0.7)))
 
@@ -30,12 +32,24 @@ def test_each_picture_of_a_batch_is_drawn_by_itself(slim: Stylizer) -> None:
 
 
 def test_torchs_seed_decides(slim: Stylizer) -> None:
-    augment = RandomStyle([picture(seed=s) for s in range(4)], p=0.5, alpha=(0.0, 1.0), stylizer=slim)
+    augment = RandomStyle([picture(seed=s) for s in range(4)], p=1.0, alpha=(0.0, 1.0), stylizer=slim)
     results = []
     for _ in range(2):
         torch.manual_seed(7)
         results.append(augment(torch.full((3, 16, 16), 0.5)))
     assert torch.equal(*results)
+    torch.manual_seed(8)
+    assert not torch.equal(augment(torch.full((3, 16, 16), 0.5)), results[0])
+
+
+def test_tensor_styles_are_encoded_once(slim: Stylizer) -> None:
+    augment = RandomStyle([torch.rand(1, 3, 64, 64)], p=1.0, stylizer=slim)
+    assert isinstance(augment.styles[0], ChannelStats)
+
+
+def test_grey_pictures_have_three_channels_whether_stylised_or_not(slim: Stylizer) -> None:
+    for p in (0.0, 1.0):
+        assert RandomStyle([picture(seed=2)], p=p, stylizer=slim)(picture().convert("L")).mode == "RGB"
 
 
 def test_in_a_torchvision_pipeline(slim: Stylizer) -> None:
@@ -48,6 +62,11 @@ def test_in_a_torchvision_pipeline(slim: Stylizer) -> None:
 def test_wrong_arguments_are_named(slim: Stylizer) -> None:
     with pytest.raises(ValueError, match="styles: expected at least one"):
         RandomStyle([], stylizer=slim)
+    never = RandomStyle([picture()], p=0.0, stylizer=slim)
+    with pytest.raises(ValueError, match="image: expected a float tensor .* got torch.uint8"):
+        never(torch.zeros(3, 8, 8, dtype=torch.uint8))
+    with pytest.raises(TypeError, match="image: expected a PIL image or a tensor, got ndarray"):
+        never(np.zeros((3, 8, 8)))  # type: ignore[type-var]
     with pytest.raises(ValueError, match="p: expected a probability from 0 to 1, got 2"):
         RandomStyle([picture()], p=2, stylizer=slim)
     with pytest.raises(ValueError, match=r"alpha: expected .* got \(1, 0\)"):
