@@ -81,7 +81,7 @@ def controls_sheet(stylizer: Stylizer) -> Image.Image:
             stylizer(photo, [second, first], masks=[soft < 0.5]),
             stylizer(photo, [second, first], masks=[1 - soft]),
             stylizer(photo, [first, second, third], masks=thirds),
-            stylizer(photo, second, masks=[disc]),
+            stylizer(photo, second, alpha=disc),
             stylizer(photo, second, alpha=soft),
             stylizer(photo, [second, first], masks=[disc], preserve_color="luminance"),
         ],
