@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nst_adain import Stylizer, __version__
-from nst_adain.images import WRITABLE_SUFFIXES
+from nst_adain.images import WRITABLE_SUFFIXES, check_folder, output_format, save_image
 from nst_adain.options import (
     add_controls,
     add_model,
@@ -64,7 +64,6 @@ def _stylizer(arguments: argparse.Namespace) -> Stylizer:
 
 
 def _stylize(arguments: argparse.Namespace) -> None:
-    from nst_adain.images import output_format, save_image
 
     names = "_".join(style.stem for style in arguments.styles)
     output = arguments.output or Path(f"{arguments.content.stem}__{names}.png")
@@ -89,7 +88,6 @@ def _stylize(arguments: argparse.Namespace) -> None:
 
 def _grid(arguments: argparse.Namespace) -> None:
     from nst_adain import grid
-    from nst_adain.images import output_format, save_image
 
     output_format(arguments.output)
     single = arguments.alphas or arguments.corners
@@ -122,8 +120,7 @@ def _morph(arguments: argparse.Namespace) -> None:
 
     if len(arguments.styles) < 2:
         raise _UsageError(f"style: expected at least two, got {len(arguments.styles)}")
-    if not arguments.output.parent.is_dir():
-        raise FileNotFoundError(f"{arguments.output}: the folder {arguments.output.parent} does not exist")
+    check_folder(arguments.output)
     stylizer = _stylizer(arguments)
     content = stylizer.encode_content(arguments.content, size=arguments.size)
     styles = [stylizer.encode_style(path, style_size=arguments.style_size) for path in arguments.styles]
@@ -191,7 +188,6 @@ def _video(arguments: argparse.Namespace) -> None:
 
 def _demo(arguments: argparse.Namespace) -> None:
     from nst_adain.demo import controls_sheet, demo_sheet, save_inputs
-    from nst_adain.images import output_format, save_image
 
     output_format(arguments.output)
     if arguments.inputs:
@@ -205,8 +201,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 def _convert(arguments: argparse.Namespace) -> None:
     from nst_adain.pretrained import convert_published
 
-    if not arguments.output.parent.is_dir():
-        raise FileNotFoundError(f"{arguments.output}: the folder {arguments.output.parent} does not exist")
+    check_folder(arguments.output)
     print(f"{arguments.output}: {convert_published(arguments.source, arguments.output)}")
 
 

@@ -202,9 +202,14 @@ def output_format(path: str | os.PathLike[str]) -> str:
     path = Path(path)
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         raise ValueError(f"{path}: expected a name ending in {', '.join(WRITABLE_SUFFIXES)}, got {path.suffix!r}")
+    check_folder(path)
+    return WRITABLE_SUFFIXES[path.suffix.lower()]
+
+
+def check_folder(path: Path) -> None:
+    """Raise FileNotFoundError unless the folder that `path` is to be written in exists."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
-    return WRITABLE_SUFFIXES[path.suffix.lower()]
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:

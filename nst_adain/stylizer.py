@@ -128,8 +128,7 @@ class Stylizer:
             (B, C, 1, 1) means and standard deviations of all taps of the model.
         """
         pixels, _ = read_picture(style, "style", style_size, max_pixels, enlarge=False)
-        side = AUTO_TILE if pixels.shape[-1] * pixels.shape[-2] > AUTO_PIXELS else None
-        return measure(self.model, pixels, None, self._tiles(pixels, side), self.device)[0]
+        return measure(self.model, pixels, None, self._tiles(pixels, _auto_side(pixels)), self.device)[0]
 
     @torch.no_grad()
     def encode_content(
@@ -141,9 +140,7 @@ class Stylizer:
             content, size, tile, max_pixels: as for calling the stylizer.
         """
         pixels, transparency = read_picture(content, "content", size, max_pixels, enlarge=True)
-        side = tile
-        if side == "auto":
-            side = AUTO_TILE if pixels.shape[-1] * pixels.shape[-2] > AUTO_PIXELS else None
+        side = _auto_side(pixels) if tile == "auto" else tile
         features = self.model.encode(as_float(pixels, _whole(pixels), self.device)) if side is None else None
         stats = measure(self.model, pixels, None, self._tiles(pixels, side), self.device, features)[0]
         return EncodedContent(pixels, features, stats, side, transparency)
@@ -279,6 +276,11 @@ class Stylizer:
 
         bar: Iterable[Tile] = tqdm(cover, unit="tile", file=sys.stderr)
         return bar
+
+
+def _auto_side(pixels: Tensor) -> int | None:
+    """What "auto" means for a picture."""
+    return AUTO_TILE if pixels.shape[-1] * pixels.shape[-2] > AUTO_PIXELS else None
 
 
 def _whole(pixels: Tensor) -> Tile:

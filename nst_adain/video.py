@@ -19,7 +19,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from nst_adain.functional import ChannelStats, blend
-from nst_adain.images import ImageError
+from nst_adain.images import ImageError, check_folder
 from nst_adain.inputs import check_side, check_weights
 from nst_adain.stylizer import Controls, Stylizer
 
@@ -106,8 +106,7 @@ def stylize_video(
     source, output = Path(source), Path(output)
     if not source.is_file():
         raise FileNotFoundError(f"{source}: expected a video, found no such file")
-    if not output.parent.is_dir():
-        raise FileNotFoundError(f"{output}: the folder {output.parent} does not exist")
+    check_folder(output)
     if output.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{output}: expected a name ending in {', '.join(SUFFIXES)}, got {output.suffix!r}")
     if output.resolve() == source.resolve():
