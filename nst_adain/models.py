@@ -9,7 +9,10 @@ Departures from the paper:
   encoder, trained here, reads content and style.
 - AdaIN at several layers: beside relu4_1, the small models also normalise relu3_1 and relu2_1 and add them to
   the decoder's features of the same resolution. The picture keeps its drawing without 1/8-resolution features
-  having to carry it. Style still enters as channel statistics alone.
+  having to carry it.
+- Modulation: a small network predicts, from the style's statistics, a scale and a shift for each channel of the
+  decoder's layers, so that the strokes the decoder draws depend on the style. Karras et al. 2019,
+  https://arxiv.org/abs/1812.04948, do so for generators. Style still enters as channel statistics alone.
 - Any picture size: the input is padded to a multiple of 8 by repeating its edge, the output is cropped.
 """
 
@@ -18,12 +21,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst_adain.functional import ChannelStats, adain, blend, channel_stats
 
-__all__ = ["LAYERS", "TOPOLOGIES", "Architecture", "Decoder", "Encoder", "StyleTransfer", "pad_to_stride"]
+__all__ = ["LAYERS", "TOPOLOGIES", "Architecture", "Decoder", "Encoder", "Modulator", "StyleTransfer", "pad_to_stride"]
 
 # Convolutions in each stage up to relu4_1; stages are joined by 2 x 2 max pooling.
 TOPOLOGIES = {"vgg16": (2, 2, 3, 1), "vgg19": (2, 2, 4, 1)}
@@ -40,11 +44,13 @@ class Architecture:
         topology: a key of `TOPOLOGIES`.
         width: channels as a fraction of VGG's.
         taps: the layers at which AdaIN acts, shallow to deep, the last one relu4_1.
+        modulation: hidden units of the network that modulates the decoder; 0: there is none.
     """
 
     topology: str = "vgg16"
     width: float = 0.25
     taps: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
+    modulation: int = 0
 
     def __post_init__(self) -> None:
         if self.topology not in TOPOLOGIES:
@@ -55,6 +61,8 @@ class Architecture:
             raise ValueError(
                 f"taps: expected layers of {', '.join(LAYERS)} in this order, relu4_1 among them, got {list(self.taps)}"
             )
+        if not isinstance(self.modulation, int) or self.modulation < 0:
+            raise ValueError(f"modulation: expected a number of hidden units from 0, got {self.modulation!r}")
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -65,6 +73,22 @@ class Architecture:
     def tap_channels(self) -> list[int]:
         """Channels of the taps."""
         return [self.channels[int(tap[4]) - 1] for tap in self.taps]
+
+    @property
+    def decoder_layers(self) -> dict[str, tuple[int, int]]:
+        """Input and output channels of the decoder's convolutions, first to last: the encoder's, mirrored."""
+        layers = {}
+        for stage in (4, 3, 2, 1):
+            channels, below = self.channels[stage - 1], (3, *self.channels)[stage - 1]
+            for index in range(TOPOLOGIES[self.topology][stage - 1], 0, -1):
+                layers[f"conv{stage}_{index}"] = (channels, below if index == 1 else channels)
+        return layers
+
+    @property
+    def code_channels(self) -> dict[str, int]:
+        """Where style enters, and with how many channels: the taps, then the decoder's modulated layers."""
+        modulated = {k: out for k, (_, out) in self.decoder_layers.items() if k != "conv1_1"} if self.modulation else {}
+        return dict(zip(self.taps, self.tap_channels)) | modulated
 
 
 def conv3x3(channels_in: int, channels_out: int) -> nn.Conv2d:
@@ -116,19 +140,18 @@ class Decoder(nn.Module):
     def __init__(self, topology: str = "vgg19", width: float = 1.0) -> None:
         super().__init__()
         arch = Architecture(topology, width)
-        self.names: list[str] = []
-        for stage in (4, 3, 2, 1):
-            channels, below = arch.channels[stage - 1], (3, *arch.channels)[stage - 1]
-            for index in range(TOPOLOGIES[topology][stage - 1], 0, -1):
-                self.names.append(f"conv{stage}_{index}")
-                self.add_module(self.names[-1], conv3x3(channels, below if index == 1 else channels))
+        self.names = list(arch.decoder_layers)
+        for name, (channels_in, channels_out) in arch.decoder_layers.items():
+            self.add_module(name, conv3x3(channels_in, channels_out))
 
-    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, features: Mapping[str, Tensor], modulation: Mapping[str, ChannelStats] | None = None) -> Tensor:
         """Features to a picture.
 
         Args:
             features: relu4_1, (B, C_4, H, W), and for each further layer relu3_1, relu2_1, relu1_1 present, what is
                 added where the decoder reaches its resolution: (B, C_k, H * 2**(4-k), W * 2**(4-k)).
+            modulation: for layers by name, what their channels are scaled by (`std`) and what is added (`mean`) before
+                the ReLU: (B, C, 1, 1), or maps of the layer's resolution.
 
         Returns:
             (B, 3, 8 H, 8 W), RGB, nominally in [0, 1], not clamped.
@@ -142,8 +165,29 @@ class Decoder(nn.Module):
                 skip = features.get(f"relu{stage}_1")
                 x = x if skip is None else x + skip
             x = self.get_submodule(name)(x)
+            if modulation and name in modulation:
+                x = (x * modulation[name].std + modulation[name].mean).to(x.dtype)
             x = x if name == "conv1_1" else F.relu(x)
         return x
+
+
+class Modulator(nn.Module):
+    """Scales and shifts of the decoder's channels, predicted from the statistics of a style."""
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        codes = sum(arch.code_channels.values()) - sum(arch.tap_channels)
+        self.hidden = nn.Linear(2 * sum(arch.tap_channels), arch.modulation)
+        self.output = nn.Linear(arch.modulation, 2 * codes)
+        # At first it changes nothing, so it can be added to a trained decoder.
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, stats: ChannelStats) -> ChannelStats:
+        """(B, C, 1, 1) statistics of all taps to (B, D, 1, 1): the shifts as `mean`, the scales as `std`."""
+        code = self.output(F.relu(self.hidden(torch.cat([stats.mean, stats.std], 1).flatten(1))))
+        shift, scale = code[..., None, None].float().chunk(2, dim=1)
+        return ChannelStats(shift, 1 + scale)
 
 
 class StyleTransfer(nn.Module):
@@ -154,29 +198,36 @@ class StyleTransfer(nn.Module):
         self.arch = arch
         self.encoder = Encoder(arch.topology, arch.width)
         self.decoder = Decoder(arch.topology, arch.width)
+        self.modulator = Modulator(arch) if arch.modulation else None
 
     def encode(self, image: Tensor) -> dict[str, Tensor]:
         """The features at the taps of (B, 3, H, W) pictures in [0, 1], any H and W from 1."""
         features = self.encoder.features(pad_to_stride(image))
         return {tap: features[tap] for tap in self.arch.taps}
 
-    def stats(self, features: Mapping[str, Tensor]) -> ChannelStats:
-        """The statistics of what `encode` returned, all taps in one value."""
-        return ChannelStats.cat([channel_stats(features[tap]) for tap in self.arch.taps])
+    def code(self, features: Mapping[str, Tensor]) -> ChannelStats:
+        """All that is kept of a picture's style, from what `encode` returned: see `extend`."""
+        return self.extend(ChannelStats.cat([channel_stats(features[tap]) for tap in self.arch.taps]))
+
+    def extend(self, stats: ChannelStats) -> ChannelStats:
+        """The statistics of all taps, and what the decoder's layers are modulated by, in one value.
+
+        Scales and shifts are predicted from each style alone and mixed, masked and extrapolated like the statistics.
+        """
+        return stats if self.modulator is None else ChannelStats.cat([stats, self.modulator(stats)])
 
     def decode(self, features: Mapping[str, Tensor], content: Sequence[ChannelStats], target: Sequence[ChannelStats]) -> Tensor:
-        """A picture, (B, 3, 8 H_4, 8 W_4), from the content's features given statistics for each tap.
+        """A picture, (B, 3, 8 H_4, 8 W_4), from the content's features given another style.
 
         Args:
             features: what `encode` returned.
-            content: the statistics of the content at each tap, (B, C_k, 1, 1) or varying, (B, C_k, H_k, W_k).
-            target: those to have, likewise.
+            content: the content's code, cut up as `Architecture.code_channels` says: each (B, C_k, 1, 1), or varying,
+                (B, C_k, H_k, W_k).
+            target: the code to have, likewise.
         """
-        stylised = {
-            tap: adain(features[tap], own, wanted).to(features[tap].dtype)
-            for tap, own, wanted in zip(self.arch.taps, content, target)
-        }
-        picture: Tensor = self.decoder(stylised)
+        own, wanted = (dict(zip(self.arch.code_channels, code)) for code in (content, target))
+        stylised = {k: adain(features[k], own[k], wanted.pop(k)).to(features[k].dtype) for k in self.arch.taps}
+        picture: Tensor = self.decoder(stylised, wanted)
         return picture
 
     def forward(self, content: Tensor, style: Tensor, alpha: float = 1.0) -> Tensor:
@@ -191,11 +242,11 @@ class StyleTransfer(nn.Module):
             (B, 3, H, W), nominally in [0, 1], not clamped.
         """
         features = self.encode(content)
-        own = self.stats(features)
-        target = self.stats(self.encode(style))
+        own = self.code(features)
+        target = self.code(self.encode(style))
         if alpha != 1.0:
             target = blend([own, target], [1 - alpha, alpha])
-        channels = self.arch.tap_channels
+        channels = list(self.arch.code_channels.values())
         return self.decode(features, own.split(channels), target.split(channels))[..., : content.shape[-2], : content.shape[-1]]
 
 

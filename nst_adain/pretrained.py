@@ -164,7 +164,7 @@ def read_architecture(path: str | os.PathLike[str], metadata: Mapping[str, str])
     """
     try:
         fields = json.loads(metadata[ARCHITECTURE_KEY])
-        return Architecture(fields["topology"], fields["width"], tuple(fields["taps"]))
+        return Architecture(fields["topology"], fields["width"], tuple(fields["taps"]), fields.get("modulation", 0))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: expected weights of nst_adain with their architecture, found none ({error})") from error
 

@@ -27,7 +27,7 @@ class Look:
     """What is wanted of a picture: every control that acts on features.
 
     Attributes:
-        styles: n statistics, (B or 1, C, 1, 1).
+        styles: n codes, (B or 1, C, 1, 1).
         weights: n factors, used as they are.
         masks: where each style applies, (1, n, H, W) uint8, or None: everywhere.
         alpha: strength, a number or (1, 1, H, W) uint8 as a fraction of 255.
@@ -65,7 +65,7 @@ def measure(
         features: what `model.encode` gave for the picture, if it is one tile and this is known.
 
     Returns:
-        One value, or n: all taps, (B, C, 1, 1). Of a region that is empty, the whole picture's.
+        One code, or n: (B, C, 1, 1). Of a region that is empty, the whole picture's.
     """
     taps = model.arch.taps
     # The last one is the whole picture's: what is taken for a region without a position.
@@ -81,11 +81,9 @@ def measure(
                 pooled = F.avg_pool2d(pad_to_stride(as_float(masks, tile, device)), stride)[..., rows, columns]
                 for region in range(masks.shape[1]):
                     moments[region][tap].add(inside, pooled[:, region : region + 1])
-    whole = Moments.join([moments[-1][tap] for tap in taps]).to(device)
-    if masks is None:
-        return [whole]
-    regions = [list(region.values()) for region in moments[:-1]]
-    return [Moments.join(region).to(device) if all(m.count > 0 for m in region) else whole for region in regions]
+    used = [region if all(m.count > 0 for m in region.values()) else moments[-1] for region in moments]
+    codes = [model.extend(Moments.join(list(region.values())).to(device)) for region in used]
+    return codes if masks is None else codes[:-1]
 
 
 def render(
@@ -117,21 +115,21 @@ def render(
 def _statistics(
     model: StyleTransfer, own: Sequence[ChannelStats], look: Look, tile: Tile, device: torch.device
 ) -> tuple[list[ChannelStats], list[ChannelStats]]:
-    """The content's and the wanted statistics at each tap: numbers, or where there are masks, maps."""
-    channels = model.arch.tap_channels
-    own_by_tap = list(zip(*(stats.split(channels) for stats in own)))
-    style_by_tap = list(zip(*(stats.split(channels) for stats in look.styles)))
+    """The content's and the wanted code for each layer: numbers, or where there are masks, maps."""
+    channels = list(model.arch.code_channels.values())
+    own_by_layer = list(zip(*(code.split(channels) for code in own)))
+    style_by_layer = list(zip(*(code.split(channels) for code in look.styles)))
     content, target = [], []
-    for index, tap in enumerate(model.arch.taps):
+    for index, layer in enumerate(model.arch.code_channels):
         if look.masks is None:
-            mine, wanted = own_by_tap[index][0], blend(style_by_tap[index], look.weights)
+            mine, wanted = own_by_layer[index][0], blend(style_by_layer[index], look.weights)
         else:
-            share = shares(pad_to_stride(as_float(look.masks, tile, device)), look.weights, _stride(tap))
+            share = shares(pad_to_stride(as_float(look.masks, tile, device)), look.weights, _stride(layer))
             parts = list(torch.split(share, 1, dim=1))
-            mine, wanted = blend(own_by_tap[index], parts), blend(style_by_tap[index], parts)
+            mine, wanted = blend(own_by_layer[index], parts), blend(style_by_layer[index], parts)
         alpha: float | Tensor = look.alpha
         if isinstance(alpha, Tensor):
-            alpha = F.avg_pool2d(pad_to_stride(as_float(alpha, tile, device)), _stride(tap))
+            alpha = F.avg_pool2d(pad_to_stride(as_float(alpha, tile, device)), _stride(layer))
         wanted = blend([mine, wanted], [1 - alpha, alpha])
         # Extrapolation can ask for a deviation below 0, which would turn the picture into its negative.
         content.append(mine)
@@ -139,6 +137,6 @@ def _statistics(
     return content, target
 
 
-def _stride(tap: str) -> int:
-    """Pixels of the picture per position of a tap."""
-    return STRIDE >> (4 - int(tap[4]))
+def _stride(layer: str) -> int:
+    """Pixels of the picture per position of a layer's output."""
+    return STRIDE >> (4 - int(layer[4]))

@@ -125,7 +125,7 @@ class Stylizer:
             max_pixels: the largest file that is decoded.
 
         Returns:
-            (B, C, 1, 1) means and standard deviations of all taps of the model.
+            (B, C, 1, 1): the model's code for the style, means and standard deviations of all taps first.
         """
         pixels, _ = read_picture(style, "style", style_size, max_pixels, enlarge=False)
         return measure(self.model, pixels, None, self._tiles(pixels, _auto_side(pixels)), self.device)[0]
@@ -257,7 +257,7 @@ class Stylizer:
                     raise ValueError(f"style: expected 1 or {len(sample)} pictures, got {len(image)}")
                 read = match_color(image.expand(max(len(image), len(sample)), -1, -1, -1), sample)
             stats = self.encode_style(read.float() / 255 if read.dtype == torch.uint8 else read, style_size=None)
-        expected = sum(self.model.arch.tap_channels)
+        expected = sum(self.model.arch.code_channels.values())
         if stats.channels != expected:
             found = f"expected statistics of {expected} channels, got {stats.channels}"
             raise ValueError(f"style: {found}: they were encoded with another model")

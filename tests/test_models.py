@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from nst_adain.functional import channel_stats
+from nst_adain.functional import adain, channel_stats
 from nst_adain.models import TOPOLOGIES, Architecture, Decoder, Encoder, StyleTransfer, pad_to_stride
 from nst_adain.pretrained import load_encoder
 
@@ -73,6 +74,7 @@ def test_decoder_equals_the_published_sequence() -> None:
 def test_parameters_of_the_slim_and_the_published_pair() -> None:
     count = lambda arch: sum(p.numel() for p in StyleTransfer(arch).parameters())
     assert count(Architecture()) == 365_603
+    assert count(Architecture(modulation=96)) == 365_603 + 449 * 96 + 97 * 2 * (64 * 3 + 32 * 2 + 16 * 2)
     assert round(count(Architecture("vgg19", 1.0, ("relu4_1",))) / 1e6, 2) == 7.01
 
 
@@ -100,7 +102,7 @@ def test_output_has_the_input_size_whatever_it_is(tiny_model: StyleTransfer, hei
 @torch.inference_mode()
 def test_alpha_zero_is_encode_and_decode(tiny_model: StyleTransfer) -> None:
     content, style = torch.rand(2, 3, 24, 40), torch.rand(2, 3, 32, 32)
-    reconstructed = tiny_model.decoder(tiny_model.encode(content))
+    reconstructed = tiny_model(content, content)
     torch.testing.assert_close(tiny_model(content, style, alpha=0.0), reconstructed, rtol=1e-3, atol=1e-3)
 
 
@@ -126,6 +128,38 @@ def test_decoder_receives_the_style_statistics_at_every_tap(tiny_model: StyleTra
         torch.testing.assert_close(got.std[live], want.std[live], rtol=1e-2, atol=1e-2)
 
 
+@torch.inference_mode()
+def test_modulation_scales_and_shifts_the_decoders_channels_by_the_style(tiny_model: StyleTransfer) -> None:
+    content, first, second = torch.rand(3, 1, 3, 32, 32)
+    features = tiny_model.encode(content)
+    own, code = tiny_model.code(features), tiny_model.code(tiny_model.encode(first))
+    other = tiny_model.code(tiny_model.encode(second))
+    layers = tiny_model.arch.code_channels
+    assert list(layers) == [*tiny_model.arch.taps, "conv4_1", "conv3_3", "conv3_2", "conv3_1", "conv2_2", "conv2_1", "conv1_2"]
+    assert code.channels == sum(layers.values()) == 8 + 16 + 32 + 16 * 3 + 8 * 2 + 4 * 2
+    assert (code.std - other.std)[:, 56:].abs().max() > 1e-4  # it depends on the style
+
+    # The modulated decoder is a decoder with other weights.
+    plain = copy.deepcopy(tiny_model)
+    codes = dict(zip(layers, code.split(list(layers.values()))))
+    for name in list(layers)[3:]:
+        conv = plain.decoder.get_submodule(name)
+        scale, shift = codes[name].std.flatten(), codes[name].mean.flatten()
+        conv.weight *= scale[:, None, None, None]  # type: ignore[operator]
+        conv.bias.copy_(conv.bias * scale + shift)  # type: ignore[operator]
+    owns = dict(zip(layers, own.split(list(layers.values()))))
+    taps = {tap: adain(features[tap], owns[tap], codes[tap]) for tap in tiny_model.arch.taps}
+    torch.testing.assert_close(tiny_model(content, first), plain.decoder(taps), rtol=1e-3, atol=1e-3)
+
+
+def test_new_modulation_changes_nothing() -> None:
+    torch.manual_seed(0)
+    plain, modulated = StyleTransfer(Architecture(width=1 / 16)), StyleTransfer(Architecture(width=1 / 16, modulation=8))
+    modulated.load_state_dict(plain.state_dict(), strict=False)
+    content, style = torch.rand(2, 1, 3, 32, 32)
+    assert torch.equal(plain(content, style), modulated(content, style))
+
+
 def test_pad_repeats_the_edge() -> None:
     padded = pad_to_stride(torch.arange(3.0).view(1, 1, 1, 3).expand(1, 3, 17, 3))
     assert padded.shape == (1, 3, 24, 16)
@@ -137,6 +171,7 @@ def test_pad_repeats_the_edge() -> None:
     [
         ({"topology": "vgg11"}, r"topology: expected one of \['vgg16', 'vgg19'\], got 'vgg11'"),
         ({"width": 0}, "width: expected .* got 0"),
+        ({"modulation": -1}, "modulation: expected .* got -1"),
         ({"taps": ("relu3_1",)}, r"relu4_1 among them, got \['relu3_1'\]"),
         ({"taps": ("relu4_1", "relu3_1")}, "in this order"),
         ({"taps": ("relu5_1", "relu4_1")}, "taps: expected"),

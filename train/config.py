@@ -36,6 +36,9 @@ class TrainConfig:
     """A quarter of VGG's channels: 1/16 of the arithmetic."""
     taps: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
     """Layers with AdaIN. Without relu1_1: at full resolution AdaIN would amplify a photo's JPEG blocks."""
+    modulation: int = 96
+    """Hidden units of the network by which the style modulates the decoder: a quarter of the parameters, and no
+    arithmetic per pixel. 0: none, as published."""
     train_encoder: bool = True
     """Train the encoder too. False keeps the one of `init`, or else the teacher's: with topology "vgg19", width 1 and
     taps "relu4_1" that is the published set-up."""
@@ -118,7 +121,7 @@ class TrainConfig:
     @property
     def arch(self) -> Architecture:
         """The model to train."""
-        return Architecture(self.topology, self.width, self.taps)
+        return Architecture(self.topology, self.width, self.taps, self.modulation)
 
     def describe(self) -> str:
         """All settings as JSON, for checkpoints and the metadata of weights; no paths, which mean nothing elsewhere."""

@@ -56,7 +56,7 @@ class Distillation(nn.Module):
     def __init__(self, config: TrainConfig, teacher: Encoder) -> None:
         super().__init__()
         self.model = StyleTransfer(config.arch)
-        self.model.decoder.requires_grad_(False)
+        self.model.requires_grad_(False).encoder.requires_grad_(True)
         self.heads = nn.ModuleDict(
             {
                 f"relu{stage}_1": nn.Conv2d(ours, theirs, 1)

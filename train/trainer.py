@@ -159,8 +159,11 @@ class Trainer:
     def export(self, path: Path) -> None:
         """Write the averaged weights as a model that `nst_adain` loads."""
         c = self.config
-        keep = "encoder." if self.task == "distill" else "" if c.train_encoder or c.width != 1 else "decoder."
-        tensors = {k: v for k, v in self.ema.module.state_dict().items() if k.startswith(keep)}
+        # Only what was trained: the full-width encoder is not ours to give.
+        keep = {"encoder"} if self.task == "distill" else {"decoder", "modulator"}
+        if self.task == "fit" and (c.train_encoder or c.width != 1):
+            keep.add("encoder")
+        tensors = {k: v for k, v in self.ema.module.state_dict().items() if k.split(".")[0] in keep}
         recipe = [*self.history, {"task": self.task, "steps_done": self.step, **json.loads(c.describe())}]
         data = f"{len(self.content.train)} photographs, {len(self.style.train)} paintings"
         steps = sum(run["steps_done"] for run in recipe)
