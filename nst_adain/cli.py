@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from nst_adain import Stylizer, __version__
 from nst_adain.images import WRITABLE_SUFFIXES, check_folder, output_format, save_image
 from nst_adain.options import (
@@ -20,6 +22,8 @@ from nst_adain.options import (
     suffix,
     whole_from,
 )
+from nst_adain.stylizer import Controls
+from nst_adain.tiff import create_tiff
 from nst_adain.video import SUFFIXES as VIDEO_SUFFIXES
 
 __all__ = ["main"]
@@ -64,25 +68,32 @@ def _stylizer(arguments: argparse.Namespace) -> Stylizer:
 
 
 def _stylize(arguments: argparse.Namespace) -> None:
-
     names = "_".join(style.stem for style in arguments.styles)
     output = arguments.output or Path(f"{arguments.content.stem}__{names}.png")
     output_format(output)  # a wrong name is said before the work, not after
-    image = _stylizer(arguments)(
-        arguments.content,
-        arguments.styles,
-        weights=arguments.weights,
-        raw_weights=arguments.raw_weights,
-        masks=arguments.label_map or arguments.masks,
-        alpha=arguments.alpha,
-        preserve_color=arguments.preserve_color,
-        size=arguments.size,
-        style_size=arguments.style_size,
-        tile=arguments.tile,
-        max_pixels=arguments.max_pixels,
-        progress=sys.stderr.isatty(),
+    stylizer = _stylizer(arguments)
+    content = stylizer.encode_content(
+        arguments.content, size=arguments.size, tile=arguments.tile, max_pixels=arguments.max_pixels
     )
-    save_image(image, output, quality=arguments.quality)
+    controls: Controls = {
+        "weights": arguments.weights,
+        "raw_weights": arguments.raw_weights,
+        "masks": arguments.label_map or arguments.masks,
+        "alpha": arguments.alpha,
+        "preserve_color": arguments.preserve_color,
+        "style_size": arguments.style_size,
+        "max_pixels": arguments.max_pixels,
+        "progress": sys.stderr.isatty(),
+    }
+    if content.tile is not None and content.transparency is None and output_format(output) == "TIFF":
+        # Neither the picture nor the result is ever in memory whole.
+        with create_tiff(output, *content.pixels.shape[-2:]) as pixels:
+            controls["out"] = pixels
+            stylizer(content, arguments.styles, **controls)
+    else:
+        image = stylizer(content, arguments.styles, **controls)
+        assert isinstance(image, Image.Image)  # as the content is a file
+        save_image(image, output, quality=arguments.quality)
     print(output)
 
 
@@ -114,8 +125,6 @@ def _grid(arguments: argparse.Namespace) -> None:
 
 
 def _morph(arguments: argparse.Namespace) -> None:
-    from PIL import Image
-
     from nst_adain.grid import path_weights, save_animation
 
     if len(arguments.styles) < 2:

@@ -7,7 +7,6 @@ import io
 import os
 import secrets
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ __all__ = [
     "READABLE_SUFFIXES",
     "WRITABLE_SUFFIXES",
     "ImageError",
+    "check_pixels",
     "find_images",
     "load_image",
     "open_image",
@@ -39,7 +39,6 @@ WRITABLE_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "W
 _READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 _ORIENTATION = 0x0112  # EXIF tag
 _BAND = 1024  # rows
-_PILLOW_LIMIT = threading.Lock()
 
 
 class ImageError(ValueError):
@@ -78,13 +77,11 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     try:
         if path.stat().st_size == 0:
             raise ImageError(f"{path}: expected a picture, found an empty file (0 bytes)")
-        with _without_pillow_limit(path) as image:
-            if image.width * image.height > max_pixels:
-                raise ImageError(
-                    f"{path}: {image.width} x {image.height} is {image.width * image.height:,} pixels, "
-                    f"more than the limit of {max_pixels:,} (max_pixels, --max-pixels)"
-                )
-            image.load()
+        with _NO_PILLOW_LIMIT:
+            image: Image.Image = Image.open(path, formats=_READABLE_FORMATS)
+            with image:
+                check_pixels(path, image.width, image.height, max_pixels)
+                image.load()
             return image
     except (ImageError, PermissionError):
         raise
@@ -96,17 +93,38 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         raise ImageError(f"{path}: the picture is damaged or cut short ({error})") from error
 
 
-@contextlib.contextmanager
-def _without_pillow_limit(path: Path) -> Iterator[Image.Image]:
-    """Pillow's own limit is a global and only a warning up to twice its value; `max_pixels` takes its place."""
-    with _PILLOW_LIMIT:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            image = Image.open(path, formats=_READABLE_FORMATS)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-    with image:
-        yield image
+def check_pixels(path: str | os.PathLike[str], width: int, height: int, max_pixels: int) -> None:
+    """Raise ImageError if a file has more pixels than allowed."""
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{path}: {width} x {height} is {width * height:,} pixels, "
+            f"more than the limit of {max_pixels:,} (max_pixels, --max-pixels)"
+        )
+
+
+class _PillowLimit:
+    """Lifts Pillow's own limit while at least one picture is read: `max_pixels` takes its place.
+
+    It is a global, only a warning up to twice its value, and checked again when pixels are decoded.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.readers, self.limit = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.readers == 0:
+                self.limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self.readers += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.readers -= 1
+            if self.readers == 0:
+                Image.MAX_IMAGE_PIXELS = self.limit
+
+
+_NO_PILLOW_LIMIT = _PillowLimit()
 
 
 def to_srgb(image: Image.Image) -> Image.Image:

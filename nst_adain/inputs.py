@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nst_adain.images import MAX_PIXELS, ImageError, load_image, resize_short_side, to_pixels, to_srgb
+from nst_adain.images import MAX_PIXELS, ImageError, check_pixels, load_image, resize_short_side, to_pixels, to_srgb
 from nst_adain.regions import Mask, read_label_map, read_mask
+from nst_adain.tiff import map_tiff
 
 __all__ = ["Picture", "check_alpha", "check_weights", "pick_device", "read_masks", "read_picture", "scale_short_side"]
 
@@ -37,14 +38,18 @@ def read_picture(
         enlarge: whether a smaller picture is scaled up.
 
     Returns:
-        (1, 3, H, W) uint8 of a file or PIL image, white where it is invisible; a tensor as it is, or scaled. And the
-        transparency, or None.
+        (1, 3, H, W) uint8 of a file or PIL image, white where it is invisible, read when it is used if the file can be
+        mapped into memory; a tensor as it is, or scaled. And the transparency, or None.
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
         TypeError, ValueError: if it is no picture, or `side` no number of pixels or too many.
     """
     if isinstance(picture, (str, os.PathLike)):
+        mapped = map_tiff(picture) if side is None else None
+        if mapped is not None:
+            check_pixels(picture, mapped.shape[-1], mapped.shape[-2], max_pixels)
+            return mapped, None
         picture = load_image(picture, max_pixels=max_pixels)
     elif isinstance(picture, Image.Image):
         picture = to_srgb(picture)

@@ -47,6 +47,7 @@ class Controls(TypedDict, total=False):
     tile: Tiling
     max_pixels: int
     progress: bool
+    out: Tensor | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -171,6 +172,7 @@ class Stylizer:
         tile: Tiling = "auto",
         max_pixels: int = MAX_PIXELS,
         progress: bool = False,
+        out: Tensor | None = None,
     ) -> Image.Image | Tensor:
         """Render `content` in the style of `styles`. All controls can be combined.
 
@@ -193,10 +195,12 @@ class Stylizer:
                 None renders it at once; "auto" cuts up what has more pixels than 2048 x 2048.
             max_pixels: the largest picture that is decoded or made.
             progress: show a progress bar of the tiles on standard error.
+            out: where to put the result: a tensor of the content's shape, uint8 (0 to 255) or float, such as a file mapped into
+                memory. The content must have no transparency.
 
         Returns:
-            For a path or a PIL image, a PIL image of the content's size, with its transparency. For a tensor
-            (B, 3, H, W), a tensor (B, 3, H, W) in [0, 1] on the stylizer's device.
+            `out` if given. Else for a path or a PIL image, a PIL image of the content's size, with its transparency; for a
+            tensor (B, 3, H, W), a tensor (B, 3, H, W) in [0, 1] on the stylizer's device.
 
         Raises:
             FileNotFoundError: if a file does not exist.
@@ -212,6 +216,8 @@ class Stylizer:
             content = self.encode_content(content, size=size, tile=tile, max_pixels=max_pixels)
         elif size is not None or tile != "auto":
             raise ValueError("size, tile: content is already encoded; give them to encode_content")
+        if out is not None:
+            _check_out(out, content)
         pixels, side, features = content.pixels, content.tile, content.features
         height, width = pixels.shape[-2:]
         encoded = [self._style(style, pixels, preserve_color, style_size, max_pixels) for style in given]
@@ -222,8 +228,9 @@ class Stylizer:
         if regions is not None:
             own = measure(self.model, pixels, regions, self._tiles(pixels, side), self.device, features)
         look = Look(encoded, factors, regions, strength)
-        is_bytes = pixels.dtype == torch.uint8
-        output = torch.empty_like(pixels) if is_bytes else torch.empty(pixels.shape, device=self.device)
+        output = out
+        if output is None:
+            output = torch.empty_like(pixels, device=None if pixels.dtype == torch.uint8 else self.device)
         for part, result in render(self.model, pixels, own, look, self._tiles(pixels, side, progress), self.device, features):
             photo = as_float(pixels, part.alone(), self.device)
             if preserve_color == "luminance":
@@ -233,7 +240,7 @@ class Stylizer:
                 result = covered * result + (1 - covered) * photo
             window = output[..., part.top : part.bottom, part.left : part.right]
             window.copy_(result if output.is_floating_point() else (result * 255).round())
-        if output.is_floating_point():
+        if out is not None or output.is_floating_point():
             return output
         image = Image.fromarray(output[0].permute(1, 2, 0).numpy())
         if content.transparency is not None:
@@ -276,6 +283,14 @@ class Stylizer:
 
         bar: Iterable[Tile] = tqdm(cover, unit="tile", file=sys.stderr)
         return bar
+
+
+def _check_out(out: Tensor, content: EncodedContent) -> None:
+    wanted, found = tuple(content.pixels.shape), tuple(out.shape)
+    if found != wanted or not (out.dtype == torch.uint8 or out.is_floating_point()):
+        raise ValueError(f"out: expected a uint8 or float tensor of the shape {wanted}, got {out.dtype} {found}")
+    if content.transparency is not None:
+        raise ValueError("out: expected a content without transparency, which it has no place for")
 
 
 def _auto_side(pixels: Tensor) -> int | None:

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image, ImageCms
+
+from nst_adain.cli import main
+from nst_adain.images import ImageError, load_image, to_pixels
+from nst_adain.stylizer import Stylizer
+from nst_adain.tiff import create_tiff, map_tiff
+from tests.conftest import picture
+
+
+@pytest.mark.parametrize("writer", ["pillow", "tifffile", "big-endian BigTIFF"])
+def test_a_mapped_file_has_the_pixels_of_the_decoded_one(tmp_path: Path, writer: str) -> None:
+    path = tmp_path / "a.tif"
+    photo = picture(37, 23)
+    if writer == "pillow":
+        photo.save(path)
+    elif writer == "tifffile":
+        tifffile.imwrite(path, np.asarray(photo), photometric="rgb")
+    else:
+        tifffile.imwrite(path, np.asarray(photo), photometric="rgb", bigtiff=True, byteorder=">")
+    mapped = map_tiff(path)
+    assert mapped is not None
+    assert torch.equal(mapped, to_pixels(photo))
+    mapped[...] = 0  # nothing does this, and if it did, the file would stay
+    assert np.array_equal(tifffile.imread(path), np.asarray(photo))
+
+
+def test_what_has_to_be_decoded_is_not_mapped(tmp_path: Path) -> None:
+    photo = picture(16, 12)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photo.save(tmp_path / "lzw.tif", compression="tiff_lzw")
+    photo.convert("RGBA").save(tmp_path / "rgba.tif")
+    photo.convert("L").save(tmp_path / "grey.tif")
+    photo.convert("CMYK").save(tmp_path / "cmyk.tif")
+    photo.save(tmp_path / "profile.tif", icc_profile=profile)
+    photo.save(tmp_path / "turned.tif", tiffinfo={0x0112: 6})
+    photo.save(tmp_path / "picture.png")
+    tifffile.imwrite(tmp_path / "deep.tif", np.asarray(photo).astype(np.uint16) * 257, photometric="rgb")
+    tifffile.imwrite(tmp_path / "planar.tif", np.asarray(photo).transpose(2, 0, 1), photometric="rgb", planarconfig="separate")
+    tifffile.imwrite(tmp_path / "tiled.tif", np.asarray(photo), photometric="rgb", tile=(16, 16))
+    (tmp_path / "text.tif").write_text("II is no TIFF")
+    (tmp_path / "cut.tif").write_bytes((tmp_path / "lzw.tif").read_bytes()[:40])
+    (tmp_path / "empty.tif").write_bytes(b"")
+    files = sorted(tmp_path.iterdir())
+    assert [path.name for path in files if map_tiff(path) is not None] == []
+    assert len(files) == 13
+    assert map_tiff(tmp_path / "missing.tif") is None
+
+
+def test_a_mapped_file_that_is_cut_short_is_damaged(tmp_path: Path) -> None:
+    picture(64, 64).save(tmp_path / "a.tif")
+    (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:5000])
+    assert map_tiff(tmp_path / "a.tif") is None
+    with pytest.raises(ImageError, match=r"a\.tif: the picture is damaged or cut short"):
+        load_image(tmp_path / "a.tif")
+
+
+def test_a_created_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    path, photo = tmp_path / "out.tif", to_pixels(picture(31, 17))
+    with create_tiff(path, 17, 31) as pixels:
+        pixels.copy_(photo)
+        assert not path.exists()
+    assert torch.equal(to_pixels(load_image(path)), photo)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.tif"]
+
+
+def test_a_created_file_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "out.tif"
+    path.write_bytes(b"before")
+    with pytest.raises(ZeroDivisionError), create_tiff(path, 4, 4):
+        raise ZeroDivisionError
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("out.tif", b"before")]
+    with pytest.raises(FileNotFoundError, match="the folder .* does not exist"), create_tiff(tmp_path / "no" / "out.tif", 4, 4):
+        pass
+
+
+@pytest.mark.parametrize("options", [[], ["--preserve-color", "coral"], ["--alpha", "0.5"]])
+def test_from_tiff_to_tiff_equals_decoding_and_encoding(tmp_path: Path, slim: Stylizer, options: list[str]) -> None:
+    photo, style = picture(150, 90), picture(64, 64)
+    photo.save(tmp_path / "photo.tif")
+    photo.save(tmp_path / "photo.png")
+    style.save(tmp_path / "style.png")
+    tiles = ["--tile", "64", "--device", "cpu", *options]
+    outputs = []
+    for suffix in ("tif", "png"):
+        files = [str(tmp_path / name) for name in (f"photo.{suffix}", "style.png", "-o", f"out.{suffix}")]
+        assert main(["stylize", *files[:2], "-o", files[3], *tiles]) == 0
+        outputs.append(np.asarray(load_image(files[3])))
+    assert np.array_equal(outputs[0], outputs[1])
+
+
+def test_out_receives_the_result(slim: Stylizer) -> None:
+    photo, style = picture(40, 30), picture(32, 32)
+    expected = to_pixels(slim(photo, style))  # type: ignore[arg-type]
+    out = torch.zeros(1, 3, 30, 40, dtype=torch.uint8)
+    assert slim(photo, style, out=out) is out
+    assert torch.equal(out, expected)
+    floats = torch.zeros(1, 3, 30, 40)
+    slim(photo, style, out=floats)
+    assert torch.equal((floats * 255).round().byte(), expected)
+    for wrong in (out[..., 1:], out.int()):
+        with pytest.raises(ValueError, match=r"out: expected a uint8 or float tensor of the shape \(1, 3, 30, 40\), got"):
+            slim(photo, style, out=wrong)
+    transparent = Image.new("RGBA", (40, 30), (1, 2, 3, 4))
+    with pytest.raises(ValueError, match="out: expected a content without transparency"):
+        slim(transparent, style, out=out)
+
+
+def test_a_mapped_file_keeps_to_the_limit_of_pixels(tmp_path: Path, slim: Stylizer) -> None:
+    picture(64, 64).save(tmp_path / "a.tif")
+    with pytest.raises(ImageError, match=r"a\.tif: 64 x 64 is 4,096 pixels, more than the limit of 4,000"):
+        slim(tmp_path / "a.tif", picture(), max_pixels=4000)
+
+
+def test_two_threads_read_pictures_above_pillows_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    picture(64, 64).save(tmp_path / "a.tif", compression="tiff_lzw")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with ThreadPoolExecutor(4) as pool:
+        sizes = list(pool.map(lambda _: load_image(tmp_path / "a.tif").size, range(32)))
+    assert sizes == [(64, 64)] * 32
+    assert Image.MAX_IMAGE_PIXELS == 100
