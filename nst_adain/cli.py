@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from nst_adain import Stylizer, __version__
+from nst_adain.frames import SUFFIXES as VIDEO_SUFFIXES
 from nst_adain.images import WRITABLE_SUFFIXES, check_folder, output_format, save_image
 from nst_adain.options import (
     add_controls,
@@ -24,7 +25,6 @@ from nst_adain.options import (
 )
 from nst_adain.stylizer import Controls
 from nst_adain.tiff import create_tiff
-from nst_adain.video import SUFFIXES as VIDEO_SUFFIXES
 
 __all__ = ["main"]
 
@@ -215,7 +215,7 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    picture, animation = path_ending_in(*WRITABLE_SUFFIXES), path_ending_in(".gif", ".webp")
+    picture, animation = path_ending_in(*WRITABLE_SUFFIXES), path_ending_in(".gif", ".webp", *VIDEO_SUFFIXES)
     parser = argparse.ArgumentParser(prog="nst-adain", description="A photograph in the style of any picture.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -246,7 +246,9 @@ def _parser() -> argparse.ArgumentParser:
     morph = commands.add_parser("morph", help="an animation on the way from style to style")
     morph.add_argument("content", type=Path, help="the photograph")
     morph.add_argument("styles", type=Path, nargs="+", metavar="style", help="two or more pictures")
-    morph.add_argument("-o", "--output", type=animation, default=Path("morph.gif"), help=".gif or .webp (%(default)s)")
+    morph.add_argument(
+        "-o", "--output", type=animation, default=Path("morph.gif"), help=".gif, .webp, or a video (%(default)s)"
+    )
     morph.add_argument("--frames", type=whole_from(2), default=24, help="pictures (%(default)s)")
     morph.add_argument("--fps", type=whole_from(1), default=12, help="pictures in a second (%(default)s)")
     morph.add_argument("--loop", action="store_true", help="and back to the first style")

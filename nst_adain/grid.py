@@ -9,13 +9,16 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from nst_adain.frames import SUFFIXES as VIDEOS
+from nst_adain.frames import save_video
 from nst_adain.functional import ChannelStats
 from nst_adain.images import write_atomic
 from nst_adain.stylizer import EncodedContent, Stylizer
 
-__all__ = ["alpha_grid", "corner_grid", "corner_weights", "cross_grid", "path_weights", "save_animation", "sheet"]
+__all__ = ["ANIMATIONS", "alpha_grid", "corner_grid", "corner_weights", "cross_grid", "path_weights", "save_animation", "sheet"]
 
 GAP = 4  # pixels between cells
+ANIMATIONS = (".gif", ".webp", *VIDEOS)
 LABEL = 22  # pixels of height for a label
 
 Labelled = Sequence[tuple[str, EncodedContent]]
@@ -85,14 +88,20 @@ def path_weights(count: int, frames: int, *, loop: bool = False) -> Iterator[lis
 
 
 def save_animation(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, fps: float = 12.0) -> None:
-    """Write pictures as an endless animation, .gif or .webp, whole or not at all.
+    """Write pictures as an endless animation, .gif or .webp, or as a video (`save_video`), whole or not at all.
 
     Raises:
         ValueError: if the suffix is another, or `fps` is not above 0.
+        ModuleNotFoundError: for a video, if PyAV is not installed.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in (".gif", ".webp"):
-        raise ValueError(f"{path}: expected a name ending in .gif or .webp, got {suffix!r}")
+    if suffix not in ANIMATIONS:
+        raise ValueError(f"{path}: expected a name ending in {', '.join(ANIMATIONS)}, got {suffix!r}")
+    if suffix in VIDEOS:
+        # Players want even sides.
+        even = (frame.crop((0, 0, max(2, frame.width // 2 * 2), max(2, frame.height // 2 * 2))) for frame in frames)
+        save_video(even, path, fps=fps)
+        return
     if not fps > 0:
         raise ValueError(f"fps: expected a number above 0, got {fps}")
     first, *rest = frames

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
+from nst_adain.frames import FrameEncoder, upright, whole_or_nothing
 from nst_adain.functional import ChannelStats, blend
-from nst_adain.images import ImageError, check_folder
+from nst_adain.images import ImageError
 from nst_adain.inputs import check_side, check_weights
 from nst_adain.stylizer import Controls, Stylizer
 
@@ -27,35 +28,36 @@ if TYPE_CHECKING:
     import av
     from av.container import InputContainer, OutputContainer
 
-__all__ = ["SUFFIXES", "SmoothedStats", "stylize_video"]
+__all__ = ["SmoothedStats", "stylize_video"]
 
 # Relative change of the mean activations from one frame to the next that is a cut: a pan stays below 0.1.
 CUT = 0.35
-SUFFIXES = (".mp4", ".mkv", ".mov", ".webm")  # of containers that can be written
 
 
 class SmoothedStats:
     """Content statistics averaged over the frames so far, older ones exponentially less, within one scene."""
 
-    def __init__(self, steadiness: float) -> None:
+    def __init__(self, steadiness: float, channels: int | None = None) -> None:
         """Start before the first frame.
 
         Args:
             steadiness: weight of the past, from 0 (each frame by itself) to below 1.
+            channels: how many of the first channels tell a cut, None: all.
 
         Raises:
             ValueError: if it is out of range.
         """
         if not 0 <= steadiness < 1:
             raise ValueError(f"steadiness: expected a number from 0 to below 1, got {steadiness}")
-        self.steadiness = steadiness
+        self.steadiness, self.channels = steadiness, channels
         self.average: ChannelStats | None = None
-        self.last: ChannelStats | None = None
+        self.last: Tensor | None = None
 
     def __call__(self, stats: ChannelStats) -> ChannelStats:
         """Count a frame in, and return what to use for it."""
-        cut = self.last is not None and float((stats.mean - self.last.mean).abs().mean() / self.last.mean.abs().mean()) > CUT
-        self.last = stats
+        seen = stats.mean[:, : self.channels]
+        cut = self.last is not None and float((seen - self.last).abs().mean() / self.last.abs().mean()) > CUT
+        self.last = seen
         if self.average is None or cut:
             self.average = stats
         else:
@@ -77,7 +79,9 @@ def stylize_video(
     progress: bool = False,
     controls: Controls | None = None,
 ) -> int:
-    """Stylise a video. Every frame keeps its time, the first sound track is copied, the output is written whole or not at all.
+    """Stylise a video. Every frame keeps its time, sound is copied, the output is written whole or not at all.
+
+    Colours are stored as BT.709, and the file says so.
 
     Args:
         stylizer: the model.
@@ -106,21 +110,15 @@ def stylize_video(
     source, output = Path(source), Path(output)
     if not source.is_file():
         raise FileNotFoundError(f"{source}: expected a video, found no such file")
-    check_folder(output)
-    if output.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{output}: expected a name ending in {', '.join(SUFFIXES)}, got {output.suffix!r}")
     if output.resolve() == source.resolve():
         raise ValueError(f"{output}: expected another name than the source's")
-    if not 0 <= crf <= 51:
-        raise ValueError(f"crf: expected 0 to 51, got {crf}")
     if controls and "masks" in controls:
         raise ValueError("controls: expected no masks, whose regions have statistics that are not smoothed over time")
     start = check_weights(weights, len(styles))
     end = start if end_weights is None else check_weights(end_weights, len(styles))
-    smoothed = SmoothedStats(steadiness)
-    partial = output.with_name(f".{secrets.token_hex(8)}{output.suffix}")
+    smoothed = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
     try:
-        with av.open(str(source)) as reader, av.open(str(partial), "w") as writer:
+        with whole_or_nothing(output) as partial, av.open(str(source)) as reader, av.open(str(partial), "w") as writer:
             frames = _Transcoder(reader, writer, crf, source)
             count = 0
             if end != start and frames.seconds is None:
@@ -132,14 +130,11 @@ def stylize_video(
                 result = stylizer(content, list(styles), **given)
                 frames.write(np.asarray(result))
                 count += 1
-            frames.finish()
-        if count == 0:
-            raise ImageError(f"{source}: expected a video, found no frame")
-        os.replace(partial, output)
+            frames.encoder.finish()
+            if count == 0:
+                raise ImageError(f"{source}: expected a video, found no frame")
     except av.error.FFmpegError as error:
         raise ImageError(f"{source}: expected a video that can be read and written as {output.suffix}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return count
 
 
@@ -162,17 +157,20 @@ class _Transcoder:
     def __init__(self, reader: InputContainer, writer: OutputContainer, crf: int, source: Path) -> None:
         if not reader.streams.video:
             raise ImageError(f"{source}: expected a video, found a file without a picture stream")
-        self.reader, self.writer, self.crf = reader, writer, crf
+        self.reader, self.writer = reader, writer
         self.video = reader.streams.video[0]
         self.video.thread_type = "AUTO"
-        self.sound = reader.streams.audio[0] if reader.streams.audio else None
-        try:
-            self.sound_out = writer.add_stream_from_template(self.sound) if self.sound else None
-        except ValueError as error:
-            raise ImageError(f"{source}: its sound cannot be copied into {writer.format.name}: {error}; try .mkv") from error
-        self.stream: Any = None
+        self.sounds = {}
+        for sound in reader.streams.audio:
+            try:
+                self.sounds[sound.index] = writer.add_stream_from_template(sound)
+            except ValueError as error:
+                raise ImageError(
+                    f"{source}: its sound cannot be copied into {writer.format.name}: {error}; try .mkv"
+                ) from error
         self.frame: av.VideoFrame | None = None
         self.rate = self.video.average_rate or self.video.guessed_rate
+        self.encoder = FrameEncoder(writer, crf, self.rate, self.video.time_base)
         self.count = 0
         self.seconds = self._seconds()
         self.held: list[Any] = []  # sound that came before the first frame, and so before the output has its header
@@ -191,10 +189,9 @@ class _Transcoder:
         """Every frame, upright, with its place in the video from 0 to 1."""
         total = self.video.frames or None
         bar = tqdm(total=total, unit="frame", disable=not progress, file=sys.stderr)
-        wanted = [stream for stream in (self.video, self.sound) if stream is not None]
         first = None
-        packet: Any  # of either stream
-        for packet in self.reader.demux(wanted):
+        packet: Any  # of a picture or a sound
+        for packet in self.reader.demux([self.video, *self.reader.streams.audio]):
             if packet.stream.type == "audio":
                 self._copy(packet)
                 continue
@@ -205,42 +202,24 @@ class _Transcoder:
                 self.frame, self.count = frame, self.count + 1
                 time = frame.time or 0.0
                 first = time if first is None else first
-                pixels = np.rot90(frame.to_ndarray(format="rgb24"), (frame.rotation // 90) % 4)
                 position = min(1.0, (time - first) / self.seconds) if self.seconds else 0.0
-                yield position, Image.fromarray(np.ascontiguousarray(pixels))
+                yield position, upright(frame)
                 bar.update()
         bar.close()
 
     def write(self, pixels: np.ndarray[Any, Any]) -> None:
         """Encode what the last frame became, at that frame's time."""
-        import av
-
         assert self.frame is not None
-        height, width = pixels.shape[:2]
-        if self.stream is None:
-            codec = "libvpx-vp9" if self.writer.format.name == "webm" else "libx264"
-            self.stream = self.writer.add_stream(codec, rate=self.rate, options={"crf": str(self.crf)})
-            self.stream.width, self.stream.height = width, height
-            # Half-resolution colour needs even sides; an odd picture keeps its size and has full-resolution colour.
-            self.stream.pix_fmt = "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"
-            self.stream.codec_context.time_base = self.frame.time_base or self.video.time_base
-        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-        frame.pts, frame.time_base = self.frame.pts, self.frame.time_base
-        self.writer.mux(self.stream.encode(frame))
+        self.encoder.write(pixels, self.frame.pts, self.frame.time_base)
         for packet in self.held:
             self.writer.mux(packet)
         self.held.clear()
 
     def _copy(self, packet: Any) -> None:
-        if packet.dts is None or self.sound_out is None:  # the empty packet at the end
+        if packet.dts is None:  # the empty packet at the end
             return
-        packet.stream = self.sound_out
-        if self.stream is None:
+        packet.stream = self.sounds[packet.stream.index]
+        if self.encoder.stream is None:
             self.held.append(packet)
         else:
             self.writer.mux(packet)
-
-    def finish(self) -> None:
-        """Write what the encoder still holds."""
-        if self.stream is not None:
-            self.writer.mux(self.stream.encode())

@@ -8,6 +8,7 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain.cli import main
+from nst_adain.frames import read_frames
 from nst_adain.functional import ChannelStats
 from nst_adain.grid import alpha_grid, corner_grid, corner_weights, cross_grid, path_weights, save_animation, sheet
 from nst_adain.stylizer import EncodedContent, Stylizer
@@ -96,7 +97,7 @@ def test_animation(tmp_path: Path) -> None:
         with Image.open(tmp_path / name) as image:
             assert image.n_frames == 3  # type: ignore[attr-defined]
             assert image.size == (40, 30)
-    with pytest.raises(ValueError, match=r"x\.png: expected a name ending in \.gif or \.webp"):
+    with pytest.raises(ValueError, match=r"x\.png: expected a name ending in \.gif, \.webp, \.mp4"):
         save_animation(frames, tmp_path / "x.png")
     with pytest.raises(ValueError, match="fps: expected a number above 0, got 0"):
         save_animation(frames, tmp_path / "x.gif", fps=0)
@@ -124,5 +125,10 @@ def test_commands(photo: Path, painting: Path, capsys: pytest.CaptureFixture[str
     assert main(["morph", p, s, p, "-o", str(gif), "--frames", "4", "--loop", "--size", "32"]) == 0
     with Image.open(gif) as image:
         assert image.n_frames == 4  # type: ignore[attr-defined]
+    movie = photo.with_name("out.mp4")
+    assert main(["morph", p, s, p, "-o", str(movie), "--frames", "3", "--size", "33"]) == 0
+    frames = list(read_frames(movie))
+    assert len(frames) == 3
+    assert frames[0].height == 32  # players want even sides
     assert main(["morph", p, s, p, "-o", str(photo.with_name("none") / "x.gif")]) == 1
     assert "none does not exist" in capsys.readouterr().err

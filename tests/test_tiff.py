@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from conftest import picture
 from PIL import Image, ImageCms
 
 from nst_adain.cli import main
 from nst_adain.images import ImageError, load_image, to_pixels
 from nst_adain.stylizer import Stylizer
 from nst_adain.tiff import create_tiff, map_tiff
-from tests.conftest import picture
 
 
 @pytest.mark.parametrize("writer", ["pillow", "tifffile", "big-endian BigTIFF"])

@@ -12,6 +12,7 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain.cli import main
+from nst_adain.frames import read_frames, save_video
 from nst_adain.functional import ChannelStats
 from nst_adain.images import ImageError
 from nst_adain.stylizer import Stylizer
@@ -72,6 +73,67 @@ def test_times_sound_and_size_are_kept(slim: Stylizer, style: ChannelStats, tmp_
     assert after[2] == before[2]
     with av.open(str(tmp_path / f"out{suffix}")) as container:
         assert container.streams.video[0].average_rate == pytest.approx(float(RATE), rel=1e-3)
+
+
+def test_every_sound_track_is_copied(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    single, source = make_video(tmp_path / "in.mkv", frames=4), tmp_path / "two.mkv"
+    with av.open(str(single)) as first, av.open(str(single)) as second, av.open(str(source), "w") as writer:
+        inputs = [first.streams.video[0], first.streams.audio[0], second.streams.audio[0]]
+        outputs = {stream: writer.add_stream_from_template(stream) for stream in inputs}
+        for packet in itertools.chain(first.demux(inputs[:2]), second.demux(inputs[2])):
+            if packet.size:
+                packet.stream = outputs[packet.stream]
+                writer.mux(packet)
+    stylize_video(slim, source, [style], tmp_path / "out.mkv")
+    sound = read(single)[2]
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        tracks = {stream.index: [] for stream in container.streams.audio}
+        for packet in container.demux(container.streams.audio):
+            tracks[packet.stream.index] += [bytes(packet)] if packet.size else []
+    assert list(tracks.values()) == [sound, sound]
+
+
+def test_colours_are_those_that_the_file_says(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    """BT.709 and BT.601 differ by up to 20 of 255 in a saturated colour."""
+    colour = np.full((720, 64, 3), (200, 60, 30), np.uint8)
+    for space, code in (("ITU709", 1), ("ITU601", 5), ("ITU709", 2)):  # the last one does not say
+        with av.open(str(tmp_path / "in.mp4"), "w") as container:
+            stream = container.add_stream("libx264", rate=25, options={"crf": "0"})
+            stream.width, stream.height, stream.pix_fmt = 64, 720, "yuv444p"
+            stream.codec_context.colorspace = code
+            frame = av.VideoFrame.from_ndarray(colour, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv444p", dst_colorspace=space)))
+            container.mux(stream.encode())
+        (seen,) = read_frames(tmp_path / "in.mp4")
+        assert np.abs(np.asarray(seen, int) - colour).max() <= 2
+    stylize_video(slim, tmp_path / "in.mp4", [style], tmp_path / "out.mp4", crf=0)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
+    (shown,) = read_frames(tmp_path / "out.mp4")
+    assert np.abs(np.asarray(shown, float) - np.asarray(slim(seen, style), float)).mean() < 2
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_pictures_as_a_video(tmp_path: Path, suffix: str) -> None:
+    frames = [picture(192, 128, seed) for seed in range(5)]  # large: colour is stored at half the resolution
+    save_video(frames, tmp_path / f"a{suffix}", fps=12.5, crf=0)
+    times, pixels, _ = read(tmp_path / f"a{suffix}")
+    np.testing.assert_allclose(times, np.arange(5) / 12.5, atol=2e-3)
+    assert np.abs(np.asarray(pixels[3], float) - np.asarray(frames[3], float)).mean() < 3
+    with pytest.raises(ValueError, match="frames: expected at least one picture, got none"):
+        save_video([], tmp_path / f"b{suffix}")
+    with pytest.raises(ValueError, match="fps: expected a number above 0, got 0"):
+        save_video(frames, tmp_path / f"b{suffix}", fps=0)
+    assert [p.name for p in tmp_path.iterdir()] == [f"a{suffix}"]
+
+
+def test_frames_of_what_is_no_video(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(ImageError, match=r"text\.mp4: expected a video that can be read"):
+        list(read_frames(tmp_path / "text.mp4"))
+    with pytest.raises(FileNotFoundError, match=r"none\.mp4: expected a video, found no such file"):
+        list(read_frames(tmp_path / "none.mp4"))
 
 
 def test_variable_frame_rate_is_kept(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m train distill | fit | evaluate | publish | benchmark`; each with --help."""
+"""`python -m train distill | fit | evaluate | publish | benchmark | flicker`; each with --help."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
 from train.benchmark import benchmark
 from train.config import TrainConfig
 from train.evaluate import evaluate
+from train.flicker import flicker
 from train.publish import publish
 
 
@@ -42,7 +43,14 @@ def main() -> int:
     """Run a command; exit status 0 done, 1 the job failed, 2 it was asked for wrongly."""
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"distill": distill, "fit": fit, "evaluate": evaluate, "publish": publish, "benchmark": benchmark},
+            {
+                "distill": distill,
+                "fit": fit,
+                "evaluate": evaluate,
+                "publish": publish,
+                "benchmark": benchmark,
+                "flicker": flicker,
+            },
             prog="python -m train",
         )
     except (OSError, ValueError, FloatingPointError) as error:

@@ -1,0 +1,132 @@
+"""Reading and writing the frames of videos, on PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from nst_adain.images import ImageError, check_folder
+
+if TYPE_CHECKING:
+    import av
+    from av.container import OutputContainer
+
+__all__ = ["SUFFIXES", "FrameEncoder", "read_frames", "save_video", "upright", "whole_or_nothing"]
+
+SUFFIXES = (".mp4", ".mkv", ".mov", ".webm")  # of containers that can be written
+# Code points of ITU-T H.273, and the height from which players take colours that nothing is said of for BT.709.
+_BT709, _UNTOLD, _LIMITED, _HD = 1, 2, 1, 720
+
+
+def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """The frames of a video, upright.
+
+    Raises:
+        ModuleNotFoundError: if PyAV is not installed.
+        FileNotFoundError: if there is no such file.
+        ImageError: if it is no video, or is damaged.
+    """
+    import av
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: expected a video, found no such file")
+    try:
+        with av.open(str(path)) as reader:
+            if not reader.streams.video:
+                raise ImageError(f"{path}: expected a video, found a file without a picture stream")
+            for frame in reader.decode(video=0):
+                yield upright(frame)
+    except av.error.FFmpegError as error:
+        raise ImageError(f"{path}: expected a video that can be read: {error}") from error
+
+
+def save_video(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, fps: float = 12.0, crf: int = 18) -> None:
+    """Write pictures of one size as a video, whole or not at all.
+
+    Args:
+        frames: the pictures.
+        path: its suffix, one of `SUFFIXES`, says the container.
+        fps: pictures in a second.
+        crf: quality of the encoder, 0 (best) to 51.
+
+    Raises:
+        ModuleNotFoundError: if PyAV is not installed.
+        ValueError: if there is no picture, or an argument is out of range.
+    """
+    import av
+
+    if not fps > 0:
+        raise ValueError(f"fps: expected a number above 0, got {fps}")
+    rate = Fraction(fps).limit_denominator(1001)
+    with whole_or_nothing(Path(path)) as partial, av.open(str(partial), "w") as writer:
+        encoder = FrameEncoder(writer, crf, rate, 1 / rate)
+        for number, frame in enumerate(frames):
+            encoder.write(np.asarray(frame.convert("RGB")), number, 1 / rate)
+        if encoder.stream is None:
+            raise ValueError("frames: expected at least one picture, got none")
+        encoder.finish()
+
+
+@contextlib.contextmanager
+def whole_or_nothing(output: Path) -> Iterator[Path]:
+    """Where a video is written until it is whole."""
+    check_folder(output)
+    if output.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{output}: expected a name ending in {', '.join(SUFFIXES)}, got {output.suffix!r}")
+    partial = output.with_name(f".{secrets.token_hex(8)}{output.suffix}")
+    try:
+        yield partial
+        os.replace(partial, output)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class FrameEncoder:
+    """The picture stream of a video that is written."""
+
+    def __init__(self, writer: OutputContainer, crf: int, rate: Fraction | None, time_base: Fraction | None) -> None:
+        if not 0 <= crf <= 51:
+            raise ValueError(f"crf: expected 0 to 51, got {crf}")
+        self.writer, self.crf, self.rate, self.time_base = writer, crf, rate, time_base
+        self.stream: Any = None
+
+    def write(self, pixels: np.ndarray[Any, Any], pts: int | None, time_base: Fraction | None) -> None:
+        """Encode (H, W, 3) uint8."""
+        import av
+
+        height, width = pixels.shape[:2]
+        if self.stream is None:
+            codec = "libvpx-vp9" if self.writer.format.name == "webm" else "libx264"
+            self.stream = self.writer.add_stream(codec, rate=self.rate, options={"crf": str(self.crf)})
+            self.stream.width, self.stream.height = width, height
+            # Half-resolution colour needs even sides; an odd picture keeps its size and has full-resolution colour.
+            self.stream.pix_fmt = "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"
+            context = self.stream.codec_context
+            context.time_base = time_base or self.time_base
+            context.colorspace = context.color_primaries = context.color_trc = _BT709
+            context.color_range = _LIMITED
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        frame = frame.reformat(format=self.stream.pix_fmt, dst_colorspace="ITU709", dst_color_range="MPEG")
+        frame.pts, frame.time_base = pts, time_base
+        self.writer.mux(self.stream.encode(frame))
+
+    def finish(self) -> None:
+        """Write what the encoder still holds."""
+        if self.stream is not None:
+            self.writer.mux(self.stream.encode())
+
+
+def upright(frame: av.VideoFrame) -> Image.Image:
+    """A frame as its maker meant it to be seen."""
+    # FFmpeg reads what says nothing of its colours as BT.601; players take that only for small pictures.
+    untold = frame.colorspace == _UNTOLD and frame.height >= _HD
+    rgb = frame.to_ndarray(format="rgb24", src_colorspace="ITU709") if untold else frame.to_ndarray(format="rgb24")
+    return Image.fromarray(np.ascontiguousarray(np.rot90(rgb, (frame.rotation // 90) % 4)))
