@@ -275,7 +275,9 @@ def _parser() -> argparse.ArgumentParser:
     video.add_argument("--from", dest="start", type=Path, metavar="STYLE", help="instead: the style at the beginning,")
     video.add_argument("--to", dest="end", type=Path, metavar="STYLE", help="and that at the end, mixed in between")
     video.add_argument("-o", "--output", type=path_ending_in(*VIDEO_SUFFIXES), required=True, help=".mp4, .mkv, .mov or .webm")
-    video.add_argument("--steadiness", type=number_below_1, default=0.9, help="0: none; towards 1: less flicker (%(default)s)")
+    video.add_argument(
+        "--steadiness", type=number_below_1, default=0.7, help="0: none; to 1: less flicker, softer (%(default)s)"
+    )
     video.add_argument("--crf", type=whole_from(0, 51), default=18, help="quality, 0 is best (%(default)s)")
     add_controls(video, ["alpha", "weights", "preserve_color", "size", "style_size"])
     add_model(video)

@@ -1,8 +1,4 @@
-"""Videos, frame by frame in constant memory, on PyAV (FFmpeg).
-
-AdaIN's content statistics change a little from frame to frame, and with them the colours of everything: flicker. They are
-smoothed over time, and start anew where the scene is cut.
-"""
+"""Videos, frame by frame in constant memory, on PyAV (FFmpeg)."""
 
 from __future__ import annotations
 
@@ -15,54 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 from tqdm import tqdm
 
 from nst_adain.frames import FrameEncoder, upright, whole_or_nothing
-from nst_adain.functional import ChannelStats, blend
+from nst_adain.functional import ChannelStats
 from nst_adain.images import ImageError
 from nst_adain.inputs import check_side, check_weights
+from nst_adain.steady import SmoothedPictures, SmoothedStats
 from nst_adain.stylizer import Controls, Stylizer
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer, OutputContainer
 
-__all__ = ["SmoothedStats", "stylize_video"]
-
-# Relative change of the mean activations from one frame to the next that is a cut: a pan stays below 0.1.
-CUT = 0.35
-
-
-class SmoothedStats:
-    """Content statistics averaged over the frames so far, older ones exponentially less, within one scene."""
-
-    def __init__(self, steadiness: float, channels: int | None = None) -> None:
-        """Start before the first frame.
-
-        Args:
-            steadiness: weight of the past, from 0 (each frame by itself) to below 1.
-            channels: how many of the first channels tell a cut, None: all.
-
-        Raises:
-            ValueError: if it is out of range.
-        """
-        if not 0 <= steadiness < 1:
-            raise ValueError(f"steadiness: expected a number from 0 to below 1, got {steadiness}")
-        self.steadiness, self.channels = steadiness, channels
-        self.average: ChannelStats | None = None
-        self.last: Tensor | None = None
-
-    def __call__(self, stats: ChannelStats) -> ChannelStats:
-        """Count a frame in, and return what to use for it."""
-        seen = stats.mean[:, : self.channels]
-        cut = self.last is not None and float((seen - self.last).abs().mean() / self.last.abs().mean()) > CUT
-        self.last = seen
-        if self.average is None or cut:
-            self.average = stats
-        else:
-            self.average = blend([self.average, stats], [self.steadiness, 1 - self.steadiness])
-        return self.average
+__all__ = ["stylize_video"]
 
 
 def stylize_video(
@@ -73,7 +35,7 @@ def stylize_video(
     *,
     weights: Sequence[float] | None = None,
     end_weights: Sequence[float] | None = None,
-    steadiness: float = 0.9,
+    steadiness: float = 0.7,
     size: int | None = None,
     crf: int = 18,
     progress: bool = False,
@@ -90,7 +52,7 @@ def stylize_video(
         output: its suffix, one of `SUFFIXES`, says the container.
         weights: one for each style, by default equal; scaled to sum to 1.
         end_weights: those at the last frame, if the mixture changes over time.
-        steadiness: how much of the content statistics comes from the frames before: 0 none, 0.9 most.
+        steadiness: how much of what is shown comes from the frames before, moved along with what they show: 0 none, 0.9 most.
         size: short side to which frames are scaled; both sides become even, which players want.
         crf: quality of the encoder, 0 (best) to 51.
         progress: show a progress bar on standard error.
@@ -100,7 +62,7 @@ def stylize_video(
         How many frames were written.
 
     Raises:
-        ModuleNotFoundError: if PyAV is not installed.
+        ModuleNotFoundError: if PyAV or OpenCV is not installed.
         FileNotFoundError: if there is no such source, or no such folder for the output.
         ImageError: if the source is no video, or is damaged.
         ValueError: if an option is out of range.
@@ -116,7 +78,8 @@ def stylize_video(
         raise ValueError("controls: expected no masks, whose regions have statistics that are not smoothed over time")
     start = check_weights(weights, len(styles))
     end = start if end_weights is None else check_weights(end_weights, len(styles))
-    smoothed = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
+    statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
+    pictures = SmoothedPictures(steadiness)
     try:
         with whole_or_nothing(output) as partial, av.open(str(source)) as reader, av.open(str(partial), "w") as writer:
             frames = _Transcoder(reader, writer, crf, source)
@@ -124,11 +87,12 @@ def stylize_video(
             if end != start and frames.seconds is None:
                 raise ValueError(f"{source}: does not say how long it is, so the mixture cannot change over time")
             for position, image in frames.images(progress):
-                content = stylizer.encode_content(image if size is None else _scaled(image, size))
-                content = dataclasses.replace(content, stats=smoothed(content.stats))
+                image = image if size is None else _scaled(image, size)
+                content = stylizer.encode_content(image)
+                content = dataclasses.replace(content, stats=statistics(content.stats))
                 given: Controls = {**(controls or {}), "weights": _between(start, end, position), "raw_weights": True}
                 result = stylizer(content, list(styles), **given)
-                frames.write(np.asarray(result))
+                frames.write(pictures(np.asarray(image), np.asarray(result), statistics.cut))
                 count += 1
             frames.encoder.finish()
             if count == 0:

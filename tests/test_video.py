@@ -16,7 +16,7 @@ from nst_adain.frames import read_frames, save_video
 from nst_adain.functional import ChannelStats
 from nst_adain.images import ImageError
 from nst_adain.stylizer import Stylizer
-from nst_adain.video import SmoothedStats, stylize_video
+from nst_adain.video import stylize_video
 
 RATE = Fraction(30000, 1001)
 
@@ -209,7 +209,7 @@ def test_mixture_changes_over_time(slim: Stylizer, style: ChannelStats, tmp_path
 def read_last(
     slim: Stylizer, source: Path, styles: list[ChannelStats], folder: Path, **options: list[float]
 ) -> list[np.ndarray]:
-    stylize_video(slim, source, styles, folder / "out.mkv", **options)  # type: ignore[arg-type]
+    stylize_video(slim, source, styles, folder / "out.mkv", steadiness=0, **options)  # type: ignore[arg-type]
     return read(folder / "out.mkv")[1]
 
 
@@ -217,25 +217,15 @@ def stats(level: float) -> ChannelStats:
     return ChannelStats(torch.full((1, 4, 1, 1), level), torch.ones(1, 4, 1, 1))
 
 
-def test_statistics_are_smoothed_within_a_scene_and_reset_at_a_cut() -> None:
-    smoothed = SmoothedStats(0.9)
-    assert smoothed(stats(1.0)).mean.mean() == 1
-    assert float(smoothed(stats(1.2)).mean.mean()) == pytest.approx(1.02)
-    assert smoothed(stats(3.0)).mean.mean() == 3
-    assert SmoothedStats(0)(stats(2.0)).mean.mean() == 2
-    with pytest.raises(ValueError, match="steadiness: expected a number from 0 to below 1, got 1"):
-        SmoothedStats(1)
-
-
 def test_smoothing_lowers_the_flicker_of_a_pan(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
     """Warping error (Lai et al. 2018): what a pixel becomes, two pixels further in the next frame of the pan."""
     source = make_video(tmp_path / "in.mkv", size=(96, 64), frames=16)
     errors = []
-    for steadiness in (0.0, 0.9):
+    for steadiness in (0.0, 0.7):
         stylize_video(slim, source, [style], tmp_path / "out.mkv", steadiness=steadiness, crf=0)
         frames = [f.astype(float) for f in read(tmp_path / "out.mkv")[1]]
         errors.append(np.mean([(a[8:-8, 10:-8] - b[8:-8, 8:-10]) ** 2 for a, b in itertools.pairwise(frames)]))
-    assert errors[1] < errors[0]
+    assert errors[1] < errors[0] / 2
 
 
 def test_failures_leave_nothing(slim: Stylizer, style: ChannelStats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,121 @@
+"""Against flicker: what changes from frame to frame without the clip's changing is averaged over time.
+
+Two things flicker. AdaIN's content statistics, and with them the colours of everything; and strokes, which stand still
+on the picture while things move below them. The first are averaged as they are, the second along the optical flow
+of the clip (Ruder et al. 2016, https://arxiv.org/abs/1604.08610, section 5), and both start anew where the scene is cut.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nst_adain.functional import ChannelStats, blend
+
+__all__ = ["SmoothedPictures", "SmoothedStats", "check_steadiness"]
+
+# Relative change of the mean activations from one frame to the next that is a cut: a pan stays below 0.1.
+CUT = 0.35
+
+SMALLEST = 16  # pixels a side that the flow needs; smaller frames are shown as they are
+
+Pixels = NDArray[np.uint8]
+
+
+def check_steadiness(steadiness: float) -> float:
+    """The weight of the past, from 0 (each frame by itself) to below 1.
+
+    Raises:
+        ValueError: if it is out of range.
+    """
+    if not 0 <= steadiness < 1:
+        raise ValueError(f"steadiness: expected a number from 0 to below 1, got {steadiness}")
+    return steadiness
+
+
+class SmoothedStats:
+    """Content statistics averaged over the frames so far, older ones exponentially less, within one scene.
+
+    Attributes:
+        cut: whether the last frame began a scene.
+    """
+
+    def __init__(self, steadiness: float, channels: int | None = None) -> None:
+        """Start before the first frame.
+
+        Args:
+            steadiness: see `check_steadiness`.
+            channels: how many of the first channels tell a cut, None: all.
+        """
+        self.steadiness, self.channels, self.cut = check_steadiness(steadiness), channels, True
+        self.average: ChannelStats | None = None
+        self.last: Tensor | None = None
+
+    def __call__(self, stats: ChannelStats) -> ChannelStats:
+        """Count a frame in, and return what to use for it."""
+        seen = stats.mean[:, : self.channels]
+        self.cut = self.last is None or float((seen - self.last).abs().mean() / self.last.abs().mean()) > CUT
+        self.last = seen
+        if self.average is None or self.cut:
+            self.average = stats
+        else:
+            self.average = blend([self.average, stats], [self.steadiness, 1 - self.steadiness])
+        return self.average
+
+
+class SmoothedPictures:
+    """Stylised frames averaged with those before, moved along with what they show, within one scene."""
+
+    def __init__(self, steadiness: float) -> None:
+        """Start before the first frame.
+
+        Args:
+            steadiness: see `check_steadiness`.
+        """
+        self.steadiness = check_steadiness(steadiness)
+        self.source: Pixels | None = None
+        self.average: NDArray[np.float32] | None = None
+
+    def __call__(self, source: Pixels, stylised: Pixels, cut: bool) -> Pixels:
+        """Count a frame in, and return what to show.
+
+        Args:
+            source: the clip's frame, (H, W, 3).
+            stylised: what became of it, (H, W, 3).
+            cut: whether it begins a scene.
+        """
+        import cv2
+
+        if self.steadiness == 0 or min(source.shape[:2]) < SMALLEST:
+            return stylised
+        now = stylised.astype(np.float32)
+        if self.source is not None and self.average is not None and not cut:
+            places, seen = _flow(source, self.source)
+            # Cubic, as each frame is resampled again and again, and linear would blur it.
+            before = cv2.remap(self.average, places[0], places[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            weight = self.steadiness * cv2.GaussianBlur(seen, (0, 0), 1.5)[..., None]
+            now = weight * before + (1 - weight) * now
+        self.source, self.average = source, now
+        shown: Pixels = now.clip(0, 255).round().astype(np.uint8)
+        return shown
+
+
+def _flow(now: Pixels, before: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where each pixel of a frame was in the one before, (2, H, W) as column and row, and 1 where it was seen, (H, W).
+
+    Dense inverse search (Kroeger et al. 2016) both ways: a pixel that does not come back to within the distance of
+    Sundaram et al. 2010 was hidden.
+    """
+    import cv2
+
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    first, second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (now, before))
+    height, width = now.shape[:2]
+    still = np.zeros((height, width, 2), np.float32)
+    back, there = (np.asarray(search.calc(a, b, still.copy())) for a, b in ((first, second), (second, first)))
+    places = np.stack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32) + back.transpose(2, 0, 1)
+    returned = back + cv2.remap(there, places[0], places[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    near = (returned**2).sum(-1) < 0.01 * ((back**2).sum(-1) + (there**2).sum(-1)) + 0.5
+    inside = ((places >= 0) & (places <= np.array([width - 1, height - 1])[:, None, None])).all(0)
+    return places, (near & inside).astype(np.float32)
