@@ -64,7 +64,9 @@ def _failed(message: str) -> int:
 
 
 def _stylizer(arguments: argparse.Namespace) -> Stylizer:
-    return Stylizer.from_pretrained(arguments.model, encoder=arguments.encoder, device=arguments.device)
+    return Stylizer.from_pretrained(
+        arguments.model, encoder=arguments.encoder, device=arguments.device, precision=arguments.precision
+    )
 
 
 def _stylize(arguments: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import numbers
 import operator
 import os
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -19,10 +19,22 @@ from nst_adain.images import MAX_PIXELS, ImageError, check_pixels, load_image, r
 from nst_adain.regions import Mask, read_label_map, read_mask
 from nst_adain.tiff import map_tiff
 
-__all__ = ["Picture", "check_alpha", "check_weights", "pick_device", "read_masks", "read_picture", "scale_short_side"]
+__all__ = [
+    "Picture",
+    "Precision",
+    "check_alpha",
+    "check_weights",
+    "is_half",
+    "native_bf16",
+    "pick_device",
+    "read_masks",
+    "read_picture",
+    "scale_short_side",
+]
 
 # A picture: the path of a file, a PIL image, or a float tensor (B, 3, H, W), RGB in [0, 1].
 Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | Tensor"
+Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 
 
 def read_picture(
@@ -177,3 +189,22 @@ def pick_device(device: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device: expected one of this machine, such as cpu, got {str(device)!r} ({reason})") from error
+
+
+def is_half(precision: Precision, device: torch.device) -> bool:
+    """Whether to compute in bfloat16.
+
+    Raises:
+        ValueError: if there is no such precision.
+    """
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision: expected {', '.join(get_args(Precision))}, got {precision!r}")
+    return precision == "bfloat16" or (precision == "auto" and native_bf16(device))
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is multiplied by the hardware: emulated, it is slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    capability = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return device.type == "cpu" and bool(capability.get("avx512_bf16") or capability.get("amx_bf16"))

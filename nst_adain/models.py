@@ -120,11 +120,12 @@ class Encoder(nn.Module):
     def features(self, x: Tensor) -> dict[str, Tensor]:
         """relu1_1, relu2_1, relu3_1, relu4_1: (B, C_k, H / 2**(k-1), W / 2**(k-1)), rounded down."""
         taps = {}
+        x = x.to(self.get_parameter("conv1_1.weight").dtype)
         for name in self.names:
             first = name.endswith("_1")
             if first and name != "conv1_1":
                 x = F.max_pool2d(x, 2)
-            x = F.relu(self.get_submodule(name)(x))
+            x = F.relu_(self.get_submodule(name)(x))
             if first:
                 taps[name.replace("conv", "relu")] = x
         return taps
@@ -150,8 +151,8 @@ class Decoder(nn.Module):
         Args:
             features: relu4_1, (B, C_4, H, W), and for each further layer relu3_1, relu2_1, relu1_1 present, what is
                 added where the decoder reaches its resolution: (B, C_k, H * 2**(4-k), W * 2**(4-k)).
-            modulation: for layers by name, what their channels are scaled by (`std`) and what is added (`mean`) before
-                the ReLU: (B, C, 1, 1), or maps of the layer's resolution.
+            modulation: for each layer but the last by name, what its channels are scaled by (`std`) and what is added
+                (`mean`) before the ReLU: (B or 1, C, 1, 1), or maps of the layer's resolution; None or {}: nothing.
 
         Returns:
             (B, 3, 8 H, 8 W), RGB, nominally in [0, 1], not clamped.
@@ -159,16 +160,29 @@ class Decoder(nn.Module):
         x = features["relu4_1"]
         stage = "4"
         for name in self.names:
+            conv = self.get_submodule(name)
             if name[4] != stage:
                 stage = name[4]
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")
                 skip = features.get(f"relu{stage}_1")
-                x = x if skip is None else x + skip
-            x = self.get_submodule(name)(x)
-            if modulation and name in modulation:
-                x = (x * modulation[name].std + modulation[name].mean).to(x.dtype)
-            x = x if name == "conv1_1" else F.relu(x)
-        return x
+                x = x if skip is None else x.add_(skip)
+            if name == "conv1_1":
+                break
+            x = F.relu_(conv(x) if not modulation else _modulated(conv, x, modulation[name]))
+        picture: Tensor = conv(x.to(conv.get_parameter("weight").dtype))  # which may be wider than the other layers'
+        return picture
+
+
+def _modulated(conv: nn.Module, x: Tensor, by: ChannelStats) -> Tensor:
+    """A convolution, its output channels scaled by `by.std` and shifted by `by.mean`."""
+    if by.mean.shape[0] == by.mean.shape[2] == by.mean.shape[3] == 1:  # numbers: folded, they cost nothing per pixel
+        scale, shift = by.std.flatten(), by.mean.flatten()
+        weight, bias = conv.get_parameter("weight"), conv.get_parameter("bias")
+        folded = {"weight": weight * scale[:, None, None, None], "bias": bias * scale + shift}
+        output: Tensor = torch.func.functional_call(conv, {k: v.to(weight.dtype) for k, v in folded.items()}, (x,))
+        return output
+    x = conv(x)
+    return (x * by.std + by.mean).to(x.dtype)
 
 
 class Modulator(nn.Module):
@@ -199,6 +213,16 @@ class StyleTransfer(nn.Module):
         self.encoder = Encoder(arch.topology, arch.width)
         self.decoder = Decoder(arch.topology, arch.width)
         self.modulator = Modulator(arch) if arch.modulation else None
+
+    def halve(self) -> StyleTransfer:
+        """Change the convolutions to bfloat16, and return the model itself.
+
+        The last one stays as it is, or the picture would have steps; so do statistics, AdaIN and the modulator.
+        """
+        self.encoder.bfloat16()
+        for name in self.decoder.names[:-1]:
+            self.decoder.get_submodule(name).bfloat16()
+        return self
 
     def encode(self, image: Tensor) -> dict[str, Tensor]:
         """The features at the taps of (B, 3, H, W) pictures in [0, 1], any H and W from 1."""

@@ -7,8 +7,10 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from nst_adain.images import WRITABLE_SUFFIXES, save_image
+from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
 
 __all__ = [
@@ -62,6 +64,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="slim", help="a model that ships (%(default)s) or a .safetensors file")
     parser.add_argument("--encoder", type=Path, help="full-width VGG-19, for a model that is a decoder alone")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps ... (%(default)s: a GPU if there is one)")
+    choices = get_args(Precision)
+    parser.add_argument("--precision", choices=choices, default="auto", help="(%(default)s: bfloat16 where the device has it)")
 
 
 def number(text: str) -> float:

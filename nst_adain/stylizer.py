@@ -15,7 +15,7 @@ from torch import Tensor
 from nst_adain.color import match_color, transfer_luminance
 from nst_adain.functional import ChannelStats
 from nst_adain.images import MAX_PIXELS
-from nst_adain.inputs import Picture, check_alpha, check_weights, pick_device, read_masks, read_picture
+from nst_adain.inputs import Picture, Precision, check_alpha, check_weights, is_half, pick_device, read_masks, read_picture
 from nst_adain.models import StyleTransfer
 from nst_adain.pretrained import load_model
 from nst_adain.regions import Mask, read_mask
@@ -80,18 +80,21 @@ class Stylizer:
         (40, 30)
     """
 
-    def __init__(self, model: StyleTransfer, device: str | torch.device | None = None) -> None:
+    def __init__(self, model: StyleTransfer, device: str | torch.device | None = None, precision: Precision = "auto") -> None:
         """Wrap a model.
 
         Args:
-            model: encoder and decoder, such as `train` makes.
+            model: encoder and decoder, such as `train` makes; from here on it is this stylizer's.
             device: where to run; None or "auto" takes the first GPU, else the CPU.
+            precision: "float32"; "bfloat16", in which the convolutions compute with 8 bits of mantissa; "auto" takes
+                bfloat16 where the device multiplies it natively, and is then two to three times as fast.
 
         Raises:
-            ValueError: if there is no such device.
+            ValueError: if there is no such device or precision.
         """
         self.device = pick_device(device)
-        self.model = model.eval().requires_grad_(False).to(self.device)
+        model = model.eval().requires_grad_(False).to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model.halve() if is_half(precision, self.device) else model
 
     @classmethod
     def from_pretrained(
@@ -100,6 +103,7 @@ class Stylizer:
         *,
         encoder: str | os.PathLike[str] | None = None,
         device: str | torch.device | None = None,
+        precision: Precision = "auto",
     ) -> Stylizer:
         """Load weights.
 
@@ -107,13 +111,13 @@ class Stylizer:
             name: a model that ships with the package ("slim"), or the path of a .safetensors file.
             encoder: full-width VGG-19 encoder, for weights that are a decoder alone; default: what the environment
                 variable NST_ADAIN_VGG19 names.
-            device: where to run; None or "auto" takes the first GPU, else the CPU.
+            device, precision: as for `Stylizer`.
 
         Raises:
             FileNotFoundError: if there are no such weights, or an encoder is needed and not given.
-            ValueError: if a file does not hold what it should, or there is no such device.
+            ValueError: if a file does not hold what it should, or there is no such device or precision.
         """
-        return cls(load_model(name, encoder=encoder), device)
+        return cls(load_model(name, encoder=encoder), device, precision)
 
     @torch.no_grad()
     def encode_style(self, style: Picture, *, style_size: int | None = 512, max_pixels: int = MAX_PIXELS) -> ChannelStats:

@@ -17,7 +17,21 @@ def test_stylize_equals_the_python_call(
     slim: Stylizer, photo: Path, painting: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = photo.with_name("out.png")
-    command = ["stylize", str(photo), str(painting), "-o", str(output), "--alpha", "0.8", "--size", "60", "--device", "cpu"]
+    command = [
+        "stylize",
+        str(photo),
+        str(painting),
+        "-o",
+        str(output),
+        "--alpha",
+        "0.8",
+        "--size",
+        "60",
+        "--device",
+        "cpu",
+        "--precision",
+        "float32",
+    ]
     assert main(command) == 0
     assert capsys.readouterr().out == f"{output}\n"
     expected = slim(photo, painting, alpha=0.8, size=60)
@@ -139,9 +153,7 @@ def test_every_control_reaches_the_python_call(slim: Stylizer, photo: Path, pain
     Image.linear_gradient("L").save(mask)
     output = photo.with_name("out.png")
     files = [str(path) for path in (photo, painting, photo)]
-    options = (
-        f"-o {output} --weights 2 1 --masks {mask} --alpha {mask} --preserve-color coral --size 40 --style-size 40 --tile 32"
-    )
+    options = f"-o {output} --weights 2 1 --masks {mask} --alpha {mask} --preserve-color coral --size 40 --style-size 40 --tile 32 --precision float32"
     command = ["stylize", *files, *options.split()]
     assert main(command) == 0
     expected = slim(photo, [painting, photo], weights=[2, 1], masks=[mask], alpha=mask, preserve_color="coral", size=40,
@@ -150,7 +162,8 @@ def test_every_control_reaches_the_python_call(slim: Stylizer, photo: Path, pain
         np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
     labels = photo.with_name("labels.png")
     Image.fromarray(np.eye(8, dtype=np.uint8)).save(labels)
-    assert main(["stylize", str(photo), str(painting), str(photo), "-o", str(output), "--label-map", str(labels)]) == 0
+    command = ["stylize", *files, "-o", str(output), "--label-map", str(labels), "--precision", "float32"]
+    assert main(command) == 0
     with Image.open(output) as image:
         np.testing.assert_array_equal(np.asarray(image), np.asarray(slim(photo, [painting, photo], masks=labels)))
 

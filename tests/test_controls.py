@@ -154,7 +154,7 @@ def any_model(request: pytest.FixtureRequest, slim: Stylizer) -> Iterator[Styliz
     with torch.no_grad():
         model.decoder.get_parameter("conv1_1.weight").mul_(0.05)
         model.decoder.get_parameter("conv1_1.bias").fill_(0.5)
-    yield Stylizer(model, "cpu")
+    yield Stylizer(model, "cpu", "float32")
 
 
 @pytest.mark.parametrize("size", [(200, 264), (131, 333), (17, 400), (5, 300), (129, 128)])

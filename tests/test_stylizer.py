@@ -75,7 +75,7 @@ def test_a_saved_style_gives_the_same_picture(slim: Stylizer, photo: Path, paint
 
 def test_a_style_of_another_model_is_refused(slim: Stylizer, photo: Path, painting: Path, tiny_model: StyleTransfer) -> None:
     style = Stylizer(tiny_model, "cpu").encode_style(painting)
-    with pytest.raises(ValueError, match="expected statistics of 224 channels, got 56: .* another model"):
+    with pytest.raises(ValueError, match="expected statistics of 224 channels, got 128: .* another model"):
         slim(photo, style)
 
 
@@ -180,3 +180,36 @@ def test_wrong_inputs_are_named(slim: Stylizer, photo: Path, tmp_path: Path) -> 
         slim(photo, torch.zeros(3, 8, 8))
     with pytest.raises(ValueError, match="device: expected one of this machine, such as cpu, got 'toaster'"):
         Stylizer.from_pretrained("slim", device="toaster")
+
+
+def test_bfloat16_looks_the_same(slim: Stylizer) -> None:
+    photo = photograph("coffee").resize((256, 192))
+    half = Stylizer.from_pretrained("slim", device="cpu", precision="bfloat16")
+    for style in map(draw, STYLES):
+        difference = pixels(half(photo, style)) - pixels(slim(photo, style))
+        assert 0 < np.abs(difference).mean() < 2  # of 255
+        assert (difference**2).mean() < 255**2 / 10**3.8  # 38 dB
+        tiled = pixels(half(photo, style, tile=64)) - pixels(half(photo, style, tile=None))
+        assert np.abs(tiled).max() <= 2
+
+
+def test_bfloat16_is_for_convolutions_alone(tiny_model: StyleTransfer) -> None:
+    half = Stylizer(tiny_model, "cpu", "bfloat16").model
+    wide = {name.rsplit(".", 1)[0] for name, values in half.named_parameters() if values.dtype == torch.float32}
+    assert wide == {"decoder.conv1_1", "modulator.hidden", "modulator.output"}
+    features = half.encode(torch.rand(1, 3, 16, 16))
+    assert {x.dtype for x in features.values()} == {torch.bfloat16}
+    assert half.code(features).mean.dtype == torch.float32
+    assert half(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_precision_follows_the_device(tiny_model: StyleTransfer, monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    monkeypatch.setattr("nst_adain.inputs.native_bf16", lambda device: native)
+    dtype = Stylizer(tiny_model, "cpu").model.encoder.get_parameter("conv1_1.weight").dtype
+    assert dtype == (torch.bfloat16 if native else torch.float32)
+
+
+def test_unknown_precision(tiny_model: StyleTransfer) -> None:
+    with pytest.raises(ValueError, match="precision: expected auto, float32, bfloat16, got 'int4'"):
+        Stylizer(tiny_model, "cpu", "int4")  # type: ignore[arg-type]

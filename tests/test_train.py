@@ -331,7 +331,8 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
 
 
 def test_random_layers_start_alive(config: TrainConfig) -> None:
-    model = Trainer("fit", config).raw.model
+    trainer = Trainer("fit", config)
+    model = trainer.raw.model
     alive: dict[str, torch.Tensor] = {}
 
     def watch(key: str, output: torch.Tensor) -> None:
@@ -341,9 +342,11 @@ def test_random_layers_start_alive(config: TrainConfig) -> None:
     for name in hidden:
         model.get_submodule(name).register_forward_hook(lambda layer, _, output, name=name: watch(name, output))
     with torch.inference_mode():
-        output = model(torch.rand(4, 3, 32, 32), torch.rand(4, 3, 32, 32))
+        sides = [[center_crop(p, 32) for p in side.train[-4:]] for side in (trainer.content, trainer.style)]
+        output = model(*(torch.stack(crops).float() / 255 for crops in sides))
     assert alive.keys() == set(hidden)
-    assert all(channels.float().mean() > 0.9 for channels in alive.values()), alive
+    dead = {key: float(channels.float().mean()) for key, channels in alive.items() if channels.float().mean() <= 0.9}
+    assert not dead
     assert 0 < float(output.mean()) < 1
 
 
@@ -391,7 +394,8 @@ def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainCo
     model = Trainer("fit", dataclasses.replace(frozen, init=config.out.with_name("decoder.safetensors"))).raw.model
     teacher = read_weights(config.teacher)[0]
     for key, value in model.state_dict().items():
-        assert torch.equal(value.cpu(), decoder[key] if key.startswith("decoder.") else teacher[key])
+        if not key.startswith("modulator."):  # which the file does not have
+            assert torch.equal(value.cpu(), decoder[key] if key.startswith("decoder.") else teacher[key])
     with pytest.raises(
         ValueError, match=r"decoder\.safetensors: expected weights of .*: decoder\.conv4_1\.weight has the shape"
     ):
@@ -435,7 +439,7 @@ def test_training_on_a_gpu_lowers_its_loss_and_resumes(config: TrainConfig, task
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_gpu_renders_what_the_cpu_renders() -> None:
     content, style = torch.rand(1, 3, 64, 80), picture(50, 60)
-    on_cpu = Stylizer.from_pretrained("slim", device="cpu")(content, style)
-    on_gpu = Stylizer.from_pretrained("slim", device="cuda")(content.cuda(), style)
+    on_cpu = Stylizer.from_pretrained("slim", device="cpu", precision="float32")(content, style)
+    on_gpu = Stylizer.from_pretrained("slim", device="cuda", precision="float32")(content.cuda(), style)
     assert on_gpu.device.type == "cuda"
     assert (on_gpu.cpu() - on_cpu).abs().max() < 2 / 255

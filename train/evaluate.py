@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from nst_adain.images import find_images, save_image
+from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["evaluate"]
@@ -22,6 +23,7 @@ def evaluate(
     encoder: Path | None = None,
     alpha: float = 1.0,
     device: str = "auto",
+    precision: Precision = "auto",
 ) -> None:
     """Write OUT/CONTENT__STYLE.png, in the content's size, for every pair.
 
@@ -34,6 +36,7 @@ def evaluate(
         encoder: full-width VGG-19, for a model that is a decoder alone.
         alpha: strength.
         device: where to run.
+        precision: of the convolutions.
     """
     contents, styles = _by_stem(content), _by_stem(style)
     names = pairs.read_text().split() if pairs else [f"{c}__{s}" for c in contents for s in styles]
@@ -41,7 +44,7 @@ def evaluate(
     unknown = [name for name, pair in zip(names, wanted) if len(pair) != 2 or pair[0] not in contents or pair[1] not in styles]
     if unknown:
         raise ValueError(f"{pairs}: expected CONTENT__STYLE after files of {content} and {style}, found {unknown[0]!r}")
-    stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device)
+    stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device, precision=precision)
     out.mkdir(parents=True, exist_ok=True)
     encoded = {name: stylizer.encode_style(styles[name], style_size=None) for name in sorted({s for _, s in wanted})}
     for content_name, style_name in tqdm(wanted, unit="picture", disable=not sys.stderr.isatty()):

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from nst_adain.inputs import native_bf16
 from nst_adain.pretrained import load_encoder, read_weights, save_weights
 from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop
@@ -24,21 +25,13 @@ from train.initial import calibrate, load_initial
 from train.report import LossLog, Validation, plot_losses
 from train.tasks import Distillation, StyleTransferTask
 
-__all__ = ["Trainer", "latest_checkpoint", "native_bf16"]
+__all__ = ["Trainer", "latest_checkpoint"]
 
 TASKS = {"distill": Distillation, "fit": StyleTransferTask}
 LOG_EVERY = 20  # steps averaged into a row of losses.csv
 CHECKPOINTS = "step-" + "[0-9]" * 8
 # Settings that may differ when a run is resumed: they change its speed and its reports, not its course.
 FREE_TO_CHANGE = {"workers", "cache_gb", "save_every", "sample_every", "compile", "cpu"}
-
-
-def native_bf16(device: torch.device) -> bool:
-    """Whether bf16 is multiplied by the hardware: emulated, it is slower than float32."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    capability = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return device.type == "cpu" and bool(capability.get("avx512_bf16") or capability.get("amx_bf16"))
 
 
 def compiles(device: torch.device) -> bool:
