@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -17,9 +18,14 @@ import nst_adain
 MODULES = [m.name for m in pkgutil.iter_modules(nst_adain.__path__, "nst_adain.") if m.name != "nst_adain.__main__"]
 
 
-def test_all_is_exact() -> None:
-    public = {name for name, value in vars(nst_adain).items() if not name.startswith("_") and not inspect.ismodule(value)}
-    assert public == set(nst_adain.__all__)
+def test_all_is_what_the_stub_says() -> None:
+    """The names are loaded when they are used, and type checkers find them in the stub: both are one list."""
+    stub = ast.parse(Path(nst_adain.__file__).with_suffix(".pyi").read_text())
+    homes = {a.name: f"nst_adain.{n.module}" for n in stub.body if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert set(homes) == set(nst_adain.__all__)
+    for name, home in homes.items():
+        assert getattr(nst_adain, name) is getattr(importlib.import_module(home), name)
+        assert name in importlib.import_module(home).__all__
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -34,11 +40,24 @@ def test_all_of_each_module_exists_and_is_documented(name: str) -> None:
 
 
 def test_import_loads_nothing_heavy_besides_torch() -> None:
-    code = "import sys, nst_adain, nst_adain.cli; print(*sys.modules)"
+    code = "import sys, nst_adain.commands; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     heavy = {"accelerate", "gradio", "matplotlib", "onnxruntime", "ray", "scipy", "skimage", "torchvision", "tyro", "train"}
     assert not loaded & heavy
+
+
+def test_help_and_version_load_no_torch() -> None:
+    code = """
+import contextlib, sys
+from nst_adain.cli import main
+for argument in ("--help", "--version"):
+    with contextlib.suppress(SystemExit):
+        main([argument])
+print(*sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "stylize" in done.stdout
+    assert not {"torch", "numpy", "PIL"} & {name.split(".")[0] for name in done.stdout.split("\n")[-2].split()}
 
 
 def test_stylising_loads_no_torchvision(photo: Path, painting: Path) -> None:

@@ -17,21 +17,8 @@ def test_stylize_equals_the_python_call(
     slim: Stylizer, photo: Path, painting: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = photo.with_name("out.png")
-    command = [
-        "stylize",
-        str(photo),
-        str(painting),
-        "-o",
-        str(output),
-        "--alpha",
-        "0.8",
-        "--size",
-        "60",
-        "--device",
-        "cpu",
-        "--precision",
-        "float32",
-    ]
+    options = ["--alpha", "0.8", "--size", "60", "--device", "cpu", "--precision", "float32"]
+    command = ["stylize", str(photo), str(painting), "-o", str(output), *options]
     assert main(command) == 0
     assert capsys.readouterr().out == f"{output}\n"
     expected = slim(photo, painting, alpha=0.8, size=60)
@@ -153,7 +140,10 @@ def test_every_control_reaches_the_python_call(slim: Stylizer, photo: Path, pain
     Image.linear_gradient("L").save(mask)
     output = photo.with_name("out.png")
     files = [str(path) for path in (photo, painting, photo)]
-    options = f"-o {output} --weights 2 1 --masks {mask} --alpha {mask} --preserve-color coral --size 40 --style-size 40 --tile 32 --precision float32"
+    options = (
+        f"-o {output} --weights 2 1 --masks {mask} --alpha {mask} --preserve-color coral --size 40 --style-size 40 --tile 32"
+        " --precision float32"
+    )
     command = ["stylize", *files, *options.split()]
     assert main(command) == 0
     expected = slim(photo, [painting, photo], weights=[2, 1], masks=[mask], alpha=mask, preserve_color="coral", size=40,

@@ -1,0 +1,25 @@
+from .functional import ChannelStats, adain, blend, channel_stats
+from .images import ImageError, load_image, save_image
+from .models import Architecture, Decoder, Encoder, StyleTransfer
+from .pretrained import available_models, convert_published
+from .stylizer import EncodedContent, Stylizer
+
+__version__: str
+
+__all__ = [
+    "Architecture",
+    "ChannelStats",
+    "Decoder",
+    "EncodedContent",
+    "Encoder",
+    "ImageError",
+    "StyleTransfer",
+    "Stylizer",
+    "adain",
+    "available_models",
+    "blend",
+    "channel_stats",
+    "convert_published",
+    "load_image",
+    "save_image",
+]

@@ -1,0 +1,279 @@
+"""What each command of `nst-adain` is asked with, and what it does."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from nst_adain.frames import SUFFIXES as VIDEO_SUFFIXES
+from nst_adain.images import WRITABLE_SUFFIXES, check_folder, output_format, save_image
+from nst_adain.options import (
+    add_controls,
+    add_model,
+    add_quality,
+    number_below_1,
+    number_from_0,
+    path_ending_in,
+    suffix,
+    whole_from,
+)
+from nst_adain.stylizer import Controls, Stylizer
+from nst_adain.tiff import create_tiff
+
+__all__ = ["UsageError", "batch", "convert", "demo", "grid", "morph", "stylize", "video"]
+
+_PICTURE, _ANIMATION = path_ending_in(*WRITABLE_SUFFIXES), path_ending_in(".gif", ".webp", *VIDEO_SUFFIXES)
+
+
+class UsageError(Exception):
+    """Options that do not go together."""
+
+
+def stylize(parser: argparse.ArgumentParser) -> None:
+    """Options and job of `nst-adain stylize`."""
+    parser.description = (
+        "Transparency and size of the photograph are kept. Formats: PNG, JPEG, WebP and TIFF, by the output's name."
+    )
+    parser.add_argument("content", type=Path, help="the photograph")
+    parser.add_argument("styles", type=Path, nargs="+", metavar="style", help="the pictures whose style it gets")
+    parser.add_argument("-o", "--output", type=_PICTURE, help="default: CONTENT__STYLE.png in this folder")
+    add_controls(parser)
+    add_quality(parser)
+    add_model(parser)
+    parser.set_defaults(job=_stylize)
+
+
+def grid(parser: argparse.ArgumentParser) -> None:
+    """Options and job of `nst-adain grid`."""
+    parser.add_argument("--contents", type=Path, nargs="+", required=True, metavar="PHOTO", help="the rows; one for the others")
+    parser.add_argument("--styles", type=Path, nargs="+", required=True, metavar="STYLE")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--alphas", type=number_from_0, nargs="+", metavar="A", help="a row for each style, a column for each")
+    kinds.add_argument("--corners", type=whole_from(2), metavar="N", help="N x N mixtures of four styles")
+    parser.add_argument("-o", "--output", type=_PICTURE, default=Path("grid.png"), help="default: %(default)s")
+    parser.add_argument("--cell", type=whole_from(16), default=256, help="side of a picture on the sheet (%(default)s)")
+    add_controls(parser, ["alpha", "size", "style_size"])
+    add_quality(parser)
+    add_model(parser)
+    parser.set_defaults(job=_grid)
+
+
+def morph(parser: argparse.ArgumentParser) -> None:
+    """Options and job of `nst-adain morph`."""
+    parser.add_argument("content", type=Path, help="the photograph")
+    parser.add_argument("styles", type=Path, nargs="+", metavar="style", help="two or more pictures")
+    parser.add_argument(
+        "-o", "--output", type=_ANIMATION, default=Path("morph.gif"), help=".gif, .webp, or a video (%(default)s)"
+    )
+    parser.add_argument("--frames", type=whole_from(2), default=24, help="pictures (%(default)s)")
+    parser.add_argument("--fps", type=whole_from(1), default=12, help="pictures in a second (%(default)s)")
+    parser.add_argument("--loop", action="store_true", help="and back to the first style")
+    add_controls(parser, ["alpha", "size", "style_size"])
+    add_model(parser)
+    parser.set_defaults(job=_morph)
+
+
+def batch(parser: argparse.ArgumentParser) -> None:
+    """Options and job of `nst-adain batch`."""
+    parser.add_argument("photos", type=Path, help="folder, searched with its subfolders")
+    parser.add_argument("--styles", type=Path, required=True, metavar="FOLDER", help="folder of style pictures")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for results; the tree is mirrored")
+    parser.add_argument("--random", action="store_true", help="one style for each photograph, drawn at random")
+    parser.add_argument("--seed", type=whole_from(0), default=0, help="of the draw (%(default)s)")
+    parser.add_argument("--format", type=suffix, default=".png", help="suffix of the results (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="make again what is there already")
+    add_controls(parser, ["alpha", "preserve_color", "size", "style_size"])
+    add_quality(parser)
+    add_model(parser)
+    parser.set_defaults(job=_batch)
+
+
+def video(parser: argparse.ArgumentParser) -> None:
+    """Options and job of `nst-adain video`."""
+    parser.add_argument("source", type=Path, help="the video")
+    parser.add_argument("styles", type=Path, nargs="*", metavar="style", help="the pictures whose style it gets")
+    parser.add_argument("--from", dest="start", type=Path, metavar="STYLE", help="instead: the style at the beginning,")
+    parser.add_argument("--to", dest="end", type=Path, metavar="STYLE", help="and that at the end, mixed in between")
+    parser.add_argument("-o", "--output", type=path_ending_in(*VIDEO_SUFFIXES), required=True, help=".mp4, .mkv, .mov or .webm")
+    parser.add_argument(
+        "--steadiness", type=number_below_1, default=0.7, help="0: none; to 1: less flicker, softer (%(default)s)"
+    )
+    parser.add_argument("--crf", type=whole_from(0, 51), default=18, help="quality, 0 is best (%(default)s)")
+    add_controls(parser, ["alpha", "weights", "preserve_color", "size", "style_size"])
+    add_model(parser)
+    parser.set_defaults(job=_video)
+
+
+def demo(parser: argparse.ArgumentParser) -> None:
+    """Options and job of `nst-adain demo`."""
+    parser.add_argument("-o", "--output", type=_PICTURE, default=Path("nst-adain-demo.png"), help="default: %(default)s")
+    parser.add_argument("--controls", action="store_true", help="show strength, mixture, masks and colour instead")
+    parser.add_argument("--inputs", type=Path, metavar="FOLDER", help="also write the photographs and styles there, to try")
+    add_quality(parser)
+    add_model(parser)
+    parser.set_defaults(job=_demo)
+
+
+def convert(parser: argparse.ArgumentParser) -> None:
+    """Options and job of `nst-adain convert`."""
+    parser.add_argument("source", type=Path, help="vgg_normalised.pth, decoder.pth, or torchvision's vgg19")
+    parser.add_argument(
+        "-o", "--output", type=path_ending_in(".safetensors"), required=True, help="the .safetensors file to write"
+    )
+    parser.set_defaults(job=_convert)
+
+
+def _stylizer(arguments: argparse.Namespace) -> Stylizer:
+    return Stylizer.from_pretrained(
+        arguments.model, encoder=arguments.encoder, device=arguments.device, precision=arguments.precision
+    )
+
+
+def _stylize(arguments: argparse.Namespace) -> None:
+    names = "_".join(style.stem for style in arguments.styles)
+    output = arguments.output or Path(f"{arguments.content.stem}__{names}.png")
+    output_format(output)  # a wrong name is said before the work, not after
+    stylizer = _stylizer(arguments)
+    content = stylizer.encode_content(
+        arguments.content, size=arguments.size, tile=arguments.tile, max_pixels=arguments.max_pixels
+    )
+    controls: Controls = {
+        "weights": arguments.weights,
+        "raw_weights": arguments.raw_weights,
+        "masks": arguments.label_map or arguments.masks,
+        "alpha": arguments.alpha,
+        "preserve_color": arguments.preserve_color,
+        "style_size": arguments.style_size,
+        "max_pixels": arguments.max_pixels,
+        "progress": sys.stderr.isatty(),
+    }
+    if content.tile is not None and content.transparency is None and output_format(output) == "TIFF":
+        # Neither the picture nor the result is ever in memory whole.
+        with create_tiff(output, *content.pixels.shape[-2:]) as pixels:
+            controls["out"] = pixels
+            stylizer(content, arguments.styles, **controls)
+    else:
+        image = stylizer(content, arguments.styles, **controls)
+        assert isinstance(image, Image.Image)  # as the content is a file
+        save_image(image, output, quality=arguments.quality)
+    print(output)
+
+
+def _grid(arguments: argparse.Namespace) -> None:
+    from nst_adain import grid
+
+    output_format(arguments.output)
+    single = arguments.alphas or arguments.corners
+    if single and len(arguments.contents) > 1:
+        raise UsageError(f"--contents: expected one photograph with --alphas or --corners, got {len(arguments.contents)}")
+    if arguments.corners and len(arguments.styles) != 4:
+        raise UsageError(f"--styles: expected four with --corners, got {len(arguments.styles)}")
+    if arguments.alphas and arguments.alpha != 1:
+        raise UsageError("--alpha: not allowed with --alphas")
+    stylizer = _stylizer(arguments)
+    # No more than the cells show: every content's features are held.
+    contents = [(p.stem, stylizer.encode_content(p, size=arguments.size or arguments.cell)) for p in arguments.contents]
+    styles = [(p.stem, stylizer.encode_style(p, style_size=arguments.style_size)) for p in arguments.styles]
+    if arguments.alphas:
+        image = grid.alpha_grid(stylizer, contents[0][1], styles, arguments.alphas, cell=arguments.cell)
+    elif arguments.corners:
+        image = grid.corner_grid(
+            stylizer, contents[0][1], styles, arguments.corners, alpha=arguments.alpha, cell=arguments.cell
+        )
+    else:
+        image = grid.cross_grid(stylizer, contents, styles, alpha=arguments.alpha, cell=arguments.cell)
+    save_image(image, arguments.output, quality=arguments.quality)
+    print(arguments.output)
+
+
+def _morph(arguments: argparse.Namespace) -> None:
+    from nst_adain.grid import path_weights, save_animation
+
+    if len(arguments.styles) < 2:
+        raise UsageError(f"style: expected at least two, got {len(arguments.styles)}")
+    check_folder(arguments.output)
+    stylizer = _stylizer(arguments)
+    content = stylizer.encode_content(arguments.content, size=arguments.size)
+    styles = [stylizer.encode_style(path, style_size=arguments.style_size) for path in arguments.styles]
+    weights = path_weights(len(styles), arguments.frames, loop=arguments.loop)
+    frames = (stylizer(content, styles, weights=w, alpha=arguments.alpha) for w in weights)
+    pictures = (frame for frame in frames if isinstance(frame, Image.Image))
+    save_animation(pictures, arguments.output, fps=arguments.fps)
+    print(arguments.output)
+
+
+def _batch(arguments: argparse.Namespace) -> None:
+    from nst_adain.bulk import FAILURES, stylize_folder
+
+    if arguments.preserve_color == "coral":
+        raise UsageError("--preserve-color: expected luminance, got 'coral', which would need each style anew for each photo")
+    report = stylize_folder(
+        _stylizer(arguments),
+        arguments.photos,
+        arguments.styles,
+        arguments.output,
+        pairing="random" if arguments.random else "all",
+        seed=arguments.seed,
+        suffix=arguments.format,
+        quality=arguments.quality,
+        overwrite=arguments.overwrite,
+        size=arguments.size,
+        style_size=arguments.style_size,
+        progress=sys.stderr.isatty(),
+        controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
+    )
+    print(f"{arguments.output}: {report.done} written, {report.skipped} there already, {len(report.failed)} failed")
+    for file, error in report.failed:
+        print(f"failed: {error if str(file) in error else f'{file}: {error}'}", file=sys.stderr)
+    if report.failed:
+        raise ValueError(f"{len(report.failed)} failed, listed in {arguments.output / FAILURES}")
+
+
+def _video(arguments: argparse.Namespace) -> None:
+    from nst_adain.video import stylize_video
+
+    ends = [path for path in (arguments.start, arguments.end) if path]
+    if bool(arguments.styles) == bool(ends) or len(ends) == 1:
+        raise UsageError("style: expected a style, or --from and --to")
+    if ends and arguments.weights:
+        raise UsageError("--weights: not allowed with --from and --to")
+    if arguments.preserve_color == "coral":
+        raise UsageError("--preserve-color: expected luminance, got 'coral', which would need the style anew for each frame")
+    stylizer = _stylizer(arguments)
+    styles = [stylizer.encode_style(path, style_size=arguments.style_size) for path in arguments.styles or ends]
+    count = stylize_video(
+        stylizer,
+        arguments.source,
+        styles,
+        arguments.output,
+        weights=[1, 0] if ends else arguments.weights,
+        end_weights=[0, 1] if ends else None,
+        steadiness=arguments.steadiness,
+        size=arguments.size,
+        crf=arguments.crf,
+        progress=sys.stderr.isatty(),
+        controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
+    )
+    print(f"{arguments.output}: {count} frames")
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from nst_adain.demo import controls_sheet, demo_sheet, save_inputs
+
+    output_format(arguments.output)
+    if arguments.inputs:
+        save_inputs(arguments.inputs)
+    stylizer = _stylizer(arguments)
+    image = controls_sheet(stylizer) if arguments.controls else demo_sheet(stylizer, progress=sys.stderr.isatty())
+    save_image(image, arguments.output, quality=arguments.quality)
+    print(arguments.output)
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    from nst_adain.pretrained import convert_published
+
+    check_folder(arguments.output)
+    print(f"{arguments.output}: {convert_published(arguments.source, arguments.output)}")
