@@ -121,12 +121,12 @@ class Encoder(nn.Module):
         """relu1_1, relu2_1, relu3_1, relu4_1: (B, C_k, H / 2**(k-1), W / 2**(k-1)), rounded down."""
         taps = {}
         x = x.to(self.get_parameter("conv1_1.weight").dtype)
-        for name in self.names:
-            first = name.endswith("_1")
-            if first and name != "conv1_1":
+        for name, following in zip(self.names, [*self.names[1:], ""]):
+            x = self.get_submodule(name)(x)
+            if following.endswith("_1"):  # the maximum first: it is the same, and the ReLU has a quarter to do
                 x = F.max_pool2d(x, 2)
-            x = F.relu_(self.get_submodule(name)(x))
-            if first:
+            x = F.relu_(x)
+            if name.endswith("_1"):
                 taps[name.replace("conv", "relu")] = x
         return taps
 

@@ -95,9 +95,11 @@ class Moments:
         """Count in the positions of (B, C, H, W) features, each as often as `weights`, (1, 1, H, W), says; default: once."""
         if features.device.type == "mps":  # which has no float64
             features, weights = features.cpu(), None if weights is None else weights.cpu()
-        x = features.double()
-        weighted = x if weights is None else x * weights
-        sums = torch.stack([weighted.sum((2, 3), keepdim=True), (weighted * x).sum((2, 3), keepdim=True)])
+        x = features.to(torch.float64, copy=True)
+        first = (x if weights is None else x * weights).sum((2, 3), keepdim=True)
+        x.square_()
+        second = (x if weights is None else x * weights).sum((2, 3), keepdim=True)
+        sums = torch.stack([first, second])
         self.sums = sums if self.sums is None else self.sums + sums
         self.count += x.shape[2] * x.shape[3] if weights is None else float(weights.double().sum())
 

@@ -17,13 +17,16 @@ import pytest
 import torch
 from conftest import picture
 from safetensors.torch import load_file
+from torch.utils.flop_counter import FlopCounterMode
 
 from nst_adain.models import Architecture, Encoder, StyleTransfer
 from nst_adain.pretrained import load_model, read_weights, save_weights
 from nst_adain.stylizer import Stylizer
+from train.benchmark import MICRO, VGG, benchmark
 from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop
 from train.losses import content_loss, gram_matrix, style_loss, style_targets, total_variation
+from train.peers import MicroAST
 from train.report import read_losses
 from train.tasks import TargetCache
 from train.trainer import Trainer, latest_checkpoint
@@ -350,14 +353,25 @@ def test_random_layers_start_alive(config: TrainConfig) -> None:
     assert 0 < float(output.mean()) < 1
 
 
-def test_benchmark_measures_beside_the_published_topology(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from train.benchmark import PUBLISHED, benchmark
-
-    benchmark(tmp_path, sizes=(256,), repeats=1, device="cpu")
+def test_benchmark_measures_beside_published_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark(tmp_path, sizes=(256,), repeats=1, device="cpu", precisions=("float32",))
     table = capsys.readouterr().out
-    assert "| slim | 256 |" in table
-    assert f"| {PUBLISHED} | 256 |" in table
+    for name in ("slim, float32", VGG, MICRO):
+        assert f"| {name} | 256 |" in table
     assert {p.name for p in tmp_path.iterdir()} == {"benchmark.md", "benchmark.json", "benchmark.png"}
+    rows = {row["model"]: row for row in json.loads((tmp_path / "benchmark.json").read_text())["rows"]}
+    for row in rows.values():
+        assert 0 < row["slider"] < row["cached"] < row["all"]
+    assert rows["slim, float32"]["all"] < rows[VGG]["all"]
+
+
+def test_layers_of_microast_have_its_published_size_and_arithmetic() -> None:
+    network = MicroAST().eval()
+    assert round(sum(p.numel() for p in network.parameters()) / 1e6, 2) == 0.47
+    content = torch.rand(1, 3, 64, 96)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        assert network(content, content).shape == content.shape
+    assert counter.get_total_flops() / 2 / (64 * 96) / 1000 == pytest.approx(41.6, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""Time and memory of the models beside the published topology, all in one run."""
+"""Time and memory of the models beside published networks, all in one run."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import multiprocessing
 import statistics
@@ -10,20 +11,21 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
+from torch import Tensor
 
-from nst_adain.inputs import pick_device
-from nst_adain.models import Architecture, StyleTransfer
-from nst_adain.pretrained import load_model
+from nst_adain.inputs import Precision, pick_device
 from nst_adain.stylizer import Stylizer
+from train.peers import MicroAST, published_vgg
 
 __all__ = ["benchmark"]
 
-# Both encoder and decoder of the paper. Time does not depend on the weights, so random ones serve.
-PUBLISHED = "published VGG-19"
+VGG, MICRO = "published VGG-19", "MicroAST's layers"
 STYLE_SIDE = 512  # pixels; what `Stylizer` reduces style pictures to
+KINDS = ("slider", "cached", "all")  # content and style known, style known, nothing known
 
 
 def benchmark(
@@ -32,26 +34,27 @@ def benchmark(
     sizes: tuple[int, ...] = (256, 512, 1024, 2048),
     repeats: int = 5,
     device: str = "auto",
+    precisions: tuple[Precision, ...] = ("float32", "auto"),
 ) -> None:
     """Measure models in turn, so that whatever else the machine does meets all alike; write a table and a plot.
 
     Args:
         out: folder for benchmark.md, benchmark.json and benchmark.png, made if need be.
         models: models that ship, or .safetensors files with an encoder.
-        sizes: sides of the square content pictures, in pixels.
+        sizes: sides of the square content pictures, in pixels, multiples of 8.
         repeats: timed runs of each, of which the median is shown, after one that is not timed.
         device: where to run.
+        precisions: of the models; the published networks compute in float32, in channels_last, which is faster for both.
     """
     out.mkdir(parents=True, exist_ok=True)
-    names = [*models, PUBLISHED]
+    names = [*(f"{model}, {precision}" for model in models for precision in precisions), VGG, MICRO]
     rows = []
     for size in sizes:
         timings = _latencies(names, size, repeats, device)
         for name in names:
             memory = _in_child(_peak_memory, name, size, device)
-            row = {"model": name, "size": size, "peak_memory_mib": memory, **timings[name]}
-            rows.append(row | {"megapixels_per_s": size * size / 1e6 / row["cached_s"]})
-            print(f"{name} {size}: {row['cached_s']:.3f} s", file=sys.stderr)
+            rows.append({"model": name, "size": size, "peak_memory_mib": memory, **timings[name]})
+            print(f"{name} {size}: {timings[name]['all']:.3f} s", file=sys.stderr)
     result = {"device": str(pick_device(device)), "threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}
     (out / "benchmark.json").write_text(json.dumps(result, indent=1))
     table = _table(rows)
@@ -60,39 +63,84 @@ def benchmark(
     print(table)
 
 
-def _stylizer(name: str, device: str) -> Stylizer:
-    published = Architecture("vgg19", 1.0, ("relu4_1",))
-    return Stylizer(StyleTransfer(published) if name == PUBLISHED else load_model(name), device)
+@dataclasses.dataclass(frozen=True)
+class _Subject:
+    """What is measured: how a network reads a style, reads a content, and renders what it read."""
+
+    code: Callable[[Tensor], Any]
+    encode: Callable[[Tensor], Any]
+    render: Callable[[Any, Any], Tensor]
+
+
+def _subject(name: str, device: str) -> _Subject:
+    where = pick_device(device)
+
+    def prepare(image: Tensor) -> Tensor:
+        return image.to(where).contiguous(memory_format=torch.channels_last)
+
+    if name == VGG:
+        vgg = published_vgg().eval().requires_grad_(False).to(where, memory_format=torch.channels_last)
+
+        def render(encoded: Any, target: Any) -> Tensor:
+            features, own = encoded
+            return vgg.decode(features, [own], [target])
+
+        return _Subject(
+            lambda image: vgg.code(vgg.encode(prepare(image))),
+            lambda image: (features := vgg.encode(prepare(image)), vgg.code(features)),
+            render,
+        )
+    if name == MICRO:
+        micro = MicroAST().eval().requires_grad_(False).to(where, memory_format=torch.channels_last)
+        return _Subject(
+            lambda image: micro.code(prepare(image)), lambda image: micro.content_encoder(prepare(image))[1], micro.decode
+        )
+    model, precision = name.rsplit(", ", 1)
+    stylizer = Stylizer.from_pretrained(model, device=device, precision=precision)  # type: ignore[arg-type]
+    return _Subject(stylizer.encode_style, lambda image: stylizer.encode_content(image, tile=None), stylizer)
 
 
 def _latencies(names: list[str], size: int, repeats: int, device: str) -> dict[str, dict[str, float]]:
-    """Median seconds of a call with the style encoded before and in the call."""
-    stylizers = {name: _stylizer(name, device) for name in names}
+    """Median seconds of a picture, by what of it is known before: see `KINDS`."""
+    subjects = {name: _subject(name, device) for name in names}
     content, style = torch.rand(1, 3, size, size), torch.rand(1, 3, STYLE_SIDE, STYLE_SIDE)
-    encoded = {name: stylizer.encode_style(style) for name, stylizer in stylizers.items()}
-    seconds: dict[str, dict[str, list[float]]] = {name: {"cached_s": [], "uncached_s": []} for name in names}
-    for turn in range(repeats + 1):
-        for name, stylizer in stylizers.items():
-            for kind, given in (("cached_s", encoded[name]), ("uncached_s", style)):
+    seconds: dict[str, dict[str, list[float]]] = {name: {kind: [] for kind in KINDS} for name in names}
+    with torch.no_grad():
+        for turn in range(repeats + 1):
+            for name, subject in subjects.items():
                 started = time.perf_counter()
-                stylizer(content, given).cpu()  # copying back waits for a GPU to finish
+                code = subject.code(style)
+                middle = _now(device)
+                encoded = subject.encode(content)
+                last = _now(device)
+                subject.render(encoded, code).cpu()  # copying back waits for a GPU to finish
+                ended = time.perf_counter()
                 if turn:
-                    seconds[name][kind].append(time.perf_counter() - started)
+                    for kind, since in zip(KINDS, (last, middle, started)):
+                        seconds[name][kind].append(ended - since)
     return {name: {kind: statistics.median(values) for kind, values in kinds.items()} for name, kinds in seconds.items()}
 
 
+def _now(device: str) -> float:
+    """The time when all that was asked for so far is done."""
+    if pick_device(device).type != "cpu":
+        torch.accelerator.synchronize()
+    return time.perf_counter()
+
+
+@torch.no_grad()
 def _peak_memory(name: str, size: int, device: str) -> float:
-    """MiB that one call takes above the loaded model."""
-    stylizer = _stylizer(name, device)
+    """MiB that one picture takes above the loaded model, its style known."""
+    subject = _subject(name, device)
     content = torch.rand(1, 3, size, size)
-    style = stylizer.encode_style(torch.rand(1, 3, 64, 64))
-    if stylizer.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(stylizer.device)
-        before = torch.cuda.memory_allocated(stylizer.device)
-        stylizer(content, style)
-        return (torch.cuda.max_memory_allocated(stylizer.device) - before) / 2**20
+    code = subject.code(torch.rand(1, 3, 64, 64))
+    if pick_device(device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        subject.render(subject.encode(content), code)
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
     with _PeakRss() as peak:
-        stylizer(content, style)
+        subject.render(subject.encode(content), code)
     return peak.above_start / 2**20
 
 
@@ -126,26 +174,25 @@ def _in_child(function: Callable[[str, int, str], float], *arguments: object) ->
         return pool.apply(function, arguments)
 
 
-def _table(rows: list[dict[str, float | str]]) -> str:
-    """Markdown; the last column is how many times faster than the published topology."""
-    base = {row["size"]: row["cached_s"] for row in rows if row["model"] == PUBLISHED}
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Markdown; the last columns are how many times faster than the published networks, nothing known before."""
+    base = {(row["model"], row["size"]): row["all"] for row in rows}
     lines = [
-        "| model | side, px | style cached, s | not cached, s | Mpx/s | peak memory, MiB | times as fast |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| model | side, px | slider, s | style cached, s | all, s | peak memory, MiB | x VGG-19 | x MicroAST |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
-        lines.append(
-            f"| {row['model']} | {row['size']} | {row['cached_s']:.3f} | {row['uncached_s']:.3f} "
-            f"| {row['megapixels_per_s']:.2f} | {row['peak_memory_mib']:.0f} | {base[row['size']] / row['cached_s']:.1f} |"
-        )
+        times = " | ".join(f"{row[kind]:.3f}" for kind in KINDS)
+        ratios = " | ".join(f"{base[peer, row['size']] / row['all']:.1f}" for peer in (VGG, MICRO))
+        lines.append(f"| {row['model']} | {row['size']} | {times} | {row['peak_memory_mib']:.0f} | {ratios} |")
     return "\n".join(lines) + "\n"
 
 
-def _plot(rows: list[dict[str, float | str]], picture: Path) -> None:
+def _plot(rows: list[dict[str, Any]], picture: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")
-    for axes, key, label in zip(figure.subplots(1, 2), ("cached_s", "peak_memory_mib"), ("seconds", "peak memory, MiB")):
+    for axes, key, label in zip(figure.subplots(1, 2), ("all", "peak_memory_mib"), ("seconds", "peak memory, MiB")):
         for name in dict.fromkeys(row["model"] for row in rows):
             points = [(row["size"], row[key]) for row in rows if row["model"] == name]
             axes.loglog(*zip(*points), marker="o", label=name)
