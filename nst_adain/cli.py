@@ -22,8 +22,9 @@ _COMMANDS = {
     "video": "a video; frame times and sound are kept (needs the extra: video)",
     "demo": "a sheet of results that needs no file",
     "convert": "published PyTorch weights to .safetensors",
+    "export": "a model for ONNX Runtime and others (needs the extra: onnx)",
 }
-_EXTRAS = {"av": "video", "cv2": "video"}  # which extra brings an optional library
+_EXTRAS = {"av": "video", "cv2": "video", "onnx": "onnx", "onnxscript": "onnx"}  # which extra brings an optional library
 
 
 class _Command(argparse.ArgumentParser):

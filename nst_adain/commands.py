@@ -23,7 +23,17 @@ from nst_adain.options import (
 from nst_adain.stylizer import Controls, Stylizer
 from nst_adain.tiff import create_tiff
 
-__all__ = ["UsageError", "batch", "convert", "demo", "grid", "morph", "stylize", "video"]
+__all__ = [
+    "UsageError",
+    "batch",
+    "convert",
+    "demo",
+    "export",
+    "grid",
+    "morph",
+    "stylize",
+    "video",
+]
 
 _PICTURE, _ANIMATION = path_ending_in(*WRITABLE_SUFFIXES), path_ending_in(".gif", ".webp", *VIDEO_SUFFIXES)
 
@@ -124,6 +134,16 @@ def convert(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=path_ending_in(".safetensors"), required=True, help="the .safetensors file to write"
     )
     parser.set_defaults(job=_convert)
+
+
+def export(parser: argparse.ArgumentParser) -> None:
+    """Options and job of `nst-adain export`."""
+    parser.description = "Writes encoder.onnx and decoder.onnx, in float32, with free batch and sides (multiples of 8)."
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="an existing folder")
+    parser.add_argument("--format", choices=["onnx"], default="onnx", help="(%(default)s)")
+    parser.add_argument("--model", default="slim", help="a model that ships (%(default)s) or a .safetensors file")
+    parser.add_argument("--encoder", type=Path, help="full-width VGG-19, for a model that is a decoder alone")
+    parser.set_defaults(job=_export)
 
 
 def _stylizer(arguments: argparse.Namespace) -> Stylizer:
@@ -277,3 +297,11 @@ def _convert(arguments: argparse.Namespace) -> None:
 
     check_folder(arguments.output)
     print(f"{arguments.output}: {convert_published(arguments.source, arguments.output)}")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from nst_adain.export import export_onnx
+    from nst_adain.pretrained import load_model
+
+    for path in export_onnx(load_model(arguments.model, encoder=arguments.encoder), arguments.output):
+        print(path)
