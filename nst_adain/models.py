@@ -169,7 +169,8 @@ class Decoder(nn.Module):
             if name == "conv1_1":
                 break
             x = F.relu_(conv(x) if not modulation else _modulated(conv, x, modulation[name]))
-        picture: Tensor = conv(x.to(conv.get_parameter("weight").dtype))  # which may be wider than the other layers'
+        x = x.to(conv.get_parameter("weight").dtype)  # which may be wider than the other layers'
+        picture: Tensor = conv(x)
         return picture
 
 
