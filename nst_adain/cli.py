@@ -8,8 +8,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nst_adain import Stylizer, __version__
+from nst_adain import Stylizer, __version__, available_models
 from nst_adain.images import WRITABLE_SUFFIXES, check_folder, output_format, save_image
+from nst_adain.inputs import out_of_memory
 from nst_adain.options import (
     add_controls,
     add_model,
@@ -20,9 +21,13 @@ from nst_adain.options import (
     suffix,
     whole_from,
 )
+from nst_adain.studio import Studio
 from nst_adain.video import SUFFIXES as VIDEO_SUFFIXES
 
 __all__ = ["main"]
+
+
+_EXTRAS = {"av": "video", "gradio": "web"}  # which extra brings an optional library
 
 
 class _UsageError(Exception):
@@ -46,9 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         return _failed(str(error))
     except ModuleNotFoundError as error:
-        return _failed(f"{error.name} is missing: pip install 'nst-adain[video]'")
+        if error.name not in _EXTRAS:
+            raise
+        return _failed(f"{error.name} is missing: pip install 'nst-adain[{_EXTRAS[error.name]}]'")
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(s in str(error) for s in ("can't allocate memory", "out of memory")):
+        if not out_of_memory(error):
             raise
         return _failed("not enough memory for a picture of this size; make it smaller with --size, or --tile")
     return 0
@@ -186,6 +193,14 @@ def _video(arguments: argparse.Namespace) -> None:
     print(f"{arguments.output}: {count} frames")
 
 
+def _app(arguments: argparse.Namespace) -> None:
+    from nst_adain.web import serve
+
+    models = list(dict.fromkeys([arguments.model, *available_models()]))
+    studio = Studio(models, encoder=arguments.encoder, device=arguments.device, max_pixels=arguments.max_pixels)
+    serve(studio, host=arguments.host, port=arguments.port, browser=not arguments.no_browser)
+
+
 def _demo(arguments: argparse.Namespace) -> None:
     from nst_adain.demo import controls_sheet, demo_sheet, save_inputs
 
@@ -269,6 +284,18 @@ def _parser() -> argparse.ArgumentParser:
     add_controls(video, ["alpha", "weights", "preserve_color", "size", "style_size"])
     add_model(video)
     video.set_defaults(job=_video)
+
+    app = commands.add_parser(
+        "app",
+        help="a web page with sliders and a brush (needs the extra: web)",
+        description="The page works without a network. NST_ADAIN_USER and NST_ADAIN_PASSWORD, if set, are asked for.",
+    )
+    app.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (%(default)s: this computer only)")
+    app.add_argument("--port", type=whole_from(1, 65535), help="default: the first free one from 7860")
+    app.add_argument("--no-browser", action="store_true", help="do not open the page, only print its address")
+    app.add_argument("--max-pixels", type=whole_from(1), default=50_000_000, help="largest picture read or made (%(default)s)")
+    add_model(app)
+    app.set_defaults(job=_app)
 
     demo = commands.add_parser("demo", help="a sheet of results that needs no file")
     demo.add_argument("-o", "--output", type=picture, default=Path("nst-adain-demo.png"), help="default: %(default)s")

@@ -6,7 +6,7 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -18,10 +18,23 @@ from torch import Tensor
 from nst_adain.images import MAX_PIXELS, ImageError, load_image, resize_short_side, to_pixels, to_srgb
 from nst_adain.regions import Mask, read_label_map, read_mask
 
-__all__ = ["Picture", "check_alpha", "check_weights", "pick_device", "read_masks", "read_picture", "scale_short_side"]
+__all__ = [
+    "Picture",
+    "Progress",
+    "check_alpha",
+    "check_weights",
+    "out_of_memory",
+    "pick_device",
+    "read_masks",
+    "read_picture",
+    "scale_short_side",
+]
 
 # A picture: the path of a file, a PIL image, or a float tensor (B, 3, H, W), RGB in [0, 1].
 Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | Tensor"
+# Whether to show a bar; or what is told how many parts are done and how many there are (None: unknown), before each part.
+# What it raises ends the job.
+Progress: TypeAlias = "bool | Callable[[int, int | None], object]"
 
 
 def read_picture(
@@ -172,3 +185,8 @@ def pick_device(device: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device: expected one of this machine, such as cpu, got {str(device)!r} ({reason})") from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this is how Python or torch, on any device, say that memory ran out."""
+    return isinstance(error, MemoryError) or any(s in str(error) for s in ("can't allocate memory", "out of memory"))
