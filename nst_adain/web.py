@@ -6,7 +6,6 @@ comes from elsewhere, and nothing is sent elsewhere.
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import os
 import signal
@@ -18,6 +17,9 @@ from typing import Any, NoReturn
 
 import gradio as gr
 import gradio.processing_utils
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nst_adain.demo import PHOTOGRAPHS, save_inputs
 from nst_adain.gallery import STYLES
@@ -26,7 +28,8 @@ from nst_adain.web_actions import MAX_CELLS, SLOTS, Actions
 
 __all__ = ["page", "serve"]
 
-MAX_UPLOAD = "50mb"  # a file
+MAX_UPLOAD = 50 * 2**20  # bytes of a file, and of all files that are sent at once
+MAX_REQUEST = 2 * 2**20  # of any other request
 MAX_WAITING = 64  # requests; who comes later is told to try again
 MAX_SESSIONS = 256  # whose settings are kept
 CLEANING = (600, 4 * 3600)  # seconds: how often files are removed, and how old they are then
@@ -43,17 +46,52 @@ COMPARISON = """
   <p role="status">${value.message}</p>
 </figure>
 """
+EASEL = """
+<div class="easel">
+  <div class="board"><img src="${photo}" alt=""><canvas></canvas></div>
+  <div class="tools">
+    <label>Brush <input name="size" type="range" min="2" max="40" value="12"></label>
+    <label><input name="erase" type="checkbox"> Erase</label>
+    <button name="clear" type="button">Clear</button>
+    <a download="mask.png" hidden>Download the mask</a>
+  </div>
+  <p>Paint with a mouse, a pen or a finger. As long as nothing is painted, the style applies everywhere.</p>
+</div>
+"""
+PAINT = """
+const find = (what) => element.querySelector(what), canvas = find("canvas"), photo = find("img"), pen = canvas.getContext("2d");
+const place = (e) => [e.offsetX * canvas.width / canvas.clientWidth, e.offsetY * canvas.height / canvas.clientHeight];
+const empty = () => { [canvas.width, canvas.height] = [photo.naturalWidth, photo.naturalHeight]; find("a").hidden = true; };
+const tell = (mask) => { find("a").hidden = !mask; find("a").href = props.value = mask; trigger("input"); };
+let last = null;
+const stroke = (e) => {
+  pen.globalCompositeOperation = find("[name=erase]").checked ? "destination-out" : "source-over";
+  pen.lineWidth = find("[name=size]").value / 100 * Math.min(canvas.width, canvas.height);
+  pen.lineCap = pen.lineJoin = "round";
+  pen.strokeStyle = "white";
+  pen.beginPath();
+  pen.moveTo(...last);
+  pen.lineTo(...(last = place(e)));
+  pen.stroke();
+};
+photo.addEventListener("load", empty);
+canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); last = place(e); stroke(e); });
+canvas.addEventListener("pointermove", (e) => last && stroke(e));
+canvas.addEventListener("pointerup", () => { last = null; tell(canvas.toDataURL()); });
+canvas.addEventListener("pointercancel", () => { last = null; tell(canvas.toDataURL()); });
+find("[name=clear]").addEventListener("click", () => { empty(); tell(""); });
+"""
 SHELF = """
 <div class="shelf">
   {{#each value}}
-  <button type="button" aria-label="{{this.[0]}}" title="{{this.[0]}}"><img alt="" src="{{this.[1]}}"></button>
+  <button name="{{this.[0]}}" type="button" title="{{this.[1]}}"><img alt="{{this.[1]}}" src="{{this.[2]}}"></button>
   {{/each}}
 </div>
 """
 CHOOSE = """
 element.addEventListener("click", (e) => {
   const button = e.target.closest("button");
-  if (button) trigger("click", {index: [...button.parentElement.children].indexOf(button)});
+  if (button) trigger("click", {name: button.name});
 });
 """
 FOLLOW = """
@@ -99,8 +137,8 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int | None = None, b
                 primary_hue="indigo", neutral_hue="zinc", font=["system-ui", "sans-serif"], font_mono=["monospace"]
             ),
             max_file_size=MAX_UPLOAD,
+            app_kwargs={"middleware": [Middleware(_BoundedRequests)]},
             state_session_capacity=MAX_SESSIONS,
-            blocked_paths=[str(Path.cwd())] if not folder.is_relative_to(Path.cwd()) else None,
             footer_links=[],
             share=False,
             run_history=False,
@@ -151,24 +189,23 @@ def _picture_tab(blocks: gr.Blocks, actions: Actions) -> list[gr.components.Comp
             alpha = gr.Slider(0, 1.5, 1, step=0.01, label="Strength", info="Above 1 exaggerates the style.")
             buttons = _long_job("Make it in full size")
             with gr.Accordion("Paint where the style applies", open=False):
-                editor, mask, mask_file = _brush()
+                easel = gr.HTML("", html_template=EASEL, js_on_load=PAINT, photo="", apply_default_css=False)
             with gr.Accordion("Colours, size, strokes", open=False):
                 options = _options(actions.studio.models)
             with gr.Accordion("The same as a command and in Python", open=False):
                 command = gr.Code(language="shell", label="Command", interactive=False)
                 code = gr.Code(language="python", label="Python", interactive=False)
-    settings: list[gr.components.Component] = [photo, *styles, *shares, alpha, *options, mask]
+    settings: list[gr.components.Component] = [photo, *styles, *shares, alpha, *options, easel]
 
     def show(event: Callable[..., Any]) -> Any:
         return event(actions.preview, settings, [result, command, code], trigger_mode="always_last", show_progress="hidden",
                      **DEVICE, **QUIET)  # fmt: skip
 
     for trigger in (blocks.load, photo.change):
-        show(trigger(actions.open_photo, photo, [result, editor], show_progress="hidden", **QUIET).then)
+        show(trigger(actions.open_photo, photo, [result, easel], show_progress="hidden", **QUIET).then)
     for style in styles:
         show(style.change(actions.shares, styles, shares, show_progress="hidden", **QUIET).then)
-    show(editor.change(actions.mask, editor, [mask, mask_file], show_progress="hidden", api_visibility="private").then)
-    for control in (alpha, *shares, *options):
+    for control in (alpha, *shares, *options, easel):
         show(control.input)  # type: ignore[attr-defined]  # every component that can be changed has it
     _run(actions, buttons, actions.full, settings, buttons[2], result)
     return settings
@@ -178,9 +215,9 @@ def _picture(label: str, actions: Actions, names: Any, first: str | None, source
     """A picture by upload, paste or webcam, or one of the samples."""
     value = None if first is None else str(actions.samples / f"{first}.png")
     image = gr.Image(value, label=label, type="filepath", sources=sources, height=220, buttons=[], alt_text=label)
-    samples = [(name.replace("_", " "), actions.thumbnail(name)) for name in names]
+    samples = [(name, name.replace("_", " "), actions.thumbnail(name)) for name in names]
     shelf = gr.HTML(samples, html_template=SHELF, js_on_load=CHOOSE, apply_default_css=False)
-    shelf.click(functools.partial(actions.choose, names), None, image, show_progress="hidden", api_visibility="private")
+    shelf.click(actions.choose, None, image, show_progress="hidden", api_visibility="private")
     return image
 
 
@@ -195,27 +232,12 @@ def _style_slots(actions: Actions) -> tuple[list[gr.Image], list[gr.Slider]]:
     return styles, [gr.Slider(0, 100, 50, step=1, label="Share", visible=False) for _ in range(SLOTS)]
 
 
-def _brush() -> tuple[gr.ImageEditor, gr.State, gr.DownloadButton]:
-    """The photograph to paint on, the mask, and the mask as a file."""
-    editor = gr.ImageEditor(
-        type="pil",
-        label="Nothing painted: everywhere",
-        sources=[],
-        transforms=[],
-        layers=False,
-        brush=gr.Brush(colors=["rgb(99 102 241)"], color_mode="fixed", default_size=40),
-        buttons=[],
-        height=420,
-    )
-    return editor, gr.State(None), gr.DownloadButton("Download the mask", size="sm", visible=False)
-
-
 def _options(models: tuple[str, ...]) -> list[gr.components.Component]:
     """Colour, size, style size, model."""
     colors = [("The style's", ""), ("The photograph's, by lightness", "luminance"), ("The photograph's, in the style", "coral")]
     return [
         gr.Radio(colors, value="", label="Colours"),
-        gr.Number(None, precision=0, minimum=1, label="Short side of the result in pixels", placeholder="as the photograph"),
+        gr.Number(0, precision=0, minimum=0, label="Short side of the result in pixels (0: as the photograph)"),
         gr.Slider(64, 1024, 512, step=64, label="Strokes: style pictures reduced to", info="Less is finer."),
         gr.Dropdown(list(models), value=models[0], label="Model", visible=len(models) > 1),
     ]
@@ -265,6 +287,27 @@ def _video_tab(actions: Actions, settings: list[gr.components.Component]) -> Non
         with gr.Column(scale=3, min_width=320):
             result = gr.Video(label="Result", interactive=False, buttons=["download"])
     _run(actions, buttons, actions.video, [source, steadiness, *settings], result, result)
+
+
+class _BoundedRequests:
+    """Refuses requests that are longer than any that the page sends; Gradio limits only single files."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = MAX_UPLOAD + 2**16 if scope.get("path", "").endswith("/upload") else MAX_REQUEST
+        length = 0
+
+        async def bounded() -> Message:
+            nonlocal length
+            message = await receive()
+            length += len(message.get("body", b""))
+            if length > limit:
+                raise HTTPException(413, f"expected at most {limit:,} bytes")
+            return message
+
+        await self.app(scope, bounded, send)
 
 
 def _login() -> tuple[str, str] | None:

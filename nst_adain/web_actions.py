@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
-import numpy as np
 from PIL import Image
 
 from nst_adain import grid
+from nst_adain.demo import PHOTOGRAPHS
+from nst_adain.gallery import STYLES
 from nst_adain.images import load_image, save_image
 from nst_adain.inputs import check_alpha, check_weights, out_of_memory
-from nst_adain.studio import Recipe, Studio
+from nst_adain.studio import PREVIEW_PIXELS, Recipe, Studio
 from nst_adain.video import stylize_video
 
 __all__ = ["SLOTS", "Actions"]
@@ -53,7 +54,7 @@ class Actions:
         """What the controls ask for.
 
         Args:
-            values: photo, four styles, four shares, strength, colour, size, style size, model, mask.
+            values: photo, four styles, four shares, strength, colour, size, style size, model, what was painted.
 
         Raises:
             ValueError: if something is missing or out of range.
@@ -73,7 +74,7 @@ class Actions:
             self._path(photo),
             [path for path, _ in used],
             [share for _, share in used],
-            mask=mask,
+            mask=_painted(mask),
             model=model,
             alpha=check_alpha(alpha) or 0.0,
             preserve_color=color or None,
@@ -81,24 +82,24 @@ class Actions:
             style_size=style_size,
         )
 
-    def open_photo(self, photo: dict[str, Any] | None) -> tuple[dict[str, Any], Image.Image | None]:
+    def open_photo(self, photo: dict[str, Any] | None) -> list[dict[str, Any]]:
         """A new photograph: to compare with, and to paint on."""
-        if photo is None:
-            return gr.update(before=""), None
-        try:
-            image = self.studio.photo(self._path(photo))
-        except (OSError, ValueError):  # the preview, which comes next, says why
-            return gr.update(before=""), None
-        return gr.update(before=_data_url(image)), image
+        url = ""
+        if photo is not None:
+            with contextlib.suppress(OSError, ValueError):  # the preview, which comes next, says what is wrong
+                url = _data_url(self.studio.photo(self._path(photo)))
+        return [gr.update(before=url), gr.update(photo=url, value="")]
 
     def thumbnail(self, name: str) -> str:
         """A small picture of a sample."""
         with Image.open(self.samples / f"{name}.png") as image:
             return _data_url(image.resize((160, 160)))
 
-    def choose(self, names: Sequence[str], event: gr.EventData) -> str:
+    def choose(self, event: gr.EventData) -> str:
         """One of the samples was clicked."""
-        return str(self.samples / f"{names[int(event.index)]}.png")
+        if event.name not in (*PHOTOGRAPHS, *STYLES):  # whatever a client writes there
+            raise gr.Error("expected the name of a sample", print_exception=False)
+        return str(self.samples / f"{event.name}.png")
 
     def preview(self, *values: Any) -> tuple[dict[str, str], str, str]:
         """The picture, or what is missing or wrong; and the command and the code that make it."""
@@ -114,7 +115,7 @@ class Actions:
         command, code = recipe.command(self._name), recipe.python(self._name)
         if any(path.parent == self.samples for path in (recipe.photo, *recipe.styles)):
             command = f"nst-adain demo --inputs samples\n{command}"
-            code = f'from nst_adain.demo import save_inputs\n\nsave_inputs("samples")\n{code}'
+            code = f"from nst_adain.demo import save_inputs\n{code}".replace("\n\n", '\n\nsave_inputs("samples")\n', 1)
         return command, code
 
     def shares(self, *styles: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -124,14 +125,6 @@ class Actions:
             gr.update(visible=several and style is not None, label=f"Share of {self._path(style).stem}" if style else "Share")
             for style in styles
         ]
-
-    def mask(self, painted: dict[str, Any] | None) -> tuple[Image.Image | None, dict[str, Any]]:
-        """Where something was painted, white on black, and as a file; None if nowhere."""
-        layers = [np.asarray(layer.getchannel("A")) for layer in (painted or {}).get("layers") or []]
-        if not any(layer.any() for layer in layers):
-            return None, gr.update(visible=False)
-        mask = Image.fromarray(np.maximum.reduce(layers))
-        return mask, gr.update(value=str(self._save(mask, "mask.png")), visible=True)
 
     def begin(self, request: gr.Request) -> list[dict[str, Any]]:
         """Before a long job: make, cancel, download."""
@@ -301,6 +294,25 @@ class Actions:
             return re.sub(rf"{re.escape(str(self.folder))}/[^/]+/", "", str(error))
         traceback.print_exception(error)
         return "Something went wrong that is not your fault. The log of the server says what."
+
+
+def _painted(url: str) -> Image.Image | None:
+    """The mask that a canvas holds, white where it was painted on; None if it was not.
+
+    Raises:
+        ValueError: if it is no canvas of the page.
+    """
+    if not url:
+        return None
+    try:
+        image = Image.open(
+            io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,"), validate=True)), formats=["PNG"]
+        )
+    except (ValueError, OSError) as error:
+        raise ValueError("mask: expected a PNG picture") from error
+    if image.width * image.height > PREVIEW_PIXELS or image.mode != "RGBA":
+        raise ValueError(f"mask: expected RGBA and at most {PREVIEW_PIXELS:,} pixels, found {image.mode}, {image.size}")
+    return image if image.getchannel("A").getbbox() else None
 
 
 def _data_url(image: Image.Image) -> str:
