@@ -22,6 +22,7 @@ __all__ = [
     "Picture",
     "Progress",
     "check_alpha",
+    "check_side",
     "check_weights",
     "out_of_memory",
     "pick_device",

@@ -16,7 +16,7 @@ from PIL import Image
 
 from nst_adain.functional import ChannelStats
 from nst_adain.images import MAX_PIXELS, flatten, load_image, resize_short_side
-from nst_adain.inputs import Progress, out_of_memory
+from nst_adain.inputs import Progress, check_alpha, check_side, check_weights, out_of_memory
 from nst_adain.stylizer import Controls, EncodedContent, Style, Stylizer
 
 __all__ = ["Recipe", "Studio"]
@@ -37,7 +37,10 @@ class Recipe:
         weights: one number for each style.
         mask: white where the styles apply, of any size; None: everywhere.
         model: one of the studio's.
-        alpha, preserve_color, size, style_size: as for calling a `Stylizer`.
+        alpha, preserve_color, size, style_size: as for calling a `Stylizer`; alpha is a number.
+
+    Raises:
+        ValueError: if a number is out of range.
     """
 
     photo: Path
@@ -49,6 +52,15 @@ class Recipe:
     preserve_color: Literal["luminance", "coral"] | None = None
     size: int | None = None
     style_size: int = 512
+
+    def __post_init__(self) -> None:
+        """Check what comes from elsewhere: a strength that is a path would be read as a mask."""
+        if check_alpha(self.alpha) is None:
+            raise ValueError(f"alpha: expected a number from 0 (above 1 extrapolates), got {self.alpha!r}")
+        check_weights(self.weights, len(self.styles))
+        check_side("style_size", self.style_size)
+        if self.size is not None:
+            check_side("size", self.size)
 
     def controls(self) -> Controls:
         """The keywords of calling a `Stylizer` that matter at any size."""

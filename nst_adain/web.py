@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -127,6 +128,7 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int | None = None, b
         # A client may name a file by its address, which Gradio would fetch: of any size, from anywhere.
         gradio.processing_utils.async_ssrf_protected_download = _refuse_to_fetch
         blocks = page(studio, folder).queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+        _check_port(host, port)
         _, address, _ = blocks.launch(
             server_name=host,
             server_port=port,
@@ -256,7 +258,8 @@ def _run(actions: Actions, buttons: Any, job: Callable[..., Any], inputs: Any, o
     make, cancel, download = buttons
     started = make.click(actions.begin, None, [make, cancel, download], queue=False, show_progress="hidden", **QUIET)
     running = started.then(job, inputs, output, show_progress_on=shown_on, **DEVICE, **QUIET)
-    running.then(actions.end, None, [make, cancel], queue=False, show_progress="hidden", **QUIET)
+    for ended in (running.success, running.failure):
+        ended(actions.end, None, [make, cancel], queue=False, show_progress="hidden", **QUIET)
     cancel.click(actions.cancel, None, [make, cancel], queue=False, cancels=running, show_progress="hidden", **QUIET)
 
 
@@ -315,6 +318,16 @@ def _login() -> tuple[str, str] | None:
     if bool(user) != bool(password):
         raise ValueError("NST_ADAIN_USER, NST_ADAIN_PASSWORD: expected both or neither, found one")
     return (user, password) if user and password else None
+
+
+def _check_port(host: str, port: int | None) -> None:
+    """Gradio's own words speak of its variables and arguments."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port or 0))
+        except OSError as error:
+            raise OSError(f"port {port or 'any'} of {host} cannot be used: choose another with --host, --port") from error
 
 
 def _is_local(host: str) -> bool:

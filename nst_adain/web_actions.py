@@ -22,7 +22,7 @@ from nst_adain import grid
 from nst_adain.demo import PHOTOGRAPHS
 from nst_adain.gallery import STYLES
 from nst_adain.images import load_image, save_image
-from nst_adain.inputs import check_alpha, check_weights, out_of_memory
+from nst_adain.inputs import out_of_memory
 from nst_adain.studio import PREVIEW_PIXELS, Recipe, Studio
 from nst_adain.video import stylize_video
 
@@ -69,14 +69,13 @@ class Actions:
         used = [(path, share) for path, share in chosen if share] if len(chosen) > 1 else [(chosen[0][0], 1)]
         if not used:
             raise ValueError("All shares are 0: raise one of them.")
-        check_weights([share for _, share in used], len(used))
         return Recipe(
             self._path(photo),
             [path for path, _ in used],
             [share for _, share in used],
             mask=_painted(mask),
             model=model,
-            alpha=check_alpha(alpha) or 0.0,
+            alpha=alpha,
             preserve_color=color or None,
             size=size or None,
             style_size=style_size,
@@ -121,10 +120,7 @@ class Actions:
     def shares(self, *styles: dict[str, Any] | None) -> list[dict[str, Any]]:
         """The sliders of the mixture: one for each style, if there are two or more."""
         several = sum(style is not None for style in styles) > 1
-        return [
-            gr.update(visible=several and style is not None, label=f"Share of {self._path(style).stem}" if style else "Share")
-            for style in styles
-        ]
+        return [gr.update(visible=several and style is not None, label=_share(style)) for style in styles]
 
     def begin(self, request: gr.Request) -> list[dict[str, Any]]:
         """Before a long job: make, cancel, download."""
@@ -296,6 +292,10 @@ class Actions:
         return "Something went wrong that is not your fault. The log of the server says what."
 
 
+def _share(style: dict[str, Any] | None) -> str:
+    return f"Share of {Path(str(style['path'])).stem.replace('_', ' ')}" if style else "Share"
+
+
 def _painted(url: str) -> Image.Image | None:
     """The mask that a canvas holds, white where it was painted on; None if it was not.
 
@@ -318,5 +318,5 @@ def _painted(url: str) -> Image.Image | None:
 def _data_url(image: Image.Image) -> str:
     """A preview as text: no file to serve, to keep apart from other users' and to remove."""
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=90)
+    image.save(buffer, "JPEG", quality=90, subsampling=0)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getbuffer()).decode()}"
