@@ -195,8 +195,8 @@ def _picture_tab(blocks: gr.Blocks, actions: Actions) -> list[gr.components.Comp
             with gr.Accordion("Colours, size, strokes", open=False):
                 options = _options(actions.studio.models)
             with gr.Accordion("The same as a command and in Python", open=False):
-                command = gr.Code(language="shell", label="Command", interactive=False)
-                code = gr.Code(language="python", label="Python", interactive=False)
+                command = gr.Code(language="shell", label="Command", interactive=False, wrap_lines=True)
+                code = gr.Code(language="python", label="Python", interactive=False, wrap_lines=True)
     settings: list[gr.components.Component] = [photo, *styles, *shares, alpha, *options, easel]
 
     def show(event: Callable[..., Any]) -> Any:

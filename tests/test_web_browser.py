@@ -155,6 +155,7 @@ def test_upload_mix_paint_and_download_what_python_makes(
     np.testing.assert_array_equal(result, np.asarray(expected))
 
     page.get_by_role("button", name="The same as a command and in Python").click()
+    page.locator(".cm-content").nth(1).wait_for()
     command, code = (
         "\n".join(page.locator(".cm-content").nth(index).locator(".cm-line").all_inner_texts()) for index in (0, 1)
     )
