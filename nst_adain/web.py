@@ -35,6 +35,9 @@ MAX_WAITING = 64  # requests; who comes later is told to try again
 MAX_SESSIONS = 256  # whose settings are kept
 CLEANING = (600, 4 * 3600)  # seconds: how often files are removed, and how old they are then
 
+# Gradio's page compiles templates and has its scripts and styles inline.
+POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'; form-action 'self'"
+
 DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}  # one job at a time, whoever asks
 QUIET: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
 
@@ -135,11 +138,9 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int | None = None, b
             inbrowser=browser,
             auth=login,
             css_paths=Path(__file__).with_name("web.css"),
-            theme=gr.themes.Base(
-                primary_hue="indigo", neutral_hue="zinc", font=["system-ui", "sans-serif"], font_mono=["monospace"]
-            ),
+            theme=_theme(),
             max_file_size=MAX_UPLOAD,
-            app_kwargs={"middleware": [Middleware(_BoundedRequests)]},
+            app_kwargs={"middleware": [Middleware(_Gate)]},
             state_session_capacity=MAX_SESSIONS,
             footer_links=[],
             share=False,
@@ -164,6 +165,7 @@ def page(studio: Studio, folder: Path) -> gr.Blocks:
     """
     actions = Actions(studio, folder)
     with gr.Blocks(title="nst-adain", analytics_enabled=False, delete_cache=CLEANING, fill_width=True) as blocks:
+        gr.HTML("<h1>nst-adain</h1>", apply_default_css=False, elem_classes="title")
         with gr.Tabs():
             with gr.Tab("Picture"):
                 settings = _picture_tab(blocks, actions)
@@ -216,7 +218,7 @@ def _picture_tab(blocks: gr.Blocks, actions: Actions) -> list[gr.components.Comp
 def _picture(label: str, actions: Actions, names: Any, first: str | None, sources: Any) -> gr.Image:
     """A picture by upload, paste or webcam, or one of the samples."""
     value = None if first is None else str(actions.samples / f"{first}.png")
-    image = gr.Image(value, label=label, type="filepath", sources=sources, height=220, buttons=[], alt_text=label)
+    image = gr.Image(value, label=label, type="filepath", sources=sources, height=190, buttons=[], alt_text=label)
     samples = [(name, name.replace("_", " "), actions.thumbnail(name)) for name in names]
     shelf = gr.HTML(samples, html_template=SHELF, js_on_load=CHOOSE, apply_default_css=False)
     shelf.click(actions.choose, None, image, show_progress="hidden", api_visibility="private")
@@ -274,7 +276,12 @@ def _grid_tab(actions: Actions, settings: list[gr.components.Component]) -> None
             make = gr.Button("Make the sheet", variant="primary")
         with gr.Column(scale=3, min_width=320):
             sheet = gr.Image(
-                show_label=False, alt_text="The sheet", type="filepath", interactive=False, buttons=["download", "fullscreen"]
+                elem_classes="sheet",
+                show_label=False,
+                alt_text="The sheet",
+                type="filepath",
+                interactive=False,
+                buttons=["download", "fullscreen"],
             )
     kind.change(lambda k: (gr.update(visible=k != "cross"), gr.update(visible=k == "cross")), kind, [steps, more], **QUIET)
     make.click(actions.grid, [kind, steps, more, *settings], sheet, **DEVICE, **QUIET)
@@ -284,7 +291,8 @@ def _video_tab(actions: Actions, settings: list[gr.components.Component]) -> Non
     with gr.Row(elem_classes="workbench"):
         with gr.Column(scale=2, min_width=320):
             gr.Markdown("A short video in the styles, strength and size of the first tab. Its sound is kept.")
-            source = gr.Video(label="Video", sources=["upload"], height=260, buttons=[])
+            # A player here would offer to trim the video, with a program from another site.
+            source = gr.File(label="Video", file_types=["video"], height=160)
             steadiness = gr.Slider(0, 0.99, 0.9, step=0.01, label="Steadiness", info="Against flicker.")
             buttons = _long_job("Make the video")
         with gr.Column(scale=3, min_width=320):
@@ -292,8 +300,12 @@ def _video_tab(actions: Actions, settings: list[gr.components.Component]) -> Non
     _run(actions, buttons, actions.video, [source, steadiness, *settings], result, result)
 
 
-class _BoundedRequests:
-    """Refuses requests that are longer than any that the page sends; Gradio limits only single files."""
+class _Gate:
+    """What passes between the page and its server.
+
+    Requests that are longer than any of the page's are refused: Gradio limits only single files. And browsers are told to
+    load nothing from elsewhere, whatever a component of Gradio might offer.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -310,7 +322,18 @@ class _BoundedRequests:
                 raise HTTPException(413, f"expected at most {limit:,} bytes")
             return message
 
-        await self.app(scope, bounded, send)
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"content-security-policy", POLICY.encode())]
+            await send(message)
+
+        await self.app(scope, bounded, guarded)
+
+
+def _theme() -> gr.themes.Base:
+    """With the computer's own fonts, and grey text dark enough to be read."""
+    theme = gr.themes.Base(primary_hue="indigo", neutral_hue="zinc", font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    return theme.set(body_text_color_subdued="*neutral_500", block_info_text_color="*neutral_500")
 
 
 def _login() -> tuple[str, str] | None:

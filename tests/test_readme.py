@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from conftest import picture
+from PIL import Image
 
 from nst_adain.cli import _parser
 

@@ -187,6 +187,18 @@ def test_a_new_photograph_takes_the_paint_away(opened: Callable[..., Any]) -> No
     assert settled(page) == everywhere
 
 
+def test_nothing_from_elsewhere_is_even_tried(opened: Callable[..., Any]) -> None:
+    page = opened()
+    blocked = page.evaluate(
+        """async () => {
+            const heard = new Promise((done) => addEventListener("securitypolicyviolation", (e) => done(e.blockedURI)));
+            fetch("https://example.com/script.js").catch(() => {});
+            return await heard;
+        }"""
+    )
+    assert blocked == "https://example.com/script.js"
+
+
 def test_the_photograph_and_the_result_are_compared_by_keyboard(opened: Callable[..., Any]) -> None:
     page = opened()
     edge = "() => getComputedStyle(document.querySelector('.comparison .before')).clipPath"
