@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import html
-import io
 import os
 import re
 import secrets
@@ -23,8 +21,9 @@ from nst_adain.demo import PHOTOGRAPHS
 from nst_adain.gallery import STYLES
 from nst_adain.images import load_image, save_image
 from nst_adain.inputs import out_of_memory
-from nst_adain.studio import PREVIEW_PIXELS, Recipe, Studio
+from nst_adain.studio import Recipe, Studio
 from nst_adain.video import stylize_video
+from nst_adain.web_parts import data_url, painted
 
 __all__ = ["SLOTS", "Actions"]
 
@@ -73,7 +72,7 @@ class Actions:
             self._path(photo),
             [path for path, _ in used],
             [share for _, share in used],
-            mask=_painted(mask),
+            mask=painted(mask),
             model=model,
             alpha=alpha,
             preserve_color=color or None,
@@ -86,13 +85,13 @@ class Actions:
         url = ""
         if photo is not None:
             with contextlib.suppress(OSError, ValueError):  # the preview, which comes next, says what is wrong
-                url = _data_url(self.studio.photo(self._path(photo)))
+                url = data_url(self.studio.photo(self._path(photo)))
         return [gr.update(before=url), gr.update(photo=url, value="")]
 
     def thumbnail(self, name: str) -> str:
         """A small picture of a sample."""
         with Image.open(self.samples / f"{name}.png") as image:
-            return _data_url(image.resize((160, 160)))
+            return data_url(image.resize((160, 160)))
 
     def choose(self, event: gr.EventData) -> str:
         """One of the samples was clicked."""
@@ -107,7 +106,7 @@ class Actions:
             image = self.studio.preview(recipe)
         except Exception as error:
             return {"after": "", "message": html.escape(self._words(error))}, "", ""
-        return {"after": _data_url(image), "message": ""}, *self.instructions(recipe)
+        return {"after": data_url(image), "message": ""}, *self.instructions(recipe)
 
     def instructions(self, recipe: Recipe) -> tuple[str, str]:
         """The command and the Python code that make the same picture."""
@@ -294,29 +293,3 @@ class Actions:
 
 def _share(style: dict[str, Any] | None) -> str:
     return f"Share of {Path(str(style['path'])).stem.replace('_', ' ')}" if style else "Share"
-
-
-def _painted(url: str) -> Image.Image | None:
-    """The mask that a canvas holds, white where it was painted on; None if it was not.
-
-    Raises:
-        ValueError: if it is no canvas of the page.
-    """
-    if not url:
-        return None
-    try:
-        image = Image.open(
-            io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,"), validate=True)), formats=["PNG"]
-        )
-    except (ValueError, OSError) as error:
-        raise ValueError("mask: expected a PNG picture") from error
-    if image.width * image.height > PREVIEW_PIXELS or image.mode != "RGBA":
-        raise ValueError(f"mask: expected RGBA and at most {PREVIEW_PIXELS:,} pixels, found {image.mode}, {image.size}")
-    return image if image.getchannel("A").getbbox() else None
-
-
-def _data_url(image: Image.Image) -> str:
-    """A preview as text: no file to serve, to keep apart from other users' and to remove."""
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=90, subsampling=0)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getbuffer()).decode()}"

@@ -477,8 +477,23 @@ def test_a_name_and_a_password_are_asked_for(photo: Path) -> None:
         client.close()
 
 
-def test_an_open_address_is_warned_of_and_files_are_removed_at_the_end(photo: Path) -> None:
-    with serving("--host", "0.0.0.0") as (address, process, said):
+# Python's own record of every connection and every look-up of a name in the process of the page.
+AUDIT = """
+import os, sys
+
+def record(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        with open(os.environ["CALLS"], "a") as file:
+            file.write(f"{arguments[1] if event == 'socket.connect' else arguments[0]}\\n")
+
+sys.addaudithook(record)
+"""
+
+
+def test_an_open_address_is_warned_of_nothing_is_sent_and_files_are_removed_at_the_end(photo: Path, tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    (tmp_path / "sitecustomize.py").write_text(AUDIT)
+    with serving("--host", "0.0.0.0", PYTHONPATH=str(tmp_path), CALLS=str(calls)) as (address, process, said):
         assert "warning: everyone who can reach 0.0.0.0 can use this page" in said
         uploaded = httpx.post(f"{address}/gradio_api/upload", files={"files": ("x.png", photo.read_bytes())}).json()
         folder = Path(uploaded[0]).parent.parent
@@ -486,6 +501,9 @@ def test_an_open_address_is_warned_of_and_files_are_removed_at_the_end(photo: Pa
         assert folder.stat().st_mode & 0o077 == 0  # nobody else on this computer reads it
     assert process.returncode == 0
     assert not folder.exists()
+    called = calls.read_text().splitlines()  # Gradio asks itself whether it has started
+    assert called
+    assert [line for line in called if not any(own in line for own in ("127.0.0.1", "0.0.0.0", "localhost", "::1"))] == []
 
 
 def test_half_a_login_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
