@@ -47,7 +47,7 @@ class Actions:
         self.studio = studio
         self.folder = folder
         self.samples = folder / "samples"
-        self._cancelled: dict[str, threading.Event] = {}  # of each session with a long job
+        self._cancelled: dict[str, threading.Event] = {}  # of the session whose long job runs
 
     def recipe(self, *values: Any) -> Recipe:
         """What the controls ask for.
@@ -121,13 +121,12 @@ class Actions:
         several = sum(style is not None for style in styles) > 1
         return [gr.update(visible=several and style is not None, label=_share(style)) for style in styles]
 
-    def begin(self, request: gr.Request) -> list[dict[str, Any]]:
+    def begin(self) -> list[dict[str, Any]]:
         """Before a long job: make, cancel, download."""
-        self._cancelled[str(request.session_hash)] = threading.Event()
         return [gr.update(interactive=False), gr.update(visible=True), gr.update(visible=False)]
 
     def cancel(self, request: gr.Request) -> list[dict[str, Any]]:
-        """Stop this session's long job, and give the buttons back."""
+        """Stop this session's long job, if it runs, and give the buttons back. If it waits, Gradio lets it wait no longer."""
         if event := self._cancelled.get(str(request.session_hash)):
             event.set()
         return self.end()
@@ -139,13 +138,12 @@ class Actions:
     def leave(self, request: gr.Request) -> None:
         """The page was closed: nobody waits for its job."""
         self.cancel(request)
-        self._cancelled.pop(str(request.session_hash), None)
 
     def full(self, request: gr.Request, progress: gr.Progress = gr.Progress(), *values: Any) -> dict[str, Any]:  # noqa: B008
         """The picture in full size, as a file."""
-        with self._said():
+        with self._said(), self._cancellable(request) as cancelled:
             recipe = self.recipe(*values)
-            image, in_tiles = self.studio.full(recipe, self._report(request, progress, "tiles"))
+            image, in_tiles = self.studio.full(recipe, _report(cancelled, progress, "tiles"))
             if in_tiles:
                 gr.Warning("There was not enough memory for the whole picture at once: it was made in small tiles.")
             names = "_".join(path.stem for path in recipe.styles)
@@ -183,14 +181,13 @@ class Actions:
         *values: Any,
     ) -> str:
         """A video in the styles of the picture, as a file."""
-        with self._said():
+        with self._said(), self._cancellable(request) as cancelled:
             if source is None:
                 raise ValueError("Choose a video.")
             recipe = self.recipe(source, *values[1:])
             if recipe.preserve_color == "coral":
                 raise ValueError("A video keeps its colours by lightness: choose that under colours.")
             output = self._file(f"{recipe.photo.stem}__{'_'.join(path.stem for path in recipe.styles)}.mp4")
-            report = self._report(request, progress, "frames", MAX_FRAMES)
             stylize_video(
                 self.studio.stylizer(recipe.model),
                 recipe.photo,
@@ -199,7 +196,7 @@ class Actions:
                 weights=recipe.weights,
                 steadiness=steadiness,
                 size=recipe.size,
-                progress=report,
+                progress=_report(cancelled, progress, "frames", MAX_FRAMES),
                 controls={"alpha": recipe.alpha, "preserve_color": recipe.preserve_color},
             )
             return str(output)
@@ -256,20 +253,15 @@ class Actions:
         save_image(image, path)
         return path
 
-    def _report(
-        self, request: gr.Request, progress: gr.Progress, unit: str, limit: int | None = None
-    ) -> Callable[[int, int | None], None]:
-        """What a long job tells of itself; here it is ended if it was cancelled or is too long."""
-        cancelled = self._cancelled.get(str(request.session_hash))
-
-        def report(done: int, total: int | None) -> None:
-            if cancelled and cancelled.is_set():
-                raise _CancelledError
-            if limit and max(done, total or 0) > limit:
-                raise ValueError(f"expected at most {limit:,} {unit}, found {max(done, total or 0):,}")
-            progress((done, total), unit=unit)
-
-        return report
+    @contextlib.contextmanager
+    def _cancellable(self, request: gr.Request) -> Iterator[threading.Event]:
+        """A long job, and what says that it was cancelled."""
+        session, cancelled = str(request.session_hash), threading.Event()
+        self._cancelled[session] = cancelled
+        try:
+            yield cancelled
+        finally:
+            self._cancelled.pop(session, None)
 
     @contextlib.contextmanager
     def _said(self) -> Iterator[None]:
@@ -289,6 +281,21 @@ class Actions:
             return re.sub(rf"{re.escape(str(self.folder))}/[^/]+/", "", str(error))
         traceback.print_exception(error)
         return "Something went wrong that is not your fault. The log of the server says what."
+
+
+def _report(
+    cancelled: threading.Event, progress: gr.Progress, unit: str, limit: int | None = None
+) -> Callable[[int, int | None], None]:
+    """What a long job tells of itself; here it is ended if it was cancelled or is too long."""
+
+    def report(done: int, total: int | None) -> None:
+        if cancelled.is_set():
+            raise _CancelledError
+        if limit and max(done, total or 0) > limit:
+            raise ValueError(f"expected at most {limit:,} {unit}, found {max(done, total or 0):,}")
+        progress((done, total), unit=unit)
+
+    return report
 
 
 def _share(style: dict[str, Any] | None) -> str:

@@ -65,8 +65,8 @@ def _picture_tab(blocks: gr.Blocks, actions: Actions) -> list[gr.components.Comp
     settings: list[gr.components.Component] = [photo, *styles, *shares, alpha, *options, canvas]
 
     def show(event: Callable[..., Any]) -> Any:
-        return event(actions.preview, settings, [result, command, code], trigger_mode="always_last", show_progress="minimal",
-                     **DEVICE, **QUIET)  # fmt: skip
+        waiting: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": result, "trigger_mode": "always_last"}
+        return event(actions.preview, settings, [result, command, code], **waiting, **DEVICE, **QUIET)
 
     for trigger in (blocks.load, photo.change):
         show(trigger(actions.open_photo, photo, [result, canvas], show_progress="hidden", **QUIET).then)

@@ -13,6 +13,8 @@ from nst_adain.studio import PREVIEW_PIXELS
 
 __all__ = ["comparison", "data_url", "easel", "painted", "shelf"]
 
+MAX_PAINTED = 2 * PREVIEW_PIXELS  # pixels of a mask; rounding can make a preview's slightly larger than meant
+
 _COMPARISON = """
 <figure class="comparison ${value.after ? '' : 'empty'}">
   <img src="${value.after}" alt="The result">
@@ -123,8 +125,8 @@ def painted(url: str) -> Image.Image | None:
         )
     except (ValueError, OSError) as error:
         raise ValueError("mask: expected a PNG picture") from error
-    if image.width * image.height > PREVIEW_PIXELS or image.mode != "RGBA":
-        raise ValueError(f"mask: expected RGBA and at most {PREVIEW_PIXELS:,} pixels, found {image.mode}, {image.size}")
+    if image.width * image.height > MAX_PAINTED or image.mode != "RGBA":
+        raise ValueError(f"mask: expected RGBA and at most {MAX_PAINTED:,} pixels, found {image.mode}, {image.size}")
     return image if image.getchannel("A").getbbox() else None
 
 

@@ -275,9 +275,7 @@ def test_no_memory_at_all_is_said(actions: Actions, samples: Path, monkeypatch: 
 
 def test_a_cancelled_job_ends_at_its_next_tile(actions: Actions) -> None:
     photo = upload(actions, picture(64, 64), "photo.png")
-    actions.begin(REQUEST)
     other: Any = types.SimpleNamespace(session_hash="b")
-    actions.begin(other)
     seen = []
 
     class Progress:
@@ -288,7 +286,13 @@ def test_a_cancelled_job_ends_at_its_next_tile(actions: Actions) -> None:
     with pytest.raises(gr.Error, match="Cancelled"):
         actions.full(REQUEST, Progress(), *settings(photo, photo))  # type: ignore[arg-type]
     assert seen == [((0, 1), "tiles")]
-    assert make(actions, settings(photo, photo), other).size == (64, 64)  # one user's cancelling is not another's
+
+    class Bystander:
+        def __call__(self, *_: object, **__: object) -> None:
+            actions.cancel(REQUEST)  # one user's cancelling is not another's
+
+    assert actions.full(other, Bystander(), *settings(photo, photo))["visible"]  # type: ignore[arg-type]
+    assert make(actions, settings(photo, photo)).size == (64, 64)  # and does not outlast the job
 
 
 def test_progress_counts_the_tiles_of_both_passes(slim: Stylizer) -> None:
