@@ -20,11 +20,18 @@ _COMMANDS = {
     "morph": "an animation on the way from style to style",
     "batch": "a folder of photographs in every style of a folder, or a random one each",
     "video": "a video; frame times and sound are kept (needs the extra: video)",
+    "app": "a web page with sliders and a brush (needs the extra: web)",
     "demo": "a sheet of results that needs no file",
     "convert": "published PyTorch weights to .safetensors",
     "export": "a model for ONNX Runtime and others (needs the extra: onnx)",
 }
-_EXTRAS = {"av": "video", "cv2": "video", "onnx": "onnx", "onnxscript": "onnx"}  # which extra brings an optional library
+_EXTRAS = {
+    "av": "video",
+    "cv2": "video",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+    "gradio": "web",
+}  # which extra brings an optional library
 
 
 class _Command(argparse.ArgumentParser):
@@ -42,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     from nst_adain.commands import UsageError  # loaded by now
+    from nst_adain.inputs import out_of_memory
 
     try:
         with warnings.catch_warnings():
@@ -59,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _failed(f"{error.name} is missing: pip install 'nst-adain[{_EXTRAS[error.name]}]'")
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(s in str(error) for s in ("can't allocate memory", "out of memory")):
+        if not out_of_memory(error):
             raise
         return _failed("not enough memory for a picture of this size; make it smaller with --size, or --tile")
     return 0

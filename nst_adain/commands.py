@@ -25,6 +25,7 @@ from nst_adain.tiff import create_tiff
 
 __all__ = [
     "UsageError",
+    "app",
     "batch",
     "convert",
     "demo",
@@ -115,6 +116,21 @@ def video(parser: argparse.ArgumentParser) -> None:
     add_controls(parser, ["alpha", "weights", "preserve_color", "size", "style_size"])
     add_model(parser)
     parser.set_defaults(job=_video)
+
+
+def app(parser: argparse.ArgumentParser) -> None:
+    """Options and job of `nst-adain app`."""
+    parser.description = "The page works without a network. NST_ADAIN_USER and NST_ADAIN_PASSWORD, if set, are asked for."
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (%(default)s: this computer only)"
+    )
+    parser.add_argument("--port", type=whole_from(1, 65535), help="default: the first free one from 7860")
+    parser.add_argument("--no-browser", action="store_true", help="do not open the page, only print its address")
+    parser.add_argument(
+        "--max-pixels", type=whole_from(1), default=50_000_000, help="largest picture read or made (%(default)s)"
+    )
+    add_model(parser)
+    parser.set_defaults(job=_app)
 
 
 def demo(parser: argparse.ArgumentParser) -> None:
@@ -278,6 +294,22 @@ def _video(arguments: argparse.Namespace) -> None:
         controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
     )
     print(f"{arguments.output}: {count} frames")
+
+
+def _app(arguments: argparse.Namespace) -> None:
+    from nst_adain.pretrained import available_models
+    from nst_adain.studio import Studio
+    from nst_adain.web import serve
+
+    models = list(dict.fromkeys([arguments.model, *available_models()]))
+    studio = Studio(
+        models,
+        encoder=arguments.encoder,
+        device=arguments.device,
+        precision=arguments.precision,
+        max_pixels=arguments.max_pixels,
+    )
+    serve(studio, host=arguments.host, port=arguments.port, browser=not arguments.no_browser)
 
 
 def _demo(arguments: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -22,10 +22,13 @@ from nst_adain.tiff import map_tiff
 __all__ = [
     "Picture",
     "Precision",
+    "Progress",
     "check_alpha",
+    "check_side",
     "check_weights",
     "is_half",
     "native_bf16",
+    "out_of_memory",
     "pick_device",
     "read_masks",
     "read_picture",
@@ -35,6 +38,9 @@ __all__ = [
 # A picture: the path of a file, a PIL image, or a float tensor (B, 3, H, W), RGB in [0, 1].
 Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | Tensor"
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
+# Whether to show a bar; or what is told how many parts are done and how many there are (None: unknown), before each part.
+# What it raises ends the job.
+Progress: TypeAlias = "bool | Callable[[int, int | None], object]"
 
 
 def read_picture(
@@ -208,3 +214,8 @@ def native_bf16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     capability = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return device.type == "cpu" and bool(capability.get("avx512_bf16") or capability.get("amx_bf16"))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this is how Python or torch, on any device, say that memory ran out."""
+    return isinstance(error, MemoryError) or any(s in str(error) for s in ("can't allocate memory", "out of memory"))

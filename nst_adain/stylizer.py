@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, overload
 
 import torch
@@ -15,7 +15,17 @@ from torch import Tensor
 from nst_adain.color import match_color, transfer_luminance
 from nst_adain.functional import ChannelStats
 from nst_adain.images import MAX_PIXELS
-from nst_adain.inputs import Picture, Precision, check_alpha, check_weights, is_half, pick_device, read_masks, read_picture
+from nst_adain.inputs import (
+    Picture,
+    Precision,
+    Progress,
+    check_alpha,
+    check_weights,
+    is_half,
+    pick_device,
+    read_masks,
+    read_picture,
+)
 from nst_adain.models import StyleTransfer
 from nst_adain.pretrained import load_model
 from nst_adain.regions import Mask, read_mask
@@ -46,7 +56,7 @@ class Controls(TypedDict, total=False):
     style_size: int | None
     tile: Tiling
     max_pixels: int
-    progress: bool
+    progress: Progress
     out: Tensor | None
 
 
@@ -137,17 +147,23 @@ class Stylizer:
 
     @torch.no_grad()
     def encode_content(
-        self, content: Picture, *, size: int | None = None, tile: Tiling = "auto", max_pixels: int = MAX_PIXELS
+        self,
+        content: Picture,
+        *,
+        size: int | None = None,
+        tile: Tiling = "auto",
+        max_pixels: int = MAX_PIXELS,
+        progress: Progress = False,
     ) -> EncodedContent:
         """Read a content picture once, to stylise it many times: what a strength slider calls before it moves.
 
         Args:
-            content, size, tile, max_pixels: as for calling the stylizer.
+            content, size, tile, max_pixels, progress: as for calling the stylizer.
         """
         pixels, transparency = read_picture(content, "content", size, max_pixels, enlarge=True)
         side = _auto_side(pixels) if tile == "auto" else tile
         features = self.model.encode(as_float(pixels, _whole(pixels), self.device)) if side is None else None
-        stats = measure(self.model, pixels, None, self._tiles(pixels, side), self.device, features)[0]
+        stats = measure(self.model, pixels, None, self._tiles(pixels, side, progress), self.device, features)[0]
         return EncodedContent(pixels, features, stats, side, transparency)
 
     @overload
@@ -175,7 +191,7 @@ class Stylizer:
         style_size: int | None = 512,
         tile: Tiling = "auto",
         max_pixels: int = MAX_PIXELS,
-        progress: bool = False,
+        progress: Progress = False,
         out: Tensor | None = None,
     ) -> Image.Image | Tensor:
         """Render `content` in the style of `styles`. All controls can be combined.
@@ -198,7 +214,9 @@ class Stylizer:
             tile: side in pixels, a multiple of 8, of the tiles in which the picture is rendered; the result is the same.
                 None renders it at once; "auto" cuts up what has more pixels than 2048 x 2048.
             max_pixels: the largest picture that is decoded or made.
-            progress: show a progress bar of the tiles on standard error.
+            progress: show a progress bar of the tiles on standard error, first of reading the content, then of rendering; or
+                a function that is called before each tile and at the end with how many are done and how many there are. What
+                it raises ends the call.
             out: where to put the result: a tensor of the content's shape, uint8 (0 to 255) or float, such as a file mapped into
                 memory. The content must have no transparency.
 
@@ -217,7 +235,7 @@ class Stylizer:
         given: list[Style] = list(styles) if isinstance(styles, (list, tuple)) else [styles]  # type: ignore[list-item]
         factors = check_weights(weights, len(given), raw_weights, masks is not None)
         if not isinstance(content, EncodedContent):
-            content = self.encode_content(content, size=size, tile=tile, max_pixels=max_pixels)
+            content = self.encode_content(content, size=size, tile=tile, max_pixels=max_pixels, progress=progress)
         elif size is not None or tile != "auto":
             raise ValueError("size, tile: content is already encoded; give them to encode_content")
         if out is not None:
@@ -276,12 +294,12 @@ class Stylizer:
             raise ValueError(f"style: expected 1 or {pixels.shape[0]} pictures, got {stats.mean.shape[0]}")
         return stats
 
-    def _tiles(self, pixels: Tensor, side: int | None, progress: bool = False) -> Iterable[Tile]:
+    def _tiles(self, pixels: Tensor, side: int | None, progress: Progress = False) -> Iterable[Tile]:
         height, width = pixels.shape[-2:]
-        if side is None:
-            return [_whole(pixels)]
-        cover = list(tiles(height, width, side, halo(self.model.arch)))
-        if not progress:
+        cover = [_whole(pixels)] if side is None else list(tiles(height, width, side, halo(self.model.arch)))
+        if callable(progress):
+            return _reported(cover, progress)
+        if side is None or not progress:
             return cover
         from tqdm import tqdm
 
@@ -295,6 +313,13 @@ def _check_out(out: Tensor, content: EncodedContent) -> None:
         raise ValueError(f"out: expected a uint8 or float tensor of the shape {wanted}, got {out.dtype} {found}")
     if content.transparency is not None:
         raise ValueError("out: expected a content without transparency, which it has no place for")
+
+
+def _reported(cover: Sequence[Tile], report: Callable[[int, int | None], object]) -> Iterator[Tile]:
+    for done, tile in enumerate(cover):
+        report(done, len(cover))
+        yield tile
+    report(len(cover), len(cover))
 
 
 def _auto_side(pixels: Tensor) -> int | None:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from nst_adain.frames import FrameEncoder, upright, whole_or_nothing
 from nst_adain.functional import ChannelStats
 from nst_adain.images import ImageError
-from nst_adain.inputs import check_side, check_weights
+from nst_adain.inputs import Progress, check_side, check_weights
 from nst_adain.steady import SmoothedPictures, SmoothedStats
 from nst_adain.stylizer import Controls, Stylizer
 
@@ -38,7 +38,7 @@ def stylize_video(
     steadiness: float = 0.7,
     size: int | None = None,
     crf: int = 18,
-    progress: bool = False,
+    progress: Progress = False,
     controls: Controls | None = None,
 ) -> int:
     """Stylise a video. Every frame keeps its time, sound is copied, the output is written whole or not at all.
@@ -55,7 +55,8 @@ def stylize_video(
         steadiness: how much of what is shown comes from the frames before, moved along with what they show: 0 none, 0.9 most.
         size: short side to which frames are scaled; both sides become even, which players want.
         crf: quality of the encoder, 0 (best) to 51.
-        progress: show a progress bar on standard error.
+        progress: show a progress bar on standard error; or a function that is called before each frame with how many are done
+            and how many there are, None if the file does not say. What it raises ends the call.
         controls: alpha, or preserve_color "luminance".
 
     Returns:
@@ -149,10 +150,10 @@ class _Transcoder:
         # The whole file's, which sound may outlast.
         return max(0.0, self.reader.duration / 1e6 - interval) if self.reader.duration else None
 
-    def images(self, progress: bool) -> Iterator[tuple[float, Image.Image]]:
+    def images(self, progress: Progress) -> Iterator[tuple[float, Image.Image]]:
         """Every frame, upright, with its place in the video from 0 to 1."""
         total = self.video.frames or None
-        bar = tqdm(total=total, unit="frame", disable=not progress, file=sys.stderr)
+        bar = tqdm(total=total, unit="frame", disable=progress is not True, file=sys.stderr)
         first = None
         packet: Any  # of a picture or a sound
         for packet in self.reader.demux([self.video, *self.reader.streams.audio]):
@@ -163,6 +164,8 @@ class _Transcoder:
                 if frame.pts is None and self.rate:  # a stream without times: frames follow one another
                     frame.time_base = 1 / self.rate
                     frame.pts = self.count
+                if callable(progress):
+                    progress(self.count, total)
                 self.frame, self.count = frame, self.count + 1
                 time = frame.time or 0.0
                 first = time if first is None else first

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -56,3 +62,32 @@ def teacher() -> Path:
     if not TEACHER.is_file():
         pytest.skip(f"needs the VGG-19 teacher at {TEACHER}")
     return TEACHER
+
+
+@contextlib.contextmanager
+def serving(*options: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str], str]]:
+    """`nst-adain app`: its address, its process, what it said. A process, because Gradio leaves sockets open where it runs."""
+    command = [sys.executable, "-m", "nst_adain", "app", "--no-browser", "--device", "cpu", *options]
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if line.startswith("http://"):
+                yield line.split()[0].rstrip("/"), process, said
+                break
+        else:
+            pytest.fail(f"the page did not start: {said}")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """Where a page is served."""
+    with serving() as (address, *_):
+        yield address

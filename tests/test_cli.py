@@ -68,7 +68,7 @@ def test_wrong_usage_exits_2(photo: Path, options: list[str], message: str, caps
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["stylize", "demo", "convert", "grid", "morph", "batch"])
+@pytest.mark.parametrize("command", ["stylize", "demo", "convert", "grid", "morph", "batch", "app"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import picture
+from PIL import Image
 
 from nst_adain.cli import _parser
 
@@ -18,15 +19,16 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 
 
-def test_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.chdir(tmp_path)
     picture(60, 40).save("photo.jpg")
     picture(50, 50, seed=3).save("painting.jpg")
     assert len(blocks("python")) >= 2
     names: dict[str, object] = {}
     for code in blocks("python"):
-        exec(code, names)
-    assert Path("out.png").is_file()
+        exec(code.replace("http://127.0.0.1:7860", address), names)
+    with Image.open("out.png") as by_python, Image.open(str(names["file"])) as by_client:
+        assert by_python.tobytes() == by_client.tobytes()
 
 
 def test_commands_are_understood() -> None:

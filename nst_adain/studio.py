@@ -1,0 +1,216 @@
+"""Pictures as a page asks for them: a preview that answers a slider, the whole picture, and how to make the same elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import os
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+
+from nst_adain.functional import ChannelStats
+from nst_adain.images import MAX_PIXELS, flatten, load_image, resize_short_side
+from nst_adain.inputs import Precision, Progress, check_alpha, check_side, check_weights, out_of_memory
+from nst_adain.stylizer import Controls, EncodedContent, Style, Stylizer
+
+__all__ = ["Recipe", "Studio"]
+
+PREVIEW = 512  # short side of a preview in pixels, and
+PREVIEW_PIXELS = 2 * PREVIEW**2  # its most pixels, which a panorama would exceed
+SMALL_TILE = 512  # side of the tiles when memory ran out
+_DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(Stylizer.__call__).parameters.items()}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recipe:
+    """All that is asked for of one picture.
+
+    Attributes:
+        photo: the photograph's file.
+        styles: the files of the pictures whose style it gets, one or more.
+        weights: one number for each style.
+        mask: white where the styles apply, of any size; None: everywhere.
+        model: one of the studio's.
+        alpha, preserve_color, size, style_size: as for calling a `Stylizer`; alpha is a number.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    photo: Path
+    styles: Sequence[Path]
+    weights: Sequence[float]
+    mask: Image.Image | None = None
+    model: str = "slim"
+    alpha: float = 1.0
+    preserve_color: Literal["luminance", "coral"] | None = None
+    size: int | None = None
+    style_size: int = 512
+
+    def __post_init__(self) -> None:
+        """Check what comes from elsewhere: a strength that is a path would be read as a mask."""
+        if check_alpha(self.alpha) is None:
+            raise ValueError(f"alpha: expected a number from 0 (above 1 extrapolates), got {self.alpha!r}")
+        check_weights(self.weights, len(self.styles))
+        check_side("style_size", self.style_size)
+        if self.size is not None:
+            check_side("size", self.size)
+
+    def controls(self) -> Controls:
+        """The keywords of calling a `Stylizer` that matter at any size."""
+        return {
+            "weights": list(self.weights) if len(self.weights) > 1 else None,
+            "masks": None if self.mask is None else [self.mask] * len(self.styles),
+            "alpha": self.alpha,
+            "preserve_color": self.preserve_color,
+            "style_size": self.style_size,
+        }
+
+    def python(self, name: Callable[[Path], str]) -> str:
+        """Code that makes the picture.
+
+        Args:
+            name: says under which name the reader has a file.
+        """
+        styles = [name(path) for path in self.styles]
+        arguments = [repr(name(self.photo)), repr(styles[0] if len(styles) == 1 else styles)]
+        arguments += [f"{option}={value!r}" for option, value in self._options().items()]
+        model = "" if self.model == "slim" else repr(self.model)
+        call = f"stylizer({', '.join(arguments)})"
+        if len(call) > 80:
+            call = "stylizer(\n    " + ",\n    ".join(arguments) + ",\n)"
+        lines = ["from nst_adain import Stylizer", "", f"stylizer = Stylizer.from_pretrained({model})"]
+        return "\n".join([*lines, f"image = {call}", 'image.save("out.png")'])
+
+    def command(self, name: Callable[[Path], str]) -> str:
+        """The command that makes the picture. Argument: as for `python`."""
+        words = ["nst-adain", "stylize", *(_no_option(name(path)) for path in (self.photo, *self.styles)), "-o", "out.png"]
+        options = self._options() | ({} if self.model == "slim" else {"model": self.model})
+        for option, value in options.items():
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{option.replace('_', '-')}", *(v if isinstance(v, str) else f"{v:g}" for v in values)]
+        return shlex.join(words)
+
+    def _options(self) -> dict[str, Any]:
+        """The keywords that differ from the default; the mask as the name of a file."""
+        keywords: dict[str, Any] = {**self.controls(), "size": self.size}
+        if self.mask is not None:
+            keywords["masks"] = ["mask.png"] * len(self.styles)
+        return {option: value for option, value in keywords.items() if value != _DEFAULTS[option]}
+
+
+class Studio:
+    """The models of a page, and what they encoded last: a slider that moves should only decode.
+
+    What is kept is bounded, and found again by the file: users whose files differ share nothing.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[str] = ("slim",),
+        *,
+        encoder: str | os.PathLike[str] | None = None,
+        device: str | None = None,
+        precision: Precision = "auto",
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        """Load the first model, so that what is wrong with it is said before anyone asks.
+
+        Args:
+            models: what may be asked for, as for `Stylizer.from_pretrained`.
+            encoder, device, precision: as for `Stylizer.from_pretrained`.
+            max_pixels: the largest picture that is decoded or made.
+        """
+        self.models = tuple(models)
+        self.max_pixels = max_pixels
+        load = functools.partial(Stylizer.from_pretrained, encoder=encoder, device=device, precision=precision)
+        self._load: Callable[[str], Stylizer] = functools.cache(lambda name: load(name))
+        self._load(self.models[0])
+        # A preview's features take some 20 MB, a style's code some kB, a style picture 1 MB.
+        self._content = functools.lru_cache(maxsize=16)(self._encode_content)
+        self._style = functools.lru_cache(maxsize=256)(self._encode_style)
+        self._picture = functools.lru_cache(maxsize=16)(self._read_style)
+
+    def stylizer(self, model: str) -> Stylizer:
+        """The model of this name.
+
+        Raises:
+            ValueError: if it is none of the studio's.
+        """
+        if model not in self.models:
+            raise ValueError(f"model: expected one of {', '.join(self.models)}, got {model!r}")
+        return self._load(model)
+
+    def photo(self, path: Path, size: int | None = None) -> Image.Image:
+        """The photograph as small as its preview, on white where it is transparent."""
+        return self._reduced(load_image(path, max_pixels=self.max_pixels), size)
+
+    def preview(self, recipe: Recipe) -> Image.Image:
+        """The picture at a size that is quick to make, on white where it is transparent."""
+        stylizer = self.stylizer(recipe.model)
+        content = self.content(recipe.model, recipe.photo, recipe.size)
+        # Recolouring needs the style pictures; all else their codes.
+        styles: list[Style] = [
+            self._picture(path, recipe.style_size)
+            if recipe.preserve_color == "coral"
+            else self.style(recipe.model, path, recipe.style_size)
+            for path in recipe.styles
+        ]
+        result = stylizer(content, styles, **recipe.controls())
+        assert isinstance(result, Image.Image)
+        return flatten(result)
+
+    def full(self, recipe: Recipe, progress: Progress = False) -> tuple[Image.Image, bool]:
+        """The picture at the size that is asked for, and whether it had to be made in small tiles for want of memory.
+
+        Args:
+            recipe: what is asked for.
+            progress: as for calling a `Stylizer`.
+        """
+        stylizer = self.stylizer(recipe.model)
+        styles: list[Style] = list(recipe.styles)
+        controls: Controls = {
+            **recipe.controls(), "size": recipe.size, "max_pixels": self.max_pixels, "progress": progress
+        }  # fmt: skip
+        try:
+            return stylizer(recipe.photo, styles, **controls), False
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+        controls["tile"] = SMALL_TILE
+        return stylizer(recipe.photo, styles, **controls), True
+
+    def content(self, model: str, path: Path, size: int | None = None) -> EncodedContent:
+        """A photograph, encoded at the size of its preview."""
+        return self._content(model, path, size)
+
+    def style(self, model: str, path: Path, style_size: int) -> ChannelStats:
+        """A style, encoded."""
+        return self._style(model, path, style_size)
+
+    def _encode_content(self, model: str, path: Path, size: int | None) -> EncodedContent:
+        return self.stylizer(model).encode_content(self.photo(path, size))
+
+    def _encode_style(self, model: str, path: Path, style_size: int) -> ChannelStats:
+        return self.stylizer(model).encode_style(path, style_size=style_size, max_pixels=self.max_pixels)
+
+    def _read_style(self, path: Path, style_size: int) -> Image.Image:
+        image = load_image(path, max_pixels=self.max_pixels)
+        return resize_short_side(image, min(style_size, *image.size))
+
+    def _reduced(self, image: Image.Image, size: int | None) -> Image.Image:
+        short, long = sorted(image.size)
+        return flatten(
+            resize_short_side(image, max(1, min(size or short, PREVIEW, int((PREVIEW_PIXELS * short / long) ** 0.5))))
+        )
+
+
+def _no_option(name: str) -> str:
+    """A file's name that cannot be taken for an option."""
+    return re.sub(r"^-", "./-", name)
