@@ -94,7 +94,7 @@ class Recipe:
         options = self._options() | ({} if self.model == "slim" else {"model": self.model})
         for option, value in options.items():
             values = value if isinstance(value, list) else [value]
-            words += [f"--{option.replace('_', '-')}", *(v if isinstance(v, str) else f"{v:g}" for v in values)]
+            words += [f"--{option.replace('_', '-')}", *(str(v) for v in values)]
         return shlex.join(words)
 
     def _options(self) -> dict[str, Any]:

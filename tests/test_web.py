@@ -27,6 +27,7 @@ from nst_adain.cli import main
 from nst_adain.demo import save_inputs
 from nst_adain.studio import PREVIEW, PREVIEW_PIXELS, Studio
 from nst_adain.stylizer import Stylizer
+from nst_adain.web import MAX_WAITING
 from nst_adain.web_actions import MAX_FRAMES, SLOTS, Actions
 
 REQUEST: Any = types.SimpleNamespace(session_hash="a")
@@ -88,7 +89,7 @@ def make(actions: Actions, values: list[Any], request: Any = REQUEST) -> Image.I
 
 CASES: list[dict[str, Any]] = [
     {},
-    {"alpha": 0.65, "size": 40, "style_size": 64},
+    {"alpha": 0.123456789, "size": 40, "style_size": 64},
     {"shares": [30, 70, 0, 0], "color": "luminance"},
     {"shares": [1, 2, 0, 0], "color": "coral", "alpha": 1.25},
     {"mask": painted((5, 5, 30, 20)), "shares": [50, 25, 0, 0]},
@@ -426,14 +427,42 @@ def test_no_path_outside_its_folder_is_readable(address: str, path: str) -> None
     "path", ["/etc/passwd", str(Path(__file__)), "../../etc/passwd", "http://127.0.0.1:1/x.png", "https://example.com/x.png"]
 )
 @pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
-def test_only_uploaded_files_are_read(address: str, path: str, meta: dict[str, Any]) -> None:
-    file = {"path": path, **meta}
-    answer = httpx.post(f"{address}/gradio_api/call/stylize", json={"data": [file, [file]]}, timeout=30)
-    event = answer.json()["event_id"]
+def test_only_uploaded_files_are_read(address: str, painting: Path, path: str, meta: dict[str, Any]) -> None:
+    uploaded = httpx.post(f"{address}/gradio_api/upload", files={"files": ("s.png", painting.read_bytes())}).json()[0]
+    own, other = {"path": uploaded, **meta}, {"path": path, **meta}
+    assert "event: complete" in call(address, own, own)
+    for photo, style, mask, alpha in (
+        (other, own, None, 1),
+        (own, other, None, 1),
+        (own, own, other, 1),
+        (own, own, None, path),
+    ):
+        said = call(address, photo, style, mask, alpha)
+        assert "event: error" in said
+        assert "Traceback" not in said
+        assert "expected" in said or "null" in said  # in our words, or Gradio's refusal without any
+
+
+def call(address: str, photo: Any, style: Any, mask: Any = None, alpha: Any = 1.0) -> str:
+    """What a client without a library is told by the API."""
+    body = {"data": [photo, [style], None, alpha, mask, None, None, 512, "slim"]}
+    event = httpx.post(f"{address}/gradio_api/call/stylize", json=body, timeout=30).json()["event_id"]
     with httpx.stream("GET", f"{address}/gradio_api/call/stylize/{event}", timeout=30) as stream:
-        said = "".join(stream.iter_text())
-    assert "event: error" in said
-    assert "Traceback" not in said
+        return "".join(stream.iter_text())
+
+
+def test_who_comes_when_too_many_wait_is_told_so(painting: Path) -> None:
+    with serving() as (address, *_):
+        uploaded = httpx.post(f"{address}/gradio_api/upload", files={"files": ("s.png", painting.read_bytes())}).json()[0]
+        file = {"path": uploaded, "meta": {"_type": "gradio.FileData"}}
+        (function,) = (d["id"] for d in httpx.get(f"{address}/config").json()["dependencies"] if d["api_name"] == "stylize")
+        body = {"fn_index": function, "data": [file, [file], None, 1.0, None, None, 2000, 512, "slim"]}
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda k: join(address, {**body, "session_hash": f"{k}"}), range(MAX_WAITING + 10)))
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert 1 <= len(refused) <= 10
+    assert {answer.status_code for answer in refused} == {503}
+    assert "Queue is full" in refused[0].text
 
 
 def test_malformed_and_oversized_uploads(address: str) -> None:

@@ -32,7 +32,8 @@ DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *camera])
         yield browser
         browser.close()
 
@@ -185,6 +186,26 @@ def test_a_new_photograph_takes_the_paint_away(opened: Callable[..., Any]) -> No
     assert other != painted
     page.get_by_role("button", name="coffee").click()
     assert settled(page) == everywhere
+
+
+def test_paste_and_webcam(opened: Callable[..., Any]) -> None:
+    page = opened(permissions=["clipboard-read", "clipboard-write", "camera"])
+    page.evaluate(
+        """async () => {
+            const canvas = Object.assign(document.createElement("canvas"), {width: 123, height: 77});
+            canvas.getContext("2d").fillRect(10, 10, 50, 50);
+            const blob = await new Promise((done) => canvas.toBlob(done));
+            await navigator.clipboard.write([new ClipboardItem({"image/png": blob})]);
+        }"""
+    )
+    page.get_by_role("button", name="Paste from clipboard").first.click()
+    page.wait_for_function("() => document.querySelector('.comparison img').naturalWidth === 123")
+    pasted = settled(page)
+    page.get_by_role("button", name="Remove Image").first.click()
+    page.get_by_role("button", name="Capture from camera").click()
+    page.get_by_role("button", name="Click to Access Webcam").click()
+    page.get_by_role("button", name="capture photo").click()
+    assert pixels(shown(page, pasted)).shape != pixels(pasted).shape
 
 
 def test_nothing_from_elsewhere_is_even_tried(opened: Callable[..., Any]) -> None:
