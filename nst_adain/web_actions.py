@@ -99,14 +99,15 @@ class Actions:
             raise gr.Error("expected the name of a sample", print_exception=False)
         return str(self.samples / f"{event.name}.png")
 
-    def preview(self, *values: Any) -> tuple[dict[str, str], str, str]:
-        """The picture, or what is missing or wrong; and the command and the code that make it."""
+    def preview(self, *values: Any) -> tuple[dict[str, str], str, str, dict[str, Any]]:
+        """The picture, or what is missing or wrong; the command and the code that make it; and away with an older download."""
+        older = gr.update(visible=False)
         try:
             recipe = self.recipe(*values)
             image = self.studio.preview(recipe)
         except Exception as error:
-            return {"after": "", "message": html.escape(self._words(error))}, "", ""
-        return {"after": data_url(image), "message": ""}, *self.instructions(recipe)
+            return {"after": "", "message": html.escape(self._words(error))}, "", "", older
+        return {"after": data_url(image), "message": ""}, *self.instructions(recipe), older
 
     def instructions(self, recipe: Recipe) -> tuple[str, str]:
         """The command and the Python code that make the same picture."""

@@ -66,7 +66,7 @@ def _picture_tab(blocks: gr.Blocks, actions: Actions) -> list[gr.components.Comp
 
     def show(event: Callable[..., Any]) -> Any:
         waiting: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": result, "trigger_mode": "always_last"}
-        return event(actions.preview, settings, [result, command, code], **waiting, **DEVICE, **QUIET)
+        return event(actions.preview, settings, [result, command, code, buttons[2]], **waiting, **DEVICE, **QUIET)
 
     for trigger in (blocks.load, photo.change):
         show(trigger(actions.open_photo, photo, [result, canvas], show_progress="hidden", **QUIET).then)
@@ -100,7 +100,11 @@ def _style_slots(actions: Actions) -> tuple[list[gr.Image], list[gr.Slider]]:
 
 def _options(models: tuple[str, ...]) -> list[gr.components.Component]:
     """Colour, size, style size, model."""
-    colors = [("The style's", ""), ("The photograph's, by lightness", "luminance"), ("The photograph's, in the style", "coral")]
+    colors = [
+        ("The style's", ""),
+        ("The photograph's, by lightness", "luminance"),
+        ("The photograph's, given to the style", "coral"),
+    ]
     return [
         gr.Radio(colors, value="", label="Colours"),
         gr.Number(0, precision=0, minimum=0, label="Short side of the result in pixels (0: as the photograph)"),

@@ -111,7 +111,7 @@ def test_the_command_and_the_code_make_the_same_picture(
     result = np.asarray(make(actions, values))
     if case.get("mask"):
         Path("mask.png").write_bytes(base64.b64decode(case["mask"].partition(",")[2]))
-    _, command, code = actions.preview(*values)
+    _, command, code, _ = actions.preview(*values)
     if "samples/mosaic.png" in command:
         demo, _, command = command.partition("\n")
         assert demo == "nst-adain demo --inputs samples"  # which takes long: this is what is needed of it
@@ -211,7 +211,7 @@ def test_what_is_wrong_is_said(actions: Actions, samples: Path, change: dict[str
     photo = files.get(photo, photo) if isinstance(photo, str) else photo
     styles = [change["style"]] if "style" in change else [sample] * (2 if "shares" in change else 1)
     values = settings(photo, *styles, **{k: v for k, v in change.items() if k != "style"})
-    shown, command, code = actions.preview(*values)
+    shown, command, code, _ = actions.preview(*values)
     assert words in shown["message"]
     assert str(actions.folder) not in shown["message"]
     assert (shown["after"], command, code) == ("", "", "")

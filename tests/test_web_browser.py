@@ -264,7 +264,10 @@ def test_a_bad_file_is_said_in_words_and_the_next_one_works(opened: Callable[...
     page.get_by_role("button", name="coffee").click()
     settled(page)
     page.get_by_role("button", name="Make it in full size").click()
-    page.get_by_role("button", name=re.compile("Download 400 x 400 PNG")).wait_for()
+    download = page.get_by_role("button", name=re.compile("Download 400 x 400 PNG"))
+    download.wait_for()
+    slide(page, "Strength", "ArrowLeft")
+    download.wait_for(state="hidden")  # it would not be the picture that is shown
 
 
 def test_a_long_job_shows_its_progress_and_can_be_cancelled(opened: Callable[..., Any], tmp_path: Path) -> None:
