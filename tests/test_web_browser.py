@@ -205,6 +205,7 @@ def test_paste_and_webcam(opened: Callable[..., Any]) -> None:
     page.get_by_role("button", name="Remove Image").first.click()
     page.get_by_role("button", name="Capture from camera").click()
     page.get_by_role("button", name="Click to Access Webcam").click()
+    page.wait_for_function("() => [...document.querySelectorAll('video')].some((video) => video.currentTime > 0.2)")
     page.get_by_role("button", name="capture photo").click()
     assert pixels(shown(page, pasted)).shape != pixels(pasted).shape
 
