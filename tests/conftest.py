@@ -48,6 +48,12 @@ def slim() -> Stylizer:
     return Stylizer.from_pretrained("slim", device="cpu", precision="float32")
 
 
+@pytest.fixture(autouse=True)
+def _same_precision_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not told its precision computes in float32, whatever the processor can."""
+    monkeypatch.setattr("nst_adain.inputs.native_bf16", lambda device: False)
+
+
 @pytest.fixture
 def tiny_model() -> StyleTransfer:
     torch.manual_seed(0)
@@ -67,7 +73,7 @@ def teacher() -> Path:
 @contextlib.contextmanager
 def serving(*options: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str], str]]:
     """`nst-adain app`: its address, its process, what it said. A process, because Gradio leaves sockets open where it runs."""
-    command = [sys.executable, "-m", "nst_adain", "app", "--no-browser", "--device", "cpu", *options]
+    command = [sys.executable, "-m", "nst_adain", "app", "--no-browser", "--device", "cpu", "--precision", "float32", *options]
     process = subprocess.Popen(
         command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -43,7 +43,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def actions(samples: Path) -> Actions:
-    return Actions(Studio(device="cpu"), samples.parent.resolve())
+    return Actions(Studio(device="cpu", precision="float32"), samples.parent.resolve())
 
 
 def upload(actions: Actions, image: Image.Image, name: str) -> dict[str, str]:
