@@ -45,6 +45,7 @@ def opened(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
 
     def open_page(size: dict[str, int] = DESKTOP, **options: Any) -> Any:
         page = browser.new_page(viewport=size, **options)
+        page.set_default_timeout(120_000)  # a busy machine is no failure
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
