@@ -48,7 +48,7 @@ def config(tmp_path: Path) -> TrainConfig:
     save_weights(tmp_path / "teacher.safetensors", arch, StyleTransfer(arch).state_dict())
     return TrainConfig(
         content=tmp_path / "content", style=tmp_path / "style", teacher=tmp_path / "teacher.safetensors", out=tmp_path / "run",
-        width=1 / 16, steps=8, batch_size=2, crop=32, holdout=1, warmup=2, save_every=2, sample_every=4,
+        width=1 / 16, modulation=8, steps=8, batch_size=2, crop=32, holdout=1, warmup=2, save_every=2, sample_every=4,
         precision="no", cpu=True,
     )  # fmt: skip
 

@@ -36,8 +36,8 @@ class TrainConfig:
     """A quarter of VGG's channels: 1/16 of the arithmetic."""
     taps: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
     """Layers with AdaIN. Without relu1_1: at full resolution AdaIN would amplify a photo's JPEG blocks."""
-    modulation: int = 96
-    """Hidden units of the network by which the style modulates the decoder: a quarter of the parameters, and no
+    modulation: int = 0
+    """Hidden units of the network by which the style modulates the decoder; 96 are a quarter of the parameters, and no
     arithmetic per pixel. 0: none, as published."""
     train_encoder: bool = True
     """Train the encoder too. False keeps the one of `init`, or else the teacher's: with topology "vgg19", width 1 and
