@@ -118,7 +118,8 @@ def test_resumed_run_equals_the_uninterrupted_one(config: TrainConfig, task: str
 
 def command(config: TrainConfig, *more: str) -> list[str]:
     options = ["--content", config.content, "--style", config.style, "--teacher", config.teacher, "--out", config.out,
-               "--width", config.width, "--steps", config.steps, "--batch-size", config.batch_size, "--crop", config.crop,
+               "--width", config.width, "--modulation", config.modulation, "--steps", config.steps,
+               "--batch-size", config.batch_size, "--crop", config.crop,
                "--holdout", config.holdout, "--warmup", config.warmup, "--save-every", config.save_every,
                "--cache-gb", config.cache_gb, "--precision", "no", "--cpu"]  # fmt: skip
     return ["-m", "train", "fit", *map(str, options), *more]
