@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nst_adain import __version__
+from nst_adain.allocator import keep_freed_memory
 
 __all__ = ["main"]
 
@@ -25,13 +26,8 @@ _COMMANDS = {
     "convert": "published PyTorch weights to .safetensors",
     "export": "a model for ONNX Runtime and others (needs the extra: onnx)",
 }
-_EXTRAS = {
-    "av": "video",
-    "cv2": "video",
-    "onnx": "onnx",
-    "onnxscript": "onnx",
-    "gradio": "web",
-}  # which extra brings an optional library
+# Optional libraries, and the extra that brings each.
+_EXTRAS = {"av": "video", "cv2": "video", "onnx": "onnx", "onnxscript": "onnx", "gradio": "web"}
 
 
 class _Command(argparse.ArgumentParser):
@@ -51,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from nst_adain.commands import UsageError  # loaded by now
     from nst_adain.inputs import out_of_memory
 
+    keep_freed_memory()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on files; what matters of them becomes an error

@@ -14,6 +14,7 @@ from nst_adain.options import (
     add_controls,
     add_model,
     add_quality,
+    add_weights,
     number_below_1,
     number_from_0,
     path_ending_in,
@@ -157,8 +158,7 @@ def export(parser: argparse.ArgumentParser) -> None:
     parser.description = "Writes encoder.onnx and decoder.onnx, in float32, with free batch and sides (multiples of 8)."
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="an existing folder")
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="(%(default)s)")
-    parser.add_argument("--model", default="slim", help="a model that ships (%(default)s) or a .safetensors file")
-    parser.add_argument("--encoder", type=Path, help="full-width VGG-19, for a model that is a decoder alone")
+    add_weights(parser)
     parser.set_defaults(job=_export)
 
 

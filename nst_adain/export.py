@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nst_adain.functional import ChannelStats, blend
+from nst_adain.functional import ChannelStats
 from nst_adain.images import write_atomic
-from nst_adain.models import STRIDE, StyleTransfer
+from nst_adain.models import STRIDE, StyleTransfer, strengthen, stride_of
 
 __all__ = ["export_onnx"]
 
-OPSET = 18  # the first with antialiased resizing and the last that old runtimes read
+OPSET = 18  # the one that torch's exporter is written in
 
 
 class _EncoderGraph(nn.Module):
@@ -53,10 +53,8 @@ class _DecoderGraph(nn.Module):
     ) -> Tensor:
         arch = self.model.arch
         own = ChannelStats(content_mean, content_std)
-        wanted = blend([own, ChannelStats(style_mean, style_std)], [1 - alpha, alpha])
-        wanted = ChannelStats(wanted.mean, wanted.std.clamp_min(0))
-        channels = list(arch.code_channels.values())
-        return self.model.decode(dict(zip(arch.taps, features)), own.split(channels), wanted.split(channels)).clamp(0, 1)
+        wanted = strengthen(own, ChannelStats(style_mean, style_std), alpha)
+        return self.model.decode(dict(zip(arch.taps, features)), arch.split(own), arch.split(wanted)).clamp(0, 1)
 
 
 def export_onnx(model: StyleTransfer, folder: str | os.PathLike[str]) -> list[Path]:
@@ -93,12 +91,11 @@ def export_onnx(model: StyleTransfer, folder: str | os.PathLike[str]) -> list[Pa
     def sides(scale: int) -> dict[int, object]:
         return {0: batch, 2: scale * rows, 3: scale * columns}
 
-    strides = [STRIDE >> (4 - int(tap[4])) for tap in taps]
     code = {0: batch}
     encoder, decoder = folder / "encoder.onnx", folder / "decoder.onnx"
     _write(_EncoderGraph(model), (image,), (sides(STRIDE),), ["image"], [*taps, "mean", "std"], encoder)
     arguments = (features, mean, std, mean.flip(0), std.flip(0), torch.tensor(0.5))
-    shapes: tuple[Any, ...] = ([sides(STRIDE // stride) for stride in strides], code, code, code, code, {})
+    shapes: tuple[Any, ...] = ([sides(STRIDE // stride_of(tap)) for tap in taps], code, code, code, code, {})
     names = [*taps, "content_mean", "content_std", "style_mean", "style_std", "alpha"]
     _write(_DecoderGraph(model), arguments, shapes, names, ["picture"], decoder)
     return [encoder, decoder]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from nst_adain.images import ImageError, check_folder
+from nst_adain.images import ImageError, check_folder, replacing
 
 if TYPE_CHECKING:
     import av
-    from av.container import OutputContainer
+    from av.container import InputContainer, OutputContainer
+    from av.video.stream import VideoStream
 
-__all__ = ["SUFFIXES", "FrameEncoder", "read_frames", "save_video", "upright", "whole_or_nothing"]
+__all__ = ["SUFFIXES", "FrameEncoder", "picture_stream", "read_frames", "save_video", "scaled", "upright", "whole_or_nothing"]
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm")  # of containers that can be written
 # Code points of ITU-T H.273, and the height from which players take colours that nothing is said of for BT.709.
@@ -40,12 +40,28 @@ def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         raise FileNotFoundError(f"{path}: expected a video, found no such file")
     try:
         with av.open(str(path)) as reader:
-            if not reader.streams.video:
-                raise ImageError(f"{path}: expected a video, found a file without a picture stream")
-            for frame in reader.decode(video=0):
+            for frame in reader.decode(picture_stream(reader, path)):
                 yield upright(frame)
     except av.error.FFmpegError as error:
         raise ImageError(f"{path}: expected a video that can be read: {error}") from error
+
+
+def picture_stream(reader: InputContainer, path: str | os.PathLike[str]) -> VideoStream:
+    """The first picture stream of the file `path`.
+
+    Raises:
+        ImageError: if there is none.
+    """
+    if not reader.streams.video:
+        raise ImageError(f"{path}: expected a video, found a file without a picture stream")
+    return reader.streams.video[0]
+
+
+def scaled(image: Image.Image, side: int) -> Image.Image:
+    """A frame with a short side of `side` pixels, both sides made even, which players want."""
+    scale = side / min(image.size)
+    width, height = (max(2, round(length * scale / 2) * 2) for length in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def save_video(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, fps: float = 12.0, crf: int = 18) -> None:
@@ -81,12 +97,8 @@ def whole_or_nothing(output: Path) -> Iterator[Path]:
     check_folder(output)
     if output.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{output}: expected a name ending in {', '.join(SUFFIXES)}, got {output.suffix!r}")
-    partial = output.with_name(f".{secrets.token_hex(8)}{output.suffix}")
-    try:
+    with replacing(output, output.suffix) as partial:  # FFmpeg knows the container by the suffix
         yield partial
-        os.replace(partial, output)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 class FrameEncoder:

@@ -15,6 +15,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -115,8 +116,28 @@ def channel_stats(features: Tensor) -> ChannelStats:
     """
     if features.ndim != 4:
         raise ValueError(f"expected features of shape (B, C, H, W), got {tuple(features.shape)}")
-    var, mean = torch.var_mean(at_least_float32(features), dim=(2, 3), correction=0, keepdim=True)
+    mean, var = _MeanAndVariance.apply(features)
     return ChannelStats(mean, (var + EPS).sqrt())
+
+
+class _MeanAndVariance(torch.autograd.Function):
+    """`torch.var_mean` over the positions, many times faster in channels_last, with a gradient as narrow as the features."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+        wide = torch.promote_types(features.dtype, torch.float32)
+        mean = features.mean((2, 3), keepdim=True, dtype=wide)
+        ctx.save_for_backward(features, mean)
+        return mean, (features - mean).square_().mean((2, 3), keepdim=True)
+
+    @staticmethod
+    def backward(ctx: Any, grad_mean: Tensor, grad_var: Tensor) -> Tensor:
+        features, mean = ctx.saved_tensors
+        positions = features[0, 0].numel()
+        near = mean.to(features.dtype)  # deviations from it are exact in half precision too; the rest goes into the shift
+        scale = grad_var * (2 / positions)
+        shift = grad_mean / positions - scale * (mean - near)
+        return torch.addcmul(shift.to(features.dtype), features - near, scale.to(features.dtype))
 
 
 def blend(stats: Sequence[ChannelStats], weights: Sequence[float | Tensor]) -> ChannelStats:

@@ -7,6 +7,7 @@ import io
 import os
 import secrets
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "find_images",
     "load_image",
     "open_image",
+    "replacing",
     "resize_short_side",
     "save_image",
     "to_image",
@@ -232,13 +234,18 @@ def check_folder(path: Path) -> None:
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Write a file so that under its name there is only ever the old content or the new one."""
-    path = Path(path)
-    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
+    with replacing(path) as partial, open(partial, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str], suffix: str = ".partial") -> Iterator[Path]:
+    """A hidden name beside `path` to write to: it becomes `path` at the end, or is removed if an error ends the block."""
+    partial = Path(path).with_name(f".{secrets.token_hex(8)}{suffix}")
     try:
-        with open(partial, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

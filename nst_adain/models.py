@@ -19,7 +19,8 @@ Departures from the paper:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,18 @@ from torch import Tensor, nn
 
 from nst_adain.functional import ChannelStats, adain, blend, channel_stats
 
-__all__ = ["LAYERS", "TOPOLOGIES", "Architecture", "Decoder", "Encoder", "Modulator", "StyleTransfer", "pad_to_stride"]
+__all__ = [
+    "LAYERS",
+    "TOPOLOGIES",
+    "Architecture",
+    "Decoder",
+    "Encoder",
+    "Modulator",
+    "StyleTransfer",
+    "pad_to_stride",
+    "strengthen",
+    "stride_of",
+]
 
 # Convolutions in each stage up to relu4_1; stages are joined by 2 x 2 max pooling.
 TOPOLOGIES = {"vgg16": (2, 2, 3, 1), "vgg19": (2, 2, 4, 1)}
@@ -90,14 +102,45 @@ class Architecture:
         modulated = {k: out for k, (_, out) in self.decoder_layers.items() if k != "conv1_1"} if self.modulation else {}
         return dict(zip(self.taps, self.tap_channels)) | modulated
 
+    def split(self, code: ChannelStats) -> dict[str, ChannelStats]:
+        """A style's code, cut up into what enters where.
 
-def conv3x3(channels_in: int, channels_out: int) -> nn.Conv2d:
-    # Reflection instead of zeros: zero padding draws a frame round the picture (paper, section 6).
-    conv = nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, padding_mode="reflect")
-    # He et al. 2015: torch's default shrinks the signal at every layer, and nothing here normalises it back.
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
-    return conv
+        Raises:
+            ValueError: if it is of another architecture.
+        """
+        return dict(zip(self.code_channels, code.split(list(self.code_channels.values()))))
+
+
+class _Reflected(torch.autograd.Function):
+    """`F.pad(x, (1, 1, 1, 1), mode="reflect")`; torch's own gradient of it fills and copies the picture over and over."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return F.pad(x, (1, 1, 1, 1), mode="reflect")
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        inner = grad[..., 1:-1, 1:-1].clone()
+        for row, mirrored in ((0, 1), (-1, -2)):
+            inner[..., mirrored, :] += grad[..., row, 1:-1]
+            inner[..., mirrored] += grad[..., 1:-1, row]
+            for column, at in ((0, 1), (-1, -2)):
+                inner[..., mirrored, at] += grad[..., row, column]
+        return inner
+
+
+class Conv3x3(nn.Conv2d):
+    """A 3 x 3 convolution of its reflected input: zero padding would draw a frame round the picture (paper, section 6)."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out, kernel_size=3)
+        # He et al. 2015: torch's default shrinks the signal at every layer, and nothing here normalises it back.
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W), H and W at least 2, to (B, C_out, H, W)."""
+        return F.conv2d(_Reflected.apply(x), self.weight, self.bias)
 
 
 class Encoder(nn.Module):
@@ -114,7 +157,7 @@ class Encoder(nn.Module):
         for stage, (count, channels) in enumerate(zip(TOPOLOGIES[topology], arch.channels), start=1):
             for index in range(1, count + 1):
                 self.names.append(f"conv{stage}_{index}")
-                self.add_module(self.names[-1], conv3x3(channels_in, channels))
+                self.add_module(self.names[-1], Conv3x3(channels_in, channels))
                 channels_in = channels
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
@@ -143,7 +186,7 @@ class Decoder(nn.Module):
         arch = Architecture(topology, width)
         self.names = list(arch.decoder_layers)
         for name, (channels_in, channels_out) in arch.decoder_layers.items():
-            self.add_module(name, conv3x3(channels_in, channels_out))
+            self.add_module(name, Conv3x3(channels_in, channels_out))
 
     def forward(self, features: Mapping[str, Tensor], modulation: Mapping[str, ChannelStats] | None = None) -> Tensor:
         """Features to a picture.
@@ -241,17 +284,19 @@ class StyleTransfer(nn.Module):
         """
         return stats if self.modulator is None else ChannelStats.cat([stats, self.modulator(stats)])
 
-    def decode(self, features: Mapping[str, Tensor], content: Sequence[ChannelStats], target: Sequence[ChannelStats]) -> Tensor:
+    def decode(
+        self, features: Mapping[str, Tensor], content: Mapping[str, ChannelStats], target: Mapping[str, ChannelStats]
+    ) -> Tensor:
         """A picture, (B, 3, 8 H_4, 8 W_4), from the content's features given another style.
 
         Args:
             features: what `encode` returned.
-            content: the content's code, cut up as `Architecture.code_channels` says: each (B, C_k, 1, 1), or varying,
+            content: the content's code, cut up by `Architecture.split`: each (B, C_k, 1, 1), or varying,
                 (B, C_k, H_k, W_k).
             target: the code to have, likewise.
         """
-        own, wanted = (dict(zip(self.arch.code_channels, code)) for code in (content, target))
-        stylised = {k: adain(features[k], own[k], wanted.pop(k)).to(features[k].dtype) for k in self.arch.taps}
+        wanted = dict(target)
+        stylised = {k: adain(features[k], content[k], wanted.pop(k)).to(features[k].dtype) for k in self.arch.taps}
         picture: Tensor = self.decoder(stylised, wanted)
         return picture
 
@@ -270,9 +315,24 @@ class StyleTransfer(nn.Module):
         own = self.code(features)
         target = self.code(self.encode(style))
         if alpha != 1.0:
-            target = blend([own, target], [1 - alpha, alpha])
-        channels = list(self.arch.code_channels.values())
-        return self.decode(features, own.split(channels), target.split(channels))[..., : content.shape[-2], : content.shape[-1]]
+            target = strengthen(own, target, alpha)
+        return self.decode(features, self.arch.split(own), self.arch.split(target))[
+            ..., : content.shape[-2], : content.shape[-1]
+        ]
+
+
+def strengthen(own: ChannelStats, wanted: ChannelStats, alpha: float | Tensor) -> ChannelStats:
+    """What the style at strength `alpha` asks for (paper, equation 14): the content's own at 0, `wanted` at 1.
+
+    Above 1 it extrapolates, to a deviation of 0 at the least: below, the picture would turn into its negative.
+    """
+    mixed = blend([own, wanted], [1 - alpha, alpha])
+    return ChannelStats(mixed.mean, mixed.std.clamp_min(0))
+
+
+def stride_of(layer: str) -> int:
+    """Pixels of the picture per position of a layer's output: 4 for relu3_1 and conv3_2."""
+    return STRIDE >> (4 - int(layer[4]))
 
 
 def pad_to_stride(image: Tensor) -> Tensor:

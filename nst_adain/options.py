@@ -17,6 +17,7 @@ __all__ = [
     "add_controls",
     "add_model",
     "add_quality",
+    "add_weights",
     "number",
     "number_below_1",
     "number_from_0",
@@ -59,10 +60,15 @@ def add_quality(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quality", type=whole_from(1, 100), default=quality, help="of JPEG and WebP (%(default)s)")
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """The choice of the model and where it runs."""
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """The choice of the model."""
     parser.add_argument("--model", default="slim", help="a model that ships (%(default)s) or a .safetensors file")
     parser.add_argument("--encoder", type=Path, help="full-width VGG-19, for a model that is a decoder alone")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The choice of the model and where it runs."""
+    add_weights(parser)
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps ... (%(default)s: a GPU if there is one)")
     choices = get_args(Precision)
     parser.add_argument("--precision", choices=choices, default="auto", help="(%(default)s: bfloat16 where the device has it)")

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst_adain.functional import ChannelStats, blend
-from nst_adain.models import STRIDE, StyleTransfer, pad_to_stride
+from nst_adain.models import StyleTransfer, pad_to_stride, strengthen, stride_of
 from nst_adain.regions import shares
 from nst_adain.tiling import Moments, Tile
 
@@ -73,7 +73,7 @@ def measure(
     for tile in tiles:
         seen = features if features is not None else model.encode(as_float(pixels, tile, device))
         for tap in taps:
-            stride = _stride(tap)
+            stride = stride_of(tap)
             rows, columns = tile.inside(stride)
             inside = seen[tap][..., rows, columns]
             moments[-1][tap].add(inside)
@@ -82,8 +82,8 @@ def measure(
                 for region in range(masks.shape[1]):
                     moments[region][tap].add(inside, pooled[:, region : region + 1])
     used = [region if all(m.count > 0 for m in region.values()) else moments[-1] for region in moments]
-    codes = [model.extend(Moments.join(list(region.values())).to(device)) for region in used]
-    return codes if masks is None else codes[:-1]
+    wanted = used if masks is None else used[:-1]
+    return [model.extend(Moments.join(list(region.values())).to(device)) for region in wanted]
 
 
 def render(
@@ -114,29 +114,21 @@ def render(
 
 def _statistics(
     model: StyleTransfer, own: Sequence[ChannelStats], look: Look, tile: Tile, device: torch.device
-) -> tuple[list[ChannelStats], list[ChannelStats]]:
+) -> tuple[dict[str, ChannelStats], dict[str, ChannelStats]]:
     """The content's and the wanted code for each layer: numbers, or where there are masks, maps."""
-    channels = list(model.arch.code_channels.values())
-    own_by_layer = list(zip(*(code.split(channels) for code in own)))
-    style_by_layer = list(zip(*(code.split(channels) for code in look.styles)))
-    content, target = [], []
-    for index, layer in enumerate(model.arch.code_channels):
+    own_by_region = [model.arch.split(code) for code in own]
+    styles = [model.arch.split(code) for code in look.styles]
+    content, target = {}, {}
+    for layer in model.arch.code_channels:
+        mine, wanted = [code[layer] for code in own_by_region], [code[layer] for code in styles]
         if look.masks is None:
-            mine, wanted = own_by_layer[index][0], blend(style_by_layer[index], look.weights)
+            content[layer], mixed = mine[0], blend(wanted, look.weights)
         else:
-            share = shares(pad_to_stride(as_float(look.masks, tile, device)), look.weights, _stride(layer))
+            share = shares(pad_to_stride(as_float(look.masks, tile, device)), look.weights, stride_of(layer))
             parts = list(torch.split(share, 1, dim=1))
-            mine, wanted = blend(own_by_layer[index], parts), blend(style_by_layer[index], parts)
+            content[layer], mixed = blend(mine, parts), blend(wanted, parts)
         alpha: float | Tensor = look.alpha
         if isinstance(alpha, Tensor):
-            alpha = F.avg_pool2d(pad_to_stride(as_float(alpha, tile, device)), _stride(layer))
-        wanted = blend([mine, wanted], [1 - alpha, alpha])
-        # Extrapolation can ask for a deviation below 0, which would turn the picture into its negative.
-        content.append(mine)
-        target.append(ChannelStats(wanted.mean, wanted.std.clamp_min(0)))
+            alpha = F.avg_pool2d(pad_to_stride(as_float(alpha, tile, device)), stride_of(layer))
+        target[layer] = strengthen(content[layer], mixed, alpha)
     return content, target
-
-
-def _stride(layer: str) -> int:
-    """Pixels of the picture per position of a layer's output."""
-    return STRIDE >> (4 - int(layer[4]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nst_adain.images import check_folder
+from nst_adain.images import check_folder, replacing
 
 __all__ = ["create_tiff", "map_tiff"]
 
@@ -62,16 +61,11 @@ def create_tiff(path: str | os.PathLike[str], height: int, width: int) -> Iterat
     """
     import tifffile
 
-    path = Path(path)
-    check_folder(path)
-    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
-    try:
+    check_folder(Path(path))
+    with replacing(path) as partial:
         pixels = tifffile.memmap(partial, shape=(height, width, 3), dtype=np.uint8, photometric="rgb", metadata=None)
         if hasattr(os, "posix_fallocate"):  # the file has holes, and filling them on a full disk would kill the process
             with open(partial, "rb+") as file:
                 os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
         yield torch.from_numpy(pixels).permute(2, 0, 1)[None]
         pixels.flush()
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from nst_adain.frames import FrameEncoder, upright, whole_or_nothing
+from nst_adain.frames import FrameEncoder, picture_stream, scaled, upright, whole_or_nothing
 from nst_adain.functional import ChannelStats
 from nst_adain.images import ImageError
 from nst_adain.inputs import Progress, check_side, check_weights
@@ -88,7 +88,7 @@ def stylize_video(
             if end != start and frames.seconds is None:
                 raise ValueError(f"{source}: does not say how long it is, so the mixture cannot change over time")
             for position, image in frames.images(progress):
-                image = image if size is None else _scaled(image, size)
+                image = image if size is None else scaled(image, check_side("size", size))
                 content = stylizer.encode_content(image)
                 content = dataclasses.replace(content, stats=statistics(content.stats))
                 given: Controls = {**(controls or {}), "weights": _between(start, end, position), "raw_weights": True}
@@ -103,15 +103,6 @@ def stylize_video(
     return count
 
 
-def _scaled(image: Image.Image, side: int) -> Image.Image:
-    scale = check_side("size", side) / min(image.size)
-    return image.resize((_even(image.width * scale), _even(image.height * scale)), Image.Resampling.LANCZOS)
-
-
-def _even(length: float) -> int:
-    return max(2, round(length / 2) * 2)
-
-
 def _between(start: Sequence[float], end: Sequence[float], position: float) -> list[float]:
     return [(1 - position) * a + position * b for a, b in zip(start, end)]
 
@@ -120,10 +111,8 @@ class _Transcoder:
     """One video in, one out: decoded frames as pictures, sound packets passed through."""
 
     def __init__(self, reader: InputContainer, writer: OutputContainer, crf: int, source: Path) -> None:
-        if not reader.streams.video:
-            raise ImageError(f"{source}: expected a video, found a file without a picture stream")
         self.reader, self.writer = reader, writer
-        self.video = reader.streams.video[0]
+        self.video = picture_stream(reader, source)
         self.video.thread_type = "AUTO"
         self.sounds = {}
         for sound in reader.streams.audio:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -194,12 +195,12 @@ def test_extrapolation_never_asks_for_a_negative_deviation(slim: Stylizer, photo
     """Which would turn a channel into its negative."""
     seen: list[torch.Tensor] = []
 
-    def watch(stats: ChannelStats) -> ChannelStats:
-        seen.append(stats.std)
-        return stats
+    def watch(features: Any, content: Any, target: dict[str, ChannelStats]) -> torch.Tensor:
+        seen.extend(stats.std for stats in target.values())
+        return original(features, content, target)
 
     original = slim.model.decode
-    slim.model.decode = lambda features, content, target: original(features, content, [watch(t) for t in target])  # type: ignore[method-assign]
+    slim.model.decode = watch  # type: ignore[method-assign]
     try:
         slim(photo, Image.new("RGB", (32, 32), "gray"), alpha=3.0)
     finally:

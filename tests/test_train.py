@@ -60,7 +60,7 @@ def weights_of(run: Path) -> dict[str, torch.Tensor]:
 def assert_equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
     assert a.keys() == b.keys()
     for key in a:
-        torch.testing.assert_close(a[key], b[key], rtol=1e-5, atol=1e-6)
+        assert torch.equal(a[key], b[key]), key
 
 
 def losses(run: Path, column: str = "loss") -> list[float]:
@@ -99,6 +99,8 @@ def test_distilled_weights_start_a_fit(config: TrainConfig) -> None:
 
 @pytest.mark.parametrize("task", ["distill", "fit"])
 def test_resumed_run_equals_the_uninterrupted_one(config: TrainConfig, task: str) -> None:
+    """To the bit, without the cache: on what it holds depends which crops the teacher sees together, and so how it rounds."""
+    config = dataclasses.replace(config, cache_gb=0)
     Trainer(task, config).run()
     broken = dataclasses.replace(config, out=config.out.with_name("broken"))
     Trainer(task, broken).run(until=4)

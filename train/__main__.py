@@ -11,6 +11,7 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(f"train: error: {error.name} is missing; install the extra: pip install -e '.[train]'")
 
+from nst_adain.allocator import keep_freed_memory
 from train.benchmark import benchmark
 from train.config import TrainConfig
 from train.evaluate import evaluate
@@ -41,6 +42,7 @@ def _train(task: str, config: TrainConfig) -> None:
 
 def main() -> int:
     """Run a command; exit status 0 done, 1 the job failed, 2 it was asked for wrongly."""
+    keep_freed_memory()
     try:
         tyro.extras.subcommand_cli_from_dict(
             {

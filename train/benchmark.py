@@ -83,7 +83,7 @@ def _subject(name: str, device: str) -> _Subject:
 
         def render(encoded: Any, target: Any) -> Tensor:
             features, own = encoded
-            return vgg.decode(features, [own], [target])
+            return vgg.decode(features, vgg.arch.split(own), vgg.arch.split(target))
 
         return _Subject(
             lambda image: vgg.code(vgg.encode(prepare(image))),

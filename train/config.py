@@ -50,7 +50,8 @@ class TrainConfig:
     crop: int = 128
     """Side of the training pictures. The paper's 256 costs four times as much."""
     min_scale: float = 0.4
-    """The smallest crop, as a fraction of the short side, before it is resized to `crop`: scales of stroke vary."""
+    """The smallest crop, as a fraction of the short side, before it is resized to `crop`: scales of stroke vary. What is
+    smaller than `crop` pixels is not cut out, for enlarged strokes are smoother than real ones."""
     variants: int = 2
     """Different crops of each picture. Few, so that the teacher's features of them can be cached."""
     cache_gb: float = 4.0
@@ -62,11 +63,11 @@ class TrainConfig:
     workers: int = 2
     """Threads that cut and resize crops ahead of the training."""
 
-    lr: float = 7e-4
-    """Adam's peak rate. The paper's 1e-4 is for 3.5 M parameters; narrow layers stand more, but at 2e-3 half of the
-    channels died."""
+    lr: float = 1e-3
+    """SOAP's peak rate (Vyas et al. 2024: Adam in the eigenbasis of Shampoo's preconditioner). After 320 steps from the same
+    weights it was ahead of 3e-3, of Adam at 7e-4 and of Muon at 5e-3; at 2e-3 Adam left half of the channels dead."""
     warmup: int = 500
-    """Steps of linear warm-up: Adam's first steps, with moments of a few batches, are too long."""
+    """Steps of linear warm-up: the first ones, with moments of a few batches, are too long."""
     clip: float = 10.0
     """Largest gradient norm: no single batch, such as one with a nearly constant style, throws the run off."""
     ema: float = 0.999

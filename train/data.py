@@ -87,7 +87,9 @@ def batches(
     def crop(key: tuple[int, int, int]) -> Tensor:
         image = pools[key[0]][key[1]]
         rng = np.random.default_rng([config.seed, *key])
-        side = min(image.size) * rng.uniform(config.min_scale, 1.0)
+        short = min(image.size)
+        # Never enlarged, unless the whole picture is smaller than the crop.
+        side = rng.uniform(max(config.min_scale * short, min(config.crop, short)), short)
         left, top = rng.uniform(0, image.width - side), rng.uniform(0, image.height - side)
         return square_crop(image, side, left, top, config.crop, flip=bool(rng.integers(2)))
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import itertools
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
-from nst_adain.frames import read_frames, save_video
+from nst_adain.frames import read_frames, save_video, scaled
 from nst_adain.stylizer import Stylizer
 from nst_adain.video import stylize_video
 
@@ -85,7 +83,7 @@ def flicker(
     stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.mkv"
-        save_video(itertools.islice(_small(clip, size), frames), source, crf=0)
+        save_video((scaled(frame, size) for frame in itertools.islice(read_frames(clip), frames)), source, crf=0)
         outputs = {"the clip itself": _floats(source)}
         for value in steadiness:
             target = Path(folder) / f"{value}.mkv"
@@ -97,12 +95,6 @@ def flicker(
     for name, shown in outputs.items():
         errors = [warping_error(*pair, *moved) for pair, moved in zip(itertools.pairwise(shown), flows)]
         print(f"| {name} | {1000 * float(np.mean(errors)):.3f} |")
-
-
-def _small(clip: Path, size: int) -> Iterator[Image.Image]:
-    for image in read_frames(clip):
-        scale = size / min(image.size)
-        yield image.resize((round(image.width * scale / 2) * 2, round(image.height * scale / 2) * 2), Image.Resampling.LANCZOS)
 
 
 def _floats(path: Path) -> list[Floats]:

@@ -32,9 +32,8 @@ def calibrate(model: StyleTransfer, content: Tensor, style: Tensor, *, encoder: 
         model.encode(torch.cat([content, style]))
     features = model.encode(content)
     with _calibrating(model.decoder) if decoder else contextlib.nullcontext():
-        channels = list(model.arch.code_channels.values())
         own, target = model.code(features), model.code(model.encode(style))
-        model.decode(features, own.split(channels), target.split(channels))
+        model.decode(features, model.arch.split(own), model.arch.split(target))
 
 
 @contextlib.contextmanager

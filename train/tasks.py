@@ -92,12 +92,13 @@ class StyleTransferTask(nn.Module):
         self.model.encoder.requires_grad_(config.train_encoder)
         # Methods, not the teacher itself: as a submodule it would be saved, and given to the optimizer.
         self.features, self.targets = teacher.features, teacher.features
+        self.encode, self.decode = self.model.encode, self.model.decode
         self.content_targets = TargetCache(lambda x: [self.targets(x)[config.content_layer]], config.cache_gb)
         self.style_targets = TargetCache(self._flat_style_targets, config.cache_gb / 4)
 
     def compile_networks(self) -> None:
         """Compile what runs in each step; not `targets`, whose batches vary with what is cached."""
-        self.model.compile()
+        self.encode, self.decode = torch.compile(self.encode), torch.compile(self.decode)
         self.features = torch.compile(self.features)
 
     def _flat_style_targets(self, images: Tensor) -> list[Tensor]:
@@ -108,14 +109,24 @@ class StyleTransferTask(nn.Module):
         targets = style_targets(features, c.style_layers, c.style_kind)
         return [stats.mean, stats.std, *(part for layer in c.style_layers for part in targets[layer])]
 
+    def _stylise(self, pictures: Tensor, contents: Sequence[int], styles: Sequence[int]) -> Tensor:
+        """Some of `pictures` in the style of others, each encoded once; B is the number of either."""
+        features = self.encode(pictures)
+        code = self.model.code(features)
+        own, target = (ChannelStats(code.mean[rows], code.std[rows]) for rows in (contents, styles))
+        split = self.model.arch.split
+        return self.decode({tap: x[contents] for tap, x in features.items()}, split(own), split(target))
+
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The losses of one batch, each before its weight."""
         c = self.config
         like = next(self.parameters())
         content, style = _as_float(batch.content, like), _as_float(batch.style, like)
-        # A quarter of the pictures is also stylised with itself, in the same batch.
-        itself = torch.cat([content, style])[::4] if c.identity_weight else content[:0]
-        output = self.model(torch.cat([content, itself]), torch.cat([style, itself]))
+        # Every picture is encoded once: contents, then styles. A quarter of them is also stylised with itself.
+        pictures = torch.cat([content, style])
+        contents, styles = range(len(content)), range(len(content), len(pictures))
+        itself = range(0, len(pictures), 4) if c.identity_weight else range(0)
+        output = self._stylise(pictures, [*contents, *itself], [*styles, *itself])
         output, again = output[: len(content)], output[len(content) :]
 
         features = self.features(output)
@@ -131,7 +142,7 @@ class StyleTransferTask(nn.Module):
         }
         total = c.content_weight * losses["content"] + c.style_weight * losses["style"]
         if len(itself):
-            losses["identity"] = F.mse_loss(again.float(), itself)
+            losses["identity"] = F.mse_loss(again.float(), pictures[::4])
             total = total + c.identity_weight * losses["identity"]
         if c.tv_weight:
             losses["tv"] = total_variation(output.float())

@@ -9,10 +9,12 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import set_seed
+from pytorch_optimizer import SOAP
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -63,7 +65,7 @@ class Trainer:
         self.raw.to(accelerator.device, memory_format=torch.channels_last)
         self.ema = AveragedModel(self.raw.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         parameters = [p for p in self.raw.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(parameters, lr=config.lr)
+        self.optimizer = SOAP(parameters, lr=config.lr, weight_decay=0.0)
         # The schedule is not prepared: Accelerate would advance it once per process, but here a step is a step.
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self.rate)
         if config.compile if config.compile is not None else compiles(accelerator.device):
@@ -170,13 +172,13 @@ class Trainer:
         tensors = {f"module.{k}": v for k, v in self.raw.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.state_dict().items()}
         optimizer = self.optimizer.state_dict()
-        for index, entry in optimizer["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": v for k, v in entry.items()}
+        moments = _without_tensors(optimizer["state"], "optimizer", tensors)
         tensors["rng.cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["rng.cuda"] = torch.cuda.get_rng_state()
         state = {"step": self.step, "task": self.task, "processes": self.accelerator.num_processes}
         state |= {"recipe": json.loads(self.config.describe()), "groups": optimizer["param_groups"]}
+        state["optimizer"] = moments
         state["schedule"] = self.schedule.state_dict() | {"lr_lambdas": None}
 
         partial, final = out / f"partial-{os.getpid()}", out / f"step-{self.step:08d}"
@@ -212,11 +214,8 @@ class Trainer:
         tensors = load_file(checkpoint / "state.safetensors")
         self.raw.load_state_dict(_under("module.", tensors))
         self.ema.load_state_dict(_under("ema.", tensors))
-        entries: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in _under("optimizer.", tensors).items():
-            index, name = key.split(".", 1)
-            entries.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({"state": entries, "param_groups": state["groups"]})
+        moments = {int(index): _with_tensors(entry, tensors) for index, entry in state["optimizer"].items()}
+        self.optimizer.load_state_dict({"state": moments, "param_groups": state["groups"]})
         self.schedule.load_state_dict(state["schedule"] | {"lr_lambdas": [None]})
         torch.set_rng_state(tensors["rng.cpu"])
         if "rng.cuda" in tensors and torch.cuda.is_available():
@@ -226,3 +225,28 @@ class Trainer:
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _without_tensors(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+    """What JSON holds of nested dicts and lists; their tensors go to `tensors` and leave their names.
+
+    And their layouts: products of matrices that lie otherwise in memory are rounded otherwise.
+    """
+    if isinstance(value, torch.Tensor):
+        tensors[name] = value
+        return {"tensor": name, "layout": value.dim_order()}
+    if isinstance(value, dict):
+        return {key: _without_tensors(part, f"{name}.{key}", tensors) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_without_tensors(part, f"{name}.{index}", tensors) for index, part in enumerate(value)]
+    return value
+
+
+def _with_tensors(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """The reverse of `_without_tensors`."""
+    if isinstance(value, dict):
+        if "tensor" in value:
+            tensor = tensors[value["tensor"]]
+            return torch.empty_permuted(tensor.shape, value["layout"], dtype=tensor.dtype).copy_(tensor)
+        return {key: _with_tensors(part, tensors) for key, part in value.items()}
+    return [_with_tensors(part, tensors) for part in value] if isinstance(value, list) else value
