@@ -139,8 +139,9 @@ class Conv3x3(nn.Conv2d):
         nn.init.zeros_(self.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C_in, H, W), H and W at least 2, to (B, C_out, H, W)."""
-        return F.conv2d(_Reflected.apply(x), self.weight, self.bias)
+        """(B, C_in, H, W) of any precision, H and W at least 2, to (B, C_out, H, W) of the weights' precision."""
+        # Padded first: the narrower of the two precisions is copied, and a wide copy of the input is made once.
+        return F.conv2d(_Reflected.apply(x).to(self.weight.dtype), self.weight, self.bias)
 
 
 class Encoder(nn.Module):
@@ -163,7 +164,6 @@ class Encoder(nn.Module):
     def features(self, x: Tensor) -> dict[str, Tensor]:
         """relu1_1, relu2_1, relu3_1, relu4_1: (B, C_k, H / 2**(k-1), W / 2**(k-1)), rounded down."""
         taps = {}
-        x = x.to(self.get_parameter("conv1_1.weight").dtype)
         for name, following in zip(self.names, [*self.names[1:], ""]):
             x = self.get_submodule(name)(x)
             if following.endswith("_1"):  # the maximum first: it is the same, and the ReLU has a quarter to do
@@ -212,7 +212,6 @@ class Decoder(nn.Module):
             if name == "conv1_1":
                 break
             x = F.relu_(conv(x) if not modulation else _modulated(conv, x, modulation[name]))
-        x = x.to(conv.get_parameter("weight").dtype)  # which may be wider than the other layers'
         picture: Tensor = conv(x)
         return picture
 

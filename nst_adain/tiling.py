@@ -81,6 +81,9 @@ def tiles(height: int, width: int, side: int, surroundings: int) -> Iterator[Til
             )
 
 
+_AT_ONCE = 2**20  # values that are widened to float64 at once, which is 8 MB: in the processor's cache
+
+
 class Moments:
     """Mean and variance of the channels of many pieces: their sums and sums of squares, added up in float64.
 
@@ -95,13 +98,16 @@ class Moments:
         """Count in the positions of (B, C, H, W) features, each as often as `weights`, (1, 1, H, W), says; default: once."""
         if features.device.type == "mps":  # which has no float64
             features, weights = features.cpu(), None if weights is None else weights.cpu()
-        x = features.to(torch.float64, copy=True)
-        first = (x if weights is None else x * weights).sum((2, 3), keepdim=True)
-        x.square_()
-        second = (x if weights is None else x * weights).sum((2, 3), keepdim=True)
-        sums = torch.stack([first, second])
-        self.sums = sums if self.sums is None else self.sums + sums
-        self.count += x.shape[2] * x.shape[3] if weights is None else float(weights.double().sum())
+        rows = max(1, _AT_ONCE // features[:, :, 0].numel())
+        for top in range(0, features.shape[2], rows):
+            x = features[:, :, top : top + rows].to(torch.float64, copy=True)
+            share = None if weights is None else weights[:, :, top : top + rows].double()
+            first = (x if share is None else x * share).sum((2, 3), keepdim=True)
+            x.square_()
+            second = (x if share is None else x * share).sum((2, 3), keepdim=True)
+            sums = torch.stack([first, second])
+            self.sums = sums if self.sums is None else self.sums + sums
+            self.count += x.shape[2] * x.shape[3] if share is None else float(share.sum())
 
     def stats(self) -> ChannelStats:
         """What `channel_stats` would have given for all positions at once.
