@@ -32,6 +32,7 @@ __all__ = [
     "LAYERS",
     "TOPOLOGIES",
     "Architecture",
+    "Conv3x3",
     "Decoder",
     "Encoder",
     "Modulator",

@@ -25,6 +25,7 @@ from nst_adain.stylizer import Stylizer
 from train.benchmark import MICRO, VGG, benchmark
 from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop
+from train.layers import layers
 from train.losses import content_loss, gram_matrix, style_loss, style_targets, total_variation
 from train.peers import MicroAST
 from train.report import read_losses
@@ -366,6 +367,18 @@ def test_benchmark_measures_beside_published_networks(tmp_path: Path, capsys: py
     for row in rows.values():
         assert 0 < row["slider"] < row["cached"] < row["all"]
     assert rows["slim, float32"]["all"] < rows[VGG]["all"]
+
+
+def test_time_of_each_layer_adds_up_to_the_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    layers(size=64, repeats=1, device="cpu", precision="float32")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
+    convolutions, rest, total = rows[:-2], rows[-2], rows[-1]
+    assert [row[0] for row in convolutions][::15] == ["encoder.conv1_1", "decoder.conv1_1"]
+    assert sum(float(row[2]) for row in convolutions) + float(rest[2]) == pytest.approx(float(total[2]), abs=0.2)
+    assert float(convolutions[1][1]) == pytest.approx(2 * 9 * 16 * 16 * 64 * 64 / 1e6, abs=0.1)
+    assert float(total[1]) / 2 / (64 * 64) * 1e3 == pytest.approx(
+        39.3 - 13.0, abs=1.0
+    )  # of the 39.3 kMAC, the style's are known
 
 
 def test_layers_of_microast_have_its_published_size_and_arithmetic() -> None:

@@ -1,4 +1,4 @@
-"""`python -m train distill | fit | evaluate | publish | benchmark | flicker`; each with --help."""
+"""`python -m train distill | fit | evaluate | publish | benchmark | layers | flicker`; each with --help."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from train.benchmark import benchmark
 from train.config import TrainConfig
 from train.evaluate import evaluate
 from train.flicker import flicker
+from train.layers import layers
 from train.publish import publish
 
 
@@ -51,6 +52,7 @@ def main() -> int:
                 "evaluate": evaluate,
                 "publish": publish,
                 "benchmark": benchmark,
+                "layers": layers,
                 "flicker": flicker,
             },
             prog="python -m train",

@@ -21,7 +21,7 @@ from nst_adain.inputs import Precision, pick_device
 from nst_adain.stylizer import Stylizer
 from train.peers import MicroAST, published_vgg
 
-__all__ = ["benchmark"]
+__all__ = ["benchmark", "now"]
 
 VGG, MICRO = "published VGG-19", "MicroAST's layers"
 STYLE_SIDE = 512  # pixels; what `Stylizer` reduces style pictures to
@@ -102,7 +102,7 @@ def _subject(name: str, device: str) -> _Subject:
 
 def _latencies(names: list[str], size: int, repeats: int, device: str) -> dict[str, dict[str, float]]:
     """Median seconds of a picture, by what of it is known before: see `KINDS`."""
-    subjects = {name: _subject(name, device) for name in names}
+    where, subjects = pick_device(device), {name: _subject(name, device) for name in names}
     content, style = torch.rand(1, 3, size, size), torch.rand(1, 3, STYLE_SIDE, STYLE_SIDE)
     seconds: dict[str, dict[str, list[float]]] = {name: {kind: [] for kind in KINDS} for name in names}
     with torch.no_grad():
@@ -110,9 +110,9 @@ def _latencies(names: list[str], size: int, repeats: int, device: str) -> dict[s
             for name, subject in subjects.items():
                 started = time.perf_counter()
                 code = subject.code(style)
-                middle = _now(device)
+                middle = now(where)
                 encoded = subject.encode(content)
-                last = _now(device)
+                last = now(where)
                 subject.render(encoded, code).cpu()  # copying back waits for a GPU to finish
                 ended = time.perf_counter()
                 if turn:
@@ -121,9 +121,9 @@ def _latencies(names: list[str], size: int, repeats: int, device: str) -> dict[s
     return {name: {kind: statistics.median(values) for kind, values in kinds.items()} for name, kinds in seconds.items()}
 
 
-def _now(device: str) -> float:
-    """The time when all that was asked for so far is done."""
-    if pick_device(device).type != "cpu":
+def now(device: torch.device) -> float:
+    """The time, in seconds, when all that was asked of a device so far is done."""
+    if device.type != "cpu":
         torch.accelerator.synchronize()
     return time.perf_counter()
 
