@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nst_adain.functional import ChannelStats
 from nst_adain.images import write_atomic
-from nst_adain.models import STRIDE, StyleTransfer, strengthen, stride_of
+from nst_adain.models import STRIDE, StyleTransfer, strengthen
 
 __all__ = ["export_onnx"]
 
@@ -95,7 +95,7 @@ def export_onnx(model: StyleTransfer, folder: str | os.PathLike[str]) -> list[Pa
     encoder, decoder = folder / "encoder.onnx", folder / "decoder.onnx"
     _write(_EncoderGraph(model), (image,), (sides(STRIDE),), ["image"], [*taps, "mean", "std"], encoder)
     arguments = (features, mean, std, mean.flip(0), std.flip(0), torch.tensor(0.5))
-    shapes: tuple[Any, ...] = ([sides(STRIDE // stride_of(tap)) for tap in taps], code, code, code, code, {})
+    shapes: tuple[Any, ...] = ([sides(STRIDE // model.arch.stride_of(tap)) for tap in taps], code, code, code, code, {})
     names = [*taps, "content_mean", "content_std", "style_mean", "style_std", "alpha"]
     _write(_DecoderGraph(model), arguments, shapes, names, ["picture"], decoder)
     return [encoder, decoder]

@@ -174,7 +174,7 @@ def adain(features: Tensor, content_stats: ChannelStats, style_stats: ChannelSta
     """
     # One multiply and one add per value: the map is affine, so it is folded before it meets the picture.
     scale = style_stats.std / content_stats.std
-    return at_least_float32(features) * scale + (style_stats.mean - content_stats.mean * scale)
+    return torch.addcmul(style_stats.mean - content_stats.mean * scale, at_least_float32(features), scale)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -1,15 +1,16 @@
-"""The networks: a VGG-style encoder, its mirror as the decoder, and AdaIN between them.
+"""The networks: a VGG-style encoder, a decoder that goes back the same way, and AdaIN between them.
 
 - Simonyan & Zisserman 2015, https://arxiv.org/abs/1409.1556: the encoder's topology (VGG-16 and VGG-19)
 - Huang & Belongie 2017, https://arxiv.org/abs/1703.06868: AdaIN at relu4_1 and the mirrored decoder
 
 Departures from the paper:
 
-- A width: every layer of the small models has a quarter or a half of VGG's channels, and the same small
-  encoder, trained here, reads content and style.
-- AdaIN at several layers: beside relu4_1, the small models also normalise relu3_1 and relu2_1 and add them to
-  the decoder's features of the same resolution. The picture keeps its drawing without 1/8-resolution features
-  having to carry it.
+- A compact topology: the picture enters and leaves as patches of 2 x 2 pixels with 12 channels (Shi et al. 2016,
+  https://arxiv.org/abs/1609.05158), so that no convolution works at full resolution, where most of VGG's time goes for
+  few channels. The same small encoder, trained here, reads content and style.
+- AdaIN at several layers: beside the deepest layer, the small models also normalise the first layer of the stages before
+  it, and add them to the decoder's features of the same resolution. The picture keeps its drawing without
+  1/8-resolution features having to carry it.
 - Modulation: a small network predicts, from the style's statistics, a scale and a shift for each channel of the
   decoder's layers, so that the strokes the decoder draws depend on the style. Karras et al. 2019,
   https://arxiv.org/abs/1812.04948, do so for generators. Style still enters as channel statistics alone.
@@ -26,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nst_adain import winograd
 from nst_adain.functional import ChannelStats, adain, blend, channel_stats
 
 __all__ = [
@@ -37,16 +39,44 @@ __all__ = [
     "Encoder",
     "Modulator",
     "StyleTransfer",
+    "Topology",
+    "freeze",
     "pad_to_stride",
     "strengthen",
-    "stride_of",
 ]
 
-# Convolutions in each stage up to relu4_1; stages are joined by 2 x 2 max pooling.
-TOPOLOGIES = {"vgg16": (2, 2, 3, 1), "vgg19": (2, 2, 4, 1)}
-CHANNELS = (64, 128, 256, 512)  # of each stage at width 1
-LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # that can be tapped, one for each stage
-STRIDE = 8  # pixels of the picture per position of relu4_1
+STRIDE = 8  # pixels of the picture per position of the deepest layer
+
+
+@dataclasses.dataclass(frozen=True)
+class Topology:
+    """The plan of an encoder and its decoder: stages joined by 2 x 2 max pooling, or by upsampling on the way back.
+
+    Attributes:
+        channels: of each stage at width 1.
+        encoder: convolutions in each stage.
+        decoder: likewise, on the way back. The encoder reads two pictures, so there a convolution costs twice.
+        patch: side in pixels of the squares that are one position of the first stage.
+    """
+
+    channels: tuple[int, ...]
+    encoder: tuple[int, ...]
+    decoder: tuple[int, ...]
+    patch: int = 1
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that can be tapped: the first of each stage, and for the last stage its last, the deepest."""
+        last = len(self.encoder)
+        return (*(f"relu{stage}_1" for stage in range(1, last)), f"relu{last}_{self.encoder[-1]}")
+
+
+TOPOLOGIES = {
+    "vgg16": Topology((64, 128, 256, 512), (2, 2, 3, 1), (2, 2, 3, 1)),
+    "vgg19": Topology((64, 128, 256, 512), (2, 2, 4, 1), (2, 2, 4, 1)),
+    "compact": Topology((32, 64, 128), (1, 1, 2), (2, 2, 2), patch=2),
+}
+LAYERS = TOPOLOGIES["vgg19"].layers  # relu1_1, relu2_1, relu3_1, relu4_1: those of the loss network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,32 +85,38 @@ class Architecture:
 
     Attributes:
         topology: a key of `TOPOLOGIES`.
-        width: channels as a fraction of VGG's.
-        taps: the layers at which AdaIN acts, shallow to deep, the last one relu4_1.
+        width: channels as a fraction of the topology's.
+        taps: the layers at which AdaIN acts, shallow to deep, the last one the deepest.
         modulation: hidden units of the network that modulates the decoder; 0: there is none.
     """
 
-    topology: str = "vgg16"
-    width: float = 0.25
-    taps: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
+    topology: str = "compact"
+    width: float = 1.0
+    taps: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_2")
     modulation: int = 0
 
     def __post_init__(self) -> None:
         if self.topology not in TOPOLOGIES:
             raise ValueError(f"topology: expected one of {sorted(TOPOLOGIES)}, got {self.topology!r}")
         if not 0 < self.width <= 4:
-            raise ValueError(f"width: expected a fraction of VGG's channels above 0 and at most 4, got {self.width}")
-        if list(self.taps) != [t for t in LAYERS if t in self.taps] or "relu4_1" not in self.taps:
+            raise ValueError(f"width: expected a fraction of the topology's channels above 0 and at most 4, got {self.width}")
+        layers = self.plan.layers
+        if list(self.taps) != [t for t in layers if t in self.taps] or layers[-1] not in self.taps:
             raise ValueError(
-                f"taps: expected layers of {', '.join(LAYERS)} in this order, relu4_1 among them, got {list(self.taps)}"
+                f"taps: expected layers of {', '.join(layers)} in this order, {layers[-1]} among them, got {list(self.taps)}"
             )
         if not isinstance(self.modulation, int) or self.modulation < 0:
             raise ValueError(f"modulation: expected a number of hidden units from 0, got {self.modulation!r}")
 
     @property
+    def plan(self) -> Topology:
+        """The topology."""
+        return TOPOLOGIES[self.topology]
+
+    @property
     def channels(self) -> tuple[int, ...]:
-        """Channels of the four stages."""
-        return tuple(max(1, round(c * self.width)) for c in CHANNELS)
+        """Channels of the stages."""
+        return tuple(max(1, round(c * self.width)) for c in self.plan.channels)
 
     @property
     def tap_channels(self) -> list[int]:
@@ -88,13 +124,24 @@ class Architecture:
         return [self.channels[int(tap[4]) - 1] for tap in self.taps]
 
     @property
+    def encoder_layers(self) -> dict[str, tuple[int, int]]:
+        """Input and output channels of the encoder's convolutions, first to last."""
+        layers, below = {}, 3 * self.plan.patch**2
+        for stage, (count, channels) in enumerate(zip(self.plan.encoder, self.channels), start=1):
+            for index in range(1, count + 1):
+                layers[f"conv{stage}_{index}"] = (below, channels)
+                below = channels
+        return layers
+
+    @property
     def decoder_layers(self) -> dict[str, tuple[int, int]]:
-        """Input and output channels of the decoder's convolutions, first to last: the encoder's, mirrored."""
+        """Input and output channels of the decoder's convolutions, first to last: backwards, by the names of the encoder."""
         layers = {}
-        for stage in (4, 3, 2, 1):
-            channels, below = self.channels[stage - 1], (3, *self.channels)[stage - 1]
-            for index in range(TOPOLOGIES[self.topology][stage - 1], 0, -1):
-                layers[f"conv{stage}_{index}"] = (channels, below if index == 1 else channels)
+        below = (3 * self.plan.patch**2, *self.channels)
+        for stage in range(len(self.channels), 0, -1):
+            channels = self.channels[stage - 1]
+            for index in range(self.plan.decoder[stage - 1], 0, -1):
+                layers[f"conv{stage}_{index}"] = (channels, below[stage - 1] if index == 1 else channels)
         return layers
 
     @property
@@ -110,6 +157,10 @@ class Architecture:
             ValueError: if it is of another architecture.
         """
         return dict(zip(self.code_channels, code.split(list(self.code_channels.values()))))
+
+    def stride_of(self, layer: str) -> int:
+        """Pixels of the picture per position of a layer's output: 4 for relu3_1 and conv3_2 of VGG."""
+        return self.plan.patch << (int(layer[4]) - 1)
 
 
 class _Reflected(torch.autograd.Function):
@@ -133,50 +184,77 @@ class _Reflected(torch.autograd.Function):
 class Conv3x3(nn.Conv2d):
     """A 3 x 3 convolution of its reflected input: zero padding would draw a frame round the picture (paper, section 6)."""
 
+    transformed: Tensor | None  # of the weights, once they are frozen: see `freeze`
+
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out, kernel_size=3)
         # He et al. 2015: torch's default shrinks the signal at every layer, and nothing here normalises it back.
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
         nn.init.zeros_(self.bias)  # type: ignore[arg-type]
+        self.register_buffer("transformed", None, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C_in, H, W) of any precision, H and W at least 2, to (B, C_out, H, W) of the weights' precision."""
+    def freeze(self) -> None:
+        """Say that the weights will not change again, so that what is faster with constant weights may be used."""
+        self.requires_grad_(False)
+        self.transformed = winograd.transform(self.weight) if winograd.pays(self.weight) else None
+
+    def forward(self, x: Tensor, by: ChannelStats | None = None) -> Tensor:
+        """Convolve.
+
+        Args:
+            x: (B, C_in, H, W) of any precision, H and W at least 2.
+            by: what the output is scaled by (`std`) and what is added to it then (`mean`): (B or 1, C_out, 1, 1), or maps
+                (B or 1, C_out, H, W). Numbers for the whole batch are folded into the weights and cost nothing per pixel.
+
+        Returns:
+            (B, C_out, H, W) of the weights' precision.
+        """
+        folds = by is not None and by.mean.shape[0] == by.mean.shape[2] == by.mean.shape[3] == 1
+        weight, bias, dtype = self.weight, self.bias, self.weight.dtype
+        scale = by.std.flatten() if by is not None and folds else None
+        if by is not None and bias is not None and scale is not None:
+            bias = (bias * scale + by.mean.flatten()).to(dtype)
         # Padded first: the narrower of the two precisions is copied, and a wide copy of the input is made once.
-        return F.conv2d(_Reflected.apply(x).to(self.weight.dtype), self.weight, self.bias)
+        padded = _Reflected.apply(x).to(dtype)
+        if self.transformed is not None:
+            output = winograd.convolve(padded, self.transformed if scale is None else self.transformed * scale, bias)
+        else:
+            output = F.conv2d(padded, weight if scale is None else (weight * scale[:, None, None, None]).to(dtype), bias)
+        return output if by is None or folds else (output * by.std + by.mean).to(dtype)
 
 
 class Encoder(nn.Module):
-    """VGG up to relu4_1, with named layers.
+    """VGG up to its fourth stage, or another topology, with named layers.
 
     Input: (B, 3, H, W), RGB in [0, 1], H and W at least 16. Any normalisation is part of conv1_1's weights.
     """
 
     def __init__(self, topology: str = "vgg19", width: float = 1.0) -> None:
         super().__init__()
-        arch = Architecture(topology, width)
-        self.names: list[str] = []
-        channels_in = 3
-        for stage, (count, channels) in enumerate(zip(TOPOLOGIES[topology], arch.channels), start=1):
-            for index in range(1, count + 1):
-                self.names.append(f"conv{stage}_{index}")
-                self.add_module(self.names[-1], Conv3x3(channels_in, channels))
-                channels_in = channels
+        arch = _untapped(topology, width)
+        self.plan, self.names = arch.plan, list(arch.encoder_layers)
+        for name, (channels_in, channels_out) in arch.encoder_layers.items():
+            self.add_module(name, Conv3x3(channels_in, channels_out))
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
-        """relu1_1, relu2_1, relu3_1, relu4_1: (B, C_k, H / 2**(k-1), W / 2**(k-1)), rounded down."""
+        """The layers that can be tapped, such as relu1_1: (B, C, H / stride, W / stride), rounded down."""
         taps = {}
+        if self.plan.patch > 1:
+            x = F.pixel_unshuffle(x, self.plan.patch)
         for name, following in zip(self.names, [*self.names[1:], ""]):
             x = self.get_submodule(name)(x)
-            if following.endswith("_1"):  # the maximum first: it is the same, and the ReLU has a quarter to do
-                x = F.max_pool2d(x, 2)
+            layer, last_of_stage = name.replace("conv", "relu"), following.endswith("_1")
+            if last_of_stage and layer not in self.plan.layers:
+                x = F.max_pool2d(x, 2)  # first: the result is the same, and the ReLU has a quarter to do
             x = F.relu_(x)
-            if name.endswith("_1"):
-                taps[name.replace("conv", "relu")] = x
+            if layer in self.plan.layers:
+                taps[layer] = x
+                x = F.max_pool2d(x, 2) if last_of_stage else x
         return taps
 
     def forward(self, x: Tensor) -> Tensor:
-        """relu4_1: (B, C_4, H / 8, W / 8), rounded down."""
-        return self.features(x)["relu4_1"]
+        """The deepest layer, relu4_1 of VGG: (B, C, H / 8, W / 8), rounded down."""
+        return self.features(x)[self.plan.layers[-1]]
 
 
 class Decoder(nn.Module):
@@ -184,25 +262,28 @@ class Decoder(nn.Module):
 
     def __init__(self, topology: str = "vgg19", width: float = 1.0) -> None:
         super().__init__()
-        arch = Architecture(topology, width)
-        self.names = list(arch.decoder_layers)
+        arch = _untapped(topology, width)
+        self.plan, self.names = arch.plan, list(arch.decoder_layers)
         for name, (channels_in, channels_out) in arch.decoder_layers.items():
             self.add_module(name, Conv3x3(channels_in, channels_out))
+        # All pixels of a patch start alike, or the first pictures would have a grid (Aitken et al. 2017, arXiv 1707.02937).
+        last = self.get_submodule(self.names[-1]).get_parameter("weight")
+        last.data.copy_(last.data[:3].repeat_interleave(self.plan.patch**2, dim=0))
 
     def forward(self, features: Mapping[str, Tensor], modulation: Mapping[str, ChannelStats] | None = None) -> Tensor:
         """Features to a picture.
 
         Args:
-            features: relu4_1, (B, C_4, H, W), and for each further layer relu3_1, relu2_1, relu1_1 present, what is
-                added where the decoder reaches its resolution: (B, C_k, H * 2**(4-k), W * 2**(4-k)).
+            features: the deepest layer, (B, C, H, W), and for each other layer present, such as relu2_1, what is added where
+                the decoder reaches its resolution: (B, C_k, H * 2**k, W * 2**k), k stages before the last.
             modulation: for each layer but the last by name, what its channels are scaled by (`std`) and what is added
                 (`mean`) before the ReLU: (B or 1, C, 1, 1), or maps of the layer's resolution; None or {}: nothing.
 
         Returns:
             (B, 3, 8 H, 8 W), RGB, nominally in [0, 1], not clamped.
         """
-        x = features["relu4_1"]
-        stage = "4"
+        x = features[self.plan.layers[-1]]
+        stage = self.names[0][4]
         for name in self.names:
             conv = self.get_submodule(name)
             if name[4] != stage:
@@ -212,21 +293,23 @@ class Decoder(nn.Module):
                 x = x if skip is None else x.add_(skip)
             if name == "conv1_1":
                 break
-            x = F.relu_(conv(x) if not modulation else _modulated(conv, x, modulation[name]))
+            x = F.relu_(conv(x, modulation[name] if modulation else None))
         picture: Tensor = conv(x)
-        return picture
+        return picture if self.plan.patch == 1 else _shuffle(picture, self.plan.patch)
 
 
-def _modulated(conv: nn.Module, x: Tensor, by: ChannelStats) -> Tensor:
-    """A convolution, its output channels scaled by `by.std` and shifted by `by.mean`."""
-    if by.mean.shape[0] == by.mean.shape[2] == by.mean.shape[3] == 1:  # numbers: folded, they cost nothing per pixel
-        scale, shift = by.std.flatten(), by.mean.flatten()
-        weight, bias = conv.get_parameter("weight"), conv.get_parameter("bias")
-        folded = {"weight": weight * scale[:, None, None, None], "bias": bias * scale + shift}
-        output: Tensor = torch.func.functional_call(conv, {k: v.to(weight.dtype) for k, v in folded.items()}, (x,))
-        return output
-    x = conv(x)
-    return (x * by.std + by.mean).to(x.dtype)
+def _shuffle(x: Tensor, side: int) -> Tensor:
+    """`F.pixel_shuffle(x, side)`, in half of the time for an input in channels_last."""
+    batch, channels, height, width = x.shape
+    pixels = x.view(batch, channels // side**2, side, side, height, width).permute(0, 1, 4, 2, 5, 3)
+    return pixels.reshape(batch, channels // side**2, height * side, width * side)
+
+
+def _untapped(topology: str, width: float) -> Architecture:
+    """An architecture of which only the layers matter."""
+    if topology not in TOPOLOGIES:
+        raise ValueError(f"topology: expected one of {sorted(TOPOLOGIES)}, got {topology!r}")
+    return Architecture(topology, width, TOPOLOGIES[topology].layers, 0)
 
 
 class Modulator(nn.Module):
@@ -257,6 +340,11 @@ class StyleTransfer(nn.Module):
         self.encoder = Encoder(arch.topology, arch.width)
         self.decoder = Decoder(arch.topology, arch.width)
         self.modulator = Modulator(arch) if arch.modulation else None
+
+    def freeze(self) -> StyleTransfer:
+        """Say that the weights will not change again, which makes some convolutions faster, and return the model itself."""
+        freeze(self)
+        return self
 
     def halve(self) -> StyleTransfer:
         """Change the convolutions to bfloat16, and return the model itself.
@@ -330,9 +418,11 @@ def strengthen(own: ChannelStats, wanted: ChannelStats, alpha: float | Tensor) -
     return ChannelStats(mixed.mean, mixed.std.clamp_min(0))
 
 
-def stride_of(layer: str) -> int:
-    """Pixels of the picture per position of a layer's output: 4 for relu3_1 and conv3_2."""
-    return STRIDE >> (4 - int(layer[4]))
+def freeze(network: nn.Module) -> None:
+    """Say of each convolution that its weights will not change again: see `Conv3x3.freeze`."""
+    for module in network.modules():
+        if isinstance(module, Conv3x3):
+            module.freeze()
 
 
 def pad_to_stride(image: Tensor) -> Tensor:

@@ -104,7 +104,7 @@ class Stylizer:
         """
         self.device = pick_device(device)
         model = model.eval().requires_grad_(False).to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model = model.halve() if is_half(precision, self.device) else model
+        self.model = model.halve() if is_half(precision, self.device) else model.freeze()
 
     @classmethod
     def from_pretrained(

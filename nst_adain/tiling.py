@@ -6,11 +6,10 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
-import torch
 from torch import Tensor
 
-from nst_adain.functional import EPS, ChannelStats
-from nst_adain.models import STRIDE, TOPOLOGIES, Architecture
+from nst_adain.functional import EPS, ChannelStats, at_least_float32
+from nst_adain.models import STRIDE, Architecture
 
 __all__ = ["Moments", "Tile", "halo", "tiles"]
 
@@ -50,12 +49,15 @@ class Tile:
 def halo(arch: Architecture) -> int:
     """Pixels round a tile that its output depends on, rounded up to a multiple of 8.
 
-    Each 3 x 3 convolution sees one position more on each side, at 1, 2, 4 or 8 pixels a position, in the encoder and in
-    the decoder; each pooling sees one position of its input more, and upsampling starts within a position.
+    Each 3 x 3 convolution sees one position more on each side, of as many pixels as its stage's stride, in the encoder and
+    in the decoder; each pooling sees one position of its input more, and upsampling starts within a position, as the
+    pixels of a patch do.
     """
-    convolutions: int = sum(count * 2**stage for stage, count in enumerate(TOPOLOGIES[arch.topology]))
-    pooling = 1 + 2 + 4
-    return math.ceil(2 * (convolutions + pooling) / STRIDE) * STRIDE
+    plan = arch.plan
+    strides = [plan.patch << stage for stage in range(len(plan.channels))]
+    convolutions: int = sum(stride * sum(counts) for stride, counts in zip(strides, zip(plan.encoder, plan.decoder)))
+    pooling, patches = sum(strides[:-1]), plan.patch - 1
+    return math.ceil((convolutions + 2 * (pooling + patches)) / STRIDE) * STRIDE
 
 
 def tiles(height: int, width: int, side: int, surroundings: int) -> Iterator[Tile]:
@@ -81,33 +83,50 @@ def tiles(height: int, width: int, side: int, surroundings: int) -> Iterator[Til
             )
 
 
-_AT_ONCE = 2**20  # values that are widened to float64 at once, which is 8 MB: in the processor's cache
+_AT_ONCE = 2**19  # values that are read at once, 2 MB: they stay in the processor's cache until they are squared
 
 
 class Moments:
-    """Mean and variance of the channels of many pieces: their sums and sums of squares, added up in float64.
+    """Mean and variance of the channels of many pieces.
 
-    Of float32 features, float64 sums lose nothing that `EPS` would not hide.
+    Each strip of rows is measured in float32 about its own mean, and strips are joined in float64 (Chan et al. 1983,
+    https://doi.org/10.1080/00031305.1983.10483115): nothing is lost where the mean is far from 0, as it would be from sums of
+    squares, and float64 is left to a number for each channel.
     """
 
     def __init__(self) -> None:
         self.count: float = 0.0
-        self.sums: Tensor | None = None
+        self.mean: Tensor | None = None  # (B, C, 1, 1), float64
+        self.squares: Tensor | None = None  # sums of squared deviations from the mean
 
     def add(self, features: Tensor, weights: Tensor | None = None) -> None:
         """Count in the positions of (B, C, H, W) features, each as often as `weights`, (1, 1, H, W), says; default: once."""
-        if features.device.type == "mps":  # which has no float64
-            features, weights = features.cpu(), None if weights is None else weights.cpu()
-        rows = max(1, _AT_ONCE // features[:, :, 0].numel())
+        at_once = _AT_ONCE if features.device.type == "cpu" else features.numel()  # each strip would wait for a GPU
+        rows = max(1, at_once // features[:, :, 0].numel())
         for top in range(0, features.shape[2], rows):
-            x = features[:, :, top : top + rows].to(torch.float64, copy=True)
-            share = None if weights is None else weights[:, :, top : top + rows].double()
-            first = (x if share is None else x * share).sum((2, 3), keepdim=True)
-            x.square_()
-            second = (x if share is None else x * share).sum((2, 3), keepdim=True)
-            sums = torch.stack([first, second])
-            self.sums = sums if self.sums is None else self.sums + sums
-            self.count += x.shape[2] * x.shape[3] if share is None else float(share.sum())
+            x = at_least_float32(features[:, :, top : top + rows])
+            if weights is None:
+                count = float(x.shape[2] * x.shape[3])
+                mean = x.mean((2, 3), keepdim=True)
+                squares = (x - mean).square_().sum((2, 3), keepdim=True)
+            else:
+                share = weights[:, :, top : top + rows].to(x.dtype)
+                count = float(share.sum())
+                if count == 0:
+                    continue
+                mean = (x * share).sum((2, 3), keepdim=True) / count
+                squares = (x - mean).square_().mul_(share).sum((2, 3), keepdim=True)
+            self._join(count, mean.cpu().double(), squares.cpu().double())
+
+    def _join(self, count: float, mean: Tensor, squares: Tensor) -> None:
+        if self.mean is None or self.squares is None:
+            self.count, self.mean, self.squares = count, mean, squares
+            return
+        total = self.count + count
+        apart = mean - self.mean
+        self.squares += squares + apart**2 * (self.count * count / total)
+        self.mean += apart * (count / total)
+        self.count = total
 
     def stats(self) -> ChannelStats:
         """What `channel_stats` would have given for all positions at once.
@@ -115,10 +134,9 @@ class Moments:
         Raises:
             ValueError: if nothing was added.
         """
-        if self.sums is None or self.count == 0:
+        if self.mean is None or self.squares is None:
             raise ValueError("expected at least one piece, got none")
-        mean, square = self.sums / self.count
-        return ChannelStats(mean.float(), ((square - mean**2).clamp_min(0) + EPS).sqrt().float())
+        return ChannelStats(self.mean.float(), (self.squares / self.count + EPS).sqrt().float())
 
     @staticmethod
     def join(parts: Sequence[Moments]) -> ChannelStats:

@@ -57,7 +57,7 @@ def _same_precision_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def tiny_model() -> StyleTransfer:
     torch.manual_seed(0)
-    model = StyleTransfer(Architecture("vgg16", 1 / 16, modulation=8))
+    model = StyleTransfer(Architecture(width=1 / 8, modulation=8))
     assert model.modulator is not None
     torch.nn.init.normal_(model.modulator.output.weight, std=0.3)  # as made, it changes nothing
     return model

@@ -275,20 +275,26 @@ def test_a_transparent_photograph_keeps_its_colours_where_no_mask_applies(slim: 
     assert out.getpixel((3, 3)) == (255, 255, 255, 0)
 
 
-def test_nothing_needs_float64_on_a_device_without_it(
-    slim: Stylizer, styles: list[Image.Image], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As Apple's GPUs: what is on such a device comes to the CPU before it is widened. Here `device.type` is made up."""
+def test_nothing_needs_float64_on_a_device_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Apple's GPUs: what is widened is a number for each channel, and it comes to the CPU before."""
+    brought: list[torch.Tensor] = []
+    to_cpu, widen = torch.Tensor.cpu, torch.Tensor.double
+
+    def cpu(x: torch.Tensor) -> torch.Tensor:
+        brought.append(to_cpu(x).clone())
+        return brought[-1]
+
+    def double(x: torch.Tensor) -> torch.Tensor:
+        assert any(x is known for known in brought)
+        return widen(x)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", cpu)
+    monkeypatch.setattr(torch.Tensor, "double", double)
     moments = Moments()
-
-    class Features:
-        device = torch.device("mps")
-
-        def cpu(self) -> torch.Tensor:
-            return torch.ones(1, 2, 3, 3)
-
-    moments.add(Features())  # type: ignore[arg-type]
+    moments.add(torch.ones(1, 2, 3, 3))
+    moments.add(torch.ones(1, 2, 3, 3), torch.ones(1, 1, 3, 3))
     assert moments.stats().mean.flatten().tolist() == [1, 1]
+    assert [x.numel() for x in brought] == [2] * 4
 
 
 def test_coral_with_pictures_that_do_not_match_is_named(slim: Stylizer) -> None:

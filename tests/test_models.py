@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
 from nst_adain.functional import adain, channel_stats
-from nst_adain.models import TOPOLOGIES, Architecture, Decoder, Encoder, StyleTransfer, pad_to_stride
+from nst_adain.models import STRIDE, TOPOLOGIES, Architecture, Decoder, Encoder, StyleTransfer, pad_to_stride
 from nst_adain.pretrained import load_encoder
+from train.initial import calibrate
 
 
 def torchvision_features(tensors: dict[str, Tensor], config: str, x: Tensor) -> dict[str, Tensor]:
@@ -73,8 +74,10 @@ def test_decoder_equals_the_published_sequence() -> None:
 
 def test_parameters_of_the_slim_and_the_published_pair() -> None:
     count = lambda arch: sum(p.numel() for p in StyleTransfer(arch).parameters())
-    assert count(Architecture()) == 365_603
-    assert count(Architecture(modulation=96)) == 365_603 + 449 * 96 + 97 * 2 * (64 * 3 + 32 * 2 + 16 * 2)
+    codes, taps = 2 * (128 + 64 + 64 + 32 + 32), 2 * (32 + 64 + 128)
+    assert count(Architecture()) == 532_908
+    assert count(Architecture(modulation=48)) == 532_908 + (taps + 1) * 48 + 49 * codes
+    assert count(Architecture("vgg16", 0.25, ("relu2_1", "relu3_1", "relu4_1"))) == 365_603
     assert round(count(Architecture("vgg19", 1.0, ("relu4_1",))) / 1e6, 2) == 7.01
 
 
@@ -135,9 +138,9 @@ def test_modulation_scales_and_shifts_the_decoders_channels_by_the_style(tiny_mo
     own, code = tiny_model.code(features), tiny_model.code(tiny_model.encode(first))
     other = tiny_model.code(tiny_model.encode(second))
     layers = tiny_model.arch.code_channels
-    assert list(layers) == [*tiny_model.arch.taps, "conv4_1", "conv3_3", "conv3_2", "conv3_1", "conv2_2", "conv2_1", "conv1_2"]
-    assert code.channels == sum(layers.values()) == 8 + 16 + 32 + 16 * 3 + 8 * 2 + 4 * 2
-    assert (code.std - other.std)[:, 56:].abs().max() > 1e-4  # it depends on the style
+    assert list(layers) == [*tiny_model.arch.taps, "conv3_2", "conv3_1", "conv2_2", "conv2_1", "conv1_2"]
+    assert code.channels == sum(layers.values()) == 4 + 8 + 16 + 16 + 8 * 2 + 4 * 2
+    assert (code.std - other.std)[:, 28:].abs().max() > 1e-4  # it depends on the style
 
     # The modulated decoder is a decoder with other weights.
     plain = copy.deepcopy(tiny_model)
@@ -154,7 +157,7 @@ def test_modulation_scales_and_shifts_the_decoders_channels_by_the_style(tiny_mo
 
 def test_new_modulation_changes_nothing() -> None:
     torch.manual_seed(0)
-    plain, modulated = StyleTransfer(Architecture(width=1 / 16)), StyleTransfer(Architecture(width=1 / 16, modulation=8))
+    plain, modulated = StyleTransfer(Architecture(width=1 / 8)), StyleTransfer(Architecture(width=1 / 8, modulation=8))
     modulated.load_state_dict(plain.state_dict(), strict=False)
     content, style = torch.rand(2, 1, 3, 32, 32)
     assert torch.equal(plain(content, style), modulated(content, style))
@@ -169,12 +172,13 @@ def test_pad_repeats_the_edge() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"topology": "vgg11"}, r"topology: expected one of \['vgg16', 'vgg19'\], got 'vgg11'"),
+        ({"topology": "vgg11"}, r"topology: expected one of \['compact', 'vgg16', 'vgg19'\], got 'vgg11'"),
         ({"width": 0}, "width: expected .* got 0"),
         ({"modulation": -1}, "modulation: expected .* got -1"),
-        ({"taps": ("relu3_1",)}, r"relu4_1 among them, got \['relu3_1'\]"),
-        ({"taps": ("relu4_1", "relu3_1")}, "in this order"),
-        ({"taps": ("relu5_1", "relu4_1")}, "taps: expected"),
+        ({"taps": ("relu2_1",)}, r"relu3_2 among them, got \['relu2_1'\]"),
+        ({"taps": ("relu3_2", "relu2_1")}, "in this order"),
+        ({"taps": ("relu5_1", "relu3_2")}, "taps: expected"),
+        ({"topology": "vgg19"}, r"taps: expected layers of relu1_1, relu2_1, relu3_1, relu4_1 .* relu4_1 among them"),
     ],
 )
 def test_impossible_architectures_are_named(arguments: dict[str, object], message: str) -> None:
@@ -182,5 +186,37 @@ def test_impossible_architectures_are_named(arguments: dict[str, object], messag
         Architecture(**arguments)  # type: ignore[arg-type]
 
 
-def test_topologies_reach_relu4_1() -> None:
-    assert all(len(stages) == 4 and stages[-1] == 1 for stages in TOPOLOGIES.values())
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_every_topology_has_one_position_for_8_x_8_pixels(topology: str) -> None:
+    arch = Architecture(topology, 1 / 16, TOPOLOGIES[topology].layers)
+    with torch.inference_mode():
+        features = Encoder(topology, 1 / 16).features(torch.rand(1, 3, 64, 48))
+    assert list(features) == list(arch.taps)
+    for (layer, x), channels in zip(features.items(), arch.tap_channels):
+        assert x.shape == (1, channels, 64 // arch.stride_of(layer), 48 // arch.stride_of(layer))
+    assert arch.stride_of(arch.taps[-1]) == STRIDE
+
+
+@torch.inference_mode()
+def test_the_pixels_of_a_patch_are_neighbours() -> None:
+    """A decoder's last layer that only copies gives the picture that its 12 channels are the patches of."""
+    picture = torch.rand(1, 3, 16, 24)
+    decoder = Decoder("compact", 1 / 8)
+    patches = F.pixel_unshuffle(picture, 2).contiguous(memory_format=torch.channels_last)
+    decoder.conv1_1.forward = lambda x: patches  # type: ignore[method-assign, assignment]
+    torch.testing.assert_close(decoder({"relu3_2": torch.rand(1, 16, 2, 3)}), picture, rtol=0, atol=0)
+
+
+@torch.inference_mode()
+def test_frozen_weights_give_the_same_picture() -> None:
+    torch.manual_seed(0)
+    model = StyleTransfer(Architecture(modulation=8))
+    torch.nn.init.normal_(model.modulator.output.weight, std=0.1)  # type: ignore[union-attr]
+    calibrate(model, torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64), encoder=True, decoder=True)
+    content, style = torch.rand(1, 3, 45, 70), torch.rand(1, 3, 50, 50)
+    before = model(content, style)
+    assert model.encoder.conv3_2.transformed is None
+    model.freeze()
+    assert model.encoder.conv3_2.transformed is not None
+    torch.testing.assert_close(model(content, style), before, rtol=0, atol=1e-4)
+    assert "transformed" not in " ".join(model.state_dict())

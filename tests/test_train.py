@@ -19,7 +19,7 @@ from conftest import picture
 from safetensors.torch import load_file
 from torch.utils.flop_counter import FlopCounterMode
 
-from nst_adain.models import Architecture, Encoder, StyleTransfer
+from nst_adain.models import LAYERS, Architecture, Encoder, StyleTransfer
 from nst_adain.pretrained import load_model, read_weights, save_weights
 from nst_adain.stylizer import Stylizer
 from train.benchmark import MICRO, VGG, benchmark
@@ -45,11 +45,11 @@ def config(tmp_path: Path) -> TrainConfig:
         picture(48, 48).convert("L").save(tmp_path / kind / "6.png")
         picture(48, 48).resize((1, 1)).resize((48, 48)).save(tmp_path / kind / "7.png")
     torch.manual_seed(1)
-    arch = Architecture("vgg16", 1 / 8)
+    arch = Architecture("vgg16", 1 / 8, LAYERS)
     save_weights(tmp_path / "teacher.safetensors", arch, StyleTransfer(arch).state_dict())
     return TrainConfig(
         content=tmp_path / "content", style=tmp_path / "style", teacher=tmp_path / "teacher.safetensors", out=tmp_path / "run",
-        width=1 / 16, modulation=8, steps=8, batch_size=2, crop=32, holdout=1, warmup=2, save_every=2, sample_every=4,
+        width=1 / 8, modulation=8, steps=8, batch_size=2, crop=32, holdout=1, warmup=2, save_every=2, sample_every=4,
         precision="no", cpu=True,
     )  # fmt: skip
 
@@ -160,8 +160,8 @@ def test_checkpoint_of_another_model_is_refused(config: TrainConfig) -> None:
     Trainer("fit", config).run(until=2)
     checkpoint = latest_checkpoint(config.out)
     assert checkpoint is not None
-    with pytest.raises(ValueError, match=r"made with width 0\.0625, not 0\.125"):
-        Trainer("fit", dataclasses.replace(config, width=1 / 8)).load(checkpoint)
+    with pytest.raises(ValueError, match=r"made with width 0\.125, not 0\.0625"):
+        Trainer("fit", dataclasses.replace(config, width=1 / 16)).load(checkpoint)
     with pytest.raises(ValueError, match="made with task fit, not distill"):
         Trainer("distill", config).load(checkpoint)
 
@@ -297,7 +297,14 @@ def test_full_width_decoder_alone_is_trained_against_the_teacher(config: TrainCo
 
 def test_teacher_is_not_trained(config: TrainConfig) -> None:
     trainer = Trainer("fit", config)
-    assert not any(isinstance(m, Encoder) and m.conv4_1.out_channels == 64 for m in trainer.raw.modules())  # type: ignore[union-attr]
+    assert [m.plan for m in trainer.raw.modules() if isinstance(m, Encoder)] == [config.arch.plan]
+
+
+def test_a_loss_network_without_a_layer_is_named(config: TrainConfig) -> None:
+    own = config.teacher.with_name("own.safetensors")
+    save_weights(own, config.arch, StyleTransfer(config.arch).state_dict())
+    with pytest.raises(ValueError, match=r"own\.safetensors: expected a loss network with the layer relu4_1, found .* relu3_2"):
+        Trainer("fit", dataclasses.replace(config, teacher=own))
 
 
 def test_evaluate_writes_what_a_judge_reads(config: TrainConfig, tmp_path: Path) -> None:
@@ -417,7 +424,8 @@ def test_wrong_usage_and_failed_jobs_have_their_exit_status(
 def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainConfig) -> None:
     from train.initial import load_initial
 
-    frozen = dataclasses.replace(config, topology="vgg16", width=1 / 8, train_encoder=False)  # the teacher's own width
+    # The teacher's own width.
+    frozen = dataclasses.replace(config, topology="vgg16", width=1 / 8, taps=LAYERS, train_encoder=False)
     arch = frozen.arch
     decoder = {k: v for k, v in StyleTransfer(arch).state_dict().items() if k.startswith("decoder.")}
     save_weights(config.out.with_name("decoder.safetensors"), arch, decoder)
@@ -429,7 +437,7 @@ def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainCo
     with pytest.raises(
         ValueError, match=r"decoder\.safetensors: expected weights of .*: decoder\.conv4_1\.weight has the shape"
     ):
-        load_initial(StyleTransfer(Architecture("vgg16", 1 / 16)), config.out.with_name("decoder.safetensors"))
+        load_initial(StyleTransfer(Architecture("vgg16", 1 / 16, LAYERS)), config.out.with_name("decoder.safetensors"))
 
 
 @pytest.mark.parametrize(

@@ -30,15 +30,15 @@ class TrainConfig:
     resume: bool = False
     """Go on from the newest checkpoint in `out`; without one, start."""
 
-    topology: Literal["vgg16", "vgg19"] = "vgg16"
-    """VGG-16 has one convolution fewer in stage 3, which is 15 % of the arithmetic."""
-    width: float = 0.25
-    """A quarter of VGG's channels: 1/16 of the arithmetic."""
-    taps: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
-    """Layers with AdaIN. Without relu1_1: at full resolution AdaIN would amplify a photo's JPEG blocks."""
-    modulation: int = 0
-    """Hidden units of the network by which the style modulates the decoder; 96 are a quarter of the parameters, and no
-    arithmetic per pixel. 0: none, as published."""
+    topology: Literal["compact", "vgg16", "vgg19"] = "compact"
+    """Where the convolutions are: no layer at full resolution, which is half of the time of a VGG with as many channels."""
+    width: float = 1.0
+    """Channels as a fraction of the topology's."""
+    taps: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_2")
+    """Layers with AdaIN. One for each resolution: what is drawn there need not be carried through deeper layers."""
+    modulation: int = 48
+    """Hidden units of the network by which the style modulates the decoder; a tenth of the parameters, and no arithmetic per
+    pixel. 0: none, as published."""
     train_encoder: bool = True
     """Train the encoder too. False keeps the one of `init`, or else the teacher's: with topology "vgg19", width 1 and
     taps "relu4_1" that is the published set-up."""

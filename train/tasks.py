@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst_adain.functional import ChannelStats, adain, at_least_float32, channel_stats
-from nst_adain.models import Encoder, StyleTransfer
+from nst_adain.models import LAYERS, Architecture, Encoder, StyleTransfer
 from train.config import TrainConfig
 from train.data import Batch
 from train.losses import content_loss, style_loss, style_targets, total_variation
@@ -57,11 +57,13 @@ class Distillation(nn.Module):
         super().__init__()
         self.model = StyleTransfer(config.arch)
         self.model.requires_grad_(False).encoder.requires_grad_(True)
+        vgg, arch = Architecture("vgg19", 1.0, LAYERS), config.arch
+        ours = {arch.stride_of(layer): layer for layer in arch.plan.layers}
+        # A layer of the teacher, and ours of the same resolution.
+        self.pairs = {layer: ours[vgg.stride_of(layer)] for layer in LAYERS if vgg.stride_of(layer) in ours}
+        channels = dict(zip(LAYERS, _channels_of(teacher)))
         self.heads = nn.ModuleDict(
-            {
-                f"relu{stage}_1": nn.Conv2d(ours, theirs, 1)
-                for stage, (ours, theirs) in enumerate(zip(config.arch.channels, _channels_of(teacher)), start=1)
-            }
+            {theirs: nn.Conv2d(width, channels[theirs], 1) for theirs, width in zip(self.pairs, arch.channels)}
         )
         self.features, self.targets = self.model.encoder.features, teacher.features
 
@@ -70,15 +72,15 @@ class Distillation(nn.Module):
         self.features, self.targets = torch.compile(self.features), torch.compile(self.targets)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Relative squared error at each tap: 1 is as good as the mean, 0 is perfect."""
+        """Relative squared error at each layer of the teacher: 1 is as good as the mean, 0 is perfect."""
         images = _as_float(torch.cat([batch.content, batch.style]), next(self.parameters()))
         with torch.no_grad():
             wanted = self.targets(images)
         got = self.features(images)
         losses = {}
-        for tap, head in self.heads.items():
-            want = at_least_float32(wanted[tap])
-            losses[tap] = F.mse_loss(at_least_float32(head(got[tap])), want) / want.var().clamp_min(1e-8)
+        for layer, head in self.heads.items():
+            want = at_least_float32(wanted[layer])
+            losses[layer] = F.mse_loss(at_least_float32(head(got[self.pairs[layer]])), want) / want.var().clamp_min(1e-8)
         return {"loss": torch.stack(list(losses.values())).sum(), **losses}
 
 

@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from nst_adain.inputs import native_bf16
+from nst_adain.models import freeze
 from nst_adain.pretrained import load_encoder, read_weights, save_weights
 from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop
@@ -57,6 +58,12 @@ class Trainer:
         set_seed(config.seed)
         teacher = load_encoder(config.teacher).eval().requires_grad_(False)
         teacher.to(accelerator.device, memory_format=torch.channels_last)
+        missing = [layer for layer in (config.content_layer, *config.style_layers) if layer not in teacher.plan.layers]
+        if missing:
+            layers = ", ".join(teacher.plan.layers)
+            raise ValueError(f"{config.teacher}: expected a loss network with the layer {missing[0]}, found one with {layers}")
+        if not bf16:  # which is faster still
+            freeze(teacher)
         self.content = Pictures(config.content, config.max_side, config.holdout)
         self.style = Pictures(config.style, config.max_side, config.holdout)
 

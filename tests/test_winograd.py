@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nst_adain import winograd
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (1, 1), (2, 3), (5, 8), (16, 12), (33, 70)])
+@pytest.mark.parametrize(("channels_in", "channels_out"), [(3, 5), (64, 128), (128, 64)])
+def test_it_is_the_direct_convolution(channels_in: int, channels_out: int, height: int, width: int, bias: bool) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(channels_out, channels_in, 3, 3) / (3 * channels_in**0.5)
+    shift = torch.randn(channels_out) if bias else None
+    padded = torch.randn(2, channels_in, height + 2, width + 2, requires_grad=True)
+    expected = F.conv2d(padded, weight, shift)
+    got = winograd.convolve(padded, winograd.transform(weight), shift)
+    torch.testing.assert_close(got, expected, rtol=0, atol=2e-4)
+    grad = torch.randn_like(expected)
+    (wanted,) = torch.autograd.grad(expected, padded, grad)
+    torch.testing.assert_close(torch.autograd.grad(got, padded, grad)[0], wanted, rtol=0, atol=2e-4)
+
+
+def test_in_strips_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    padded, weight = torch.randn(2, 8, 42, 30, requires_grad=True), torch.randn(4, 8, 3, 3) / 8
+    results = []
+    for values in (1, 9000, 10**9):
+        monkeypatch.setattr(winograd, "_AT_ONCE", values)
+        output = winograd.convolve(padded, winograd.transform(weight))
+        results.append((output, torch.autograd.grad(output.square().sum(), padded)[0]))
+    for output, grad in results[1:]:
+        torch.testing.assert_close(output, results[0][0], rtol=0, atol=1e-5)
+        torch.testing.assert_close(grad, results[0][1], rtol=0, atol=1e-4)
+
+
+def test_it_is_used_where_it_is_faster() -> None:
+    assert winograd.pays(torch.rand(64, 128, 3, 3))
+    assert winograd.pays(torch.rand(256, 256, 3, 3))
+    assert not winograd.pays(torch.rand(64, 64, 3, 3))
+    assert not winograd.pays(torch.rand(128, 32, 3, 3))
+    assert not winograd.pays(torch.rand(128, 128, 3, 3).bfloat16())
