@@ -1,6 +1,7 @@
+from .architecture import Architecture
 from .functional import ChannelStats, adain, blend, channel_stats
 from .images import ImageError, load_image, save_image
-from .models import Architecture, Decoder, Encoder, StyleTransfer
+from .models import Decoder, Encoder, StyleTransfer
 from .pretrained import available_models, convert_published
 from .stylizer import EncodedContent, Stylizer
 

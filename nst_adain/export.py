@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nst_adain.architecture import STRIDE
 from nst_adain.functional import ChannelStats
 from nst_adain.images import write_atomic
-from nst_adain.models import STRIDE, StyleTransfer, strengthen
+from nst_adain.models import StyleTransfer, strengthen
 
 __all__ = ["export_onnx"]
 
@@ -60,7 +61,7 @@ class _DecoderGraph(nn.Module):
 def export_onnx(model: StyleTransfer, folder: str | os.PathLike[str]) -> list[Path]:
     """Write `encoder.onnx` and `decoder.onnx`, each whole or not at all. Batch, height and width are free.
 
-    - encoder: `image`, (B, 3, H, W), RGB in [0, 1], H and W multiples of 8 from 16, to the features `relu2_1` and so on
+    - encoder: `image`, (B, 3, H, W), RGB in [0, 1], H and W multiples of 8 from 16, to the features `relu1_1` and so on
       of the model's taps and the code `mean` and `std`, (B, C, 1, 1).
     - decoder: those features and that code of a content (`content_mean`, `content_std`), the code of a style
       (`style_mean`, `style_std`; of several, their weighted sum) and `alpha`, a number, to `picture`, (B, 3, H, W).

@@ -16,8 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nst_adain.architecture import Architecture
 from nst_adain.images import write_atomic
-from nst_adain.models import Architecture, Decoder, Encoder, StyleTransfer
+from nst_adain.models import Decoder, Encoder, StyleTransfer
 
 __all__ = [
     "ENCODER_VARIABLE",

@@ -41,7 +41,7 @@ Style: TypeAlias = "Picture | ChannelStats"
 Tiling: TypeAlias = "int | Literal['auto'] | None"
 
 AUTO_TILE = 1024  # side of a tile in pixels
-AUTO_PIXELS = 2048 * 2048  # "auto" cuts up larger pictures: whole, this one takes 1.5 GB
+AUTO_PIXELS = 2048 * 2048  # "auto" cuts up larger pictures: whole, this one takes 0.8 GB
 
 
 class Controls(TypedDict, total=False):
@@ -97,7 +97,7 @@ class Stylizer:
             model: encoder and decoder, such as `train` makes; from here on it is this stylizer's.
             device: where to run; None or "auto" takes the first GPU, else the CPU.
             precision: "float32"; "bfloat16", in which the convolutions compute with 8 bits of mantissa; "auto" takes
-                bfloat16 where the device multiplies it natively, and is then two to three times as fast.
+                bfloat16 where the device multiplies it natively, and is then faster.
 
         Raises:
             ValueError: if there is no such device or precision.

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
+from nst_adain.architecture import STRIDE, Architecture
 from nst_adain.functional import EPS, ChannelStats, at_least_float32
-from nst_adain.models import STRIDE, Architecture
 
 __all__ = ["Moments", "Tile", "halo", "tiles"]
 

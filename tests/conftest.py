@@ -15,7 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from nst_adain.models import Architecture, StyleTransfer
+from nst_adain.architecture import Architecture
+from nst_adain.models import StyleTransfer
 from nst_adain.stylizer import Stylizer
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

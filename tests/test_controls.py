@@ -14,10 +14,11 @@ import torch
 from conftest import picture
 from PIL import Image
 
+from nst_adain.architecture import Architecture
 from nst_adain.color import LUMA
 from nst_adain.functional import ChannelStats, blend
 from nst_adain.images import load_image, to_tensor
-from nst_adain.models import Architecture, StyleTransfer
+from nst_adain.models import StyleTransfer
 from nst_adain.stylizer import Stylizer
 from nst_adain.tiling import Moments
 
@@ -265,6 +266,25 @@ print(status, (peak[0] - start) / 2**30)
     assert status == "0"
     assert float(peak) < limit
     assert load_image(tmp_path / output).size == (10_000, 10_000)
+
+
+@pytest.mark.slow
+def test_a_4k_picture_at_once(tmp_path: Path) -> None:
+    """3840 x 2160 pixels without tiles: below 1.5 GiB above the loaded model."""
+    code = """
+import torch
+from nst_adain.stylizer import Stylizer
+from train.benchmark import PeakRss
+stylizer = Stylizer.from_pretrained("slim", device="cpu", precision="float32")
+content, style = torch.rand(1, 3, 2160, 3840), stylizer.encode_style(torch.rand(1, 3, 64, 64))
+with PeakRss() as peak:
+    stylizer(content, style, tile=None)
+print(peak.above_start / 2**30)
+"""
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    print(f"peak {done.stdout.strip()} GiB")
+    assert 0.2 < float(done.stdout) < 1.5
 
 
 def test_a_transparent_photograph_keeps_its_colours_where_no_mask_applies(slim: Stylizer) -> None:

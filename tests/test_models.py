@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
+from nst_adain.architecture import STRIDE, TOPOLOGIES, Architecture
 from nst_adain.functional import adain, channel_stats
-from nst_adain.models import STRIDE, TOPOLOGIES, Architecture, Decoder, Encoder, StyleTransfer, pad_to_stride
+from nst_adain.models import Decoder, Encoder, StyleTransfer, pad_to_stride
 from nst_adain.pretrained import load_encoder
 from train.initial import calibrate
 

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from nst_adain.models import Architecture, StyleTransfer
+from nst_adain.architecture import Architecture
+from nst_adain.models import StyleTransfer
 from nst_adain.pretrained import (
     ENCODER_VARIABLE,
     available_models,

@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
 
+from nst_adain.architecture import LAYERS
 from nst_adain.demo import PHOTOGRAPHS, photograph
 from nst_adain.gallery import STYLES, draw
 from nst_adain.images import to_tensor
-from nst_adain.models import LAYERS
 from nst_adain.pretrained import load_encoder
 from nst_adain.stylizer import Stylizer
 from train.losses import content_loss, style_loss, style_targets

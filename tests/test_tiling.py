@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nst_adain.architecture import Architecture
 from nst_adain.functional import channel_stats
-from nst_adain.models import Architecture, StyleTransfer
+from nst_adain.models import StyleTransfer
 from nst_adain.tiling import Moments, halo, tiles
 from train.initial import calibrate
 

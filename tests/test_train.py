@@ -19,10 +19,11 @@ from conftest import picture
 from safetensors.torch import load_file
 from torch.utils.flop_counter import FlopCounterMode
 
-from nst_adain.models import LAYERS, Architecture, Encoder, StyleTransfer
+from nst_adain.architecture import LAYERS, Architecture
+from nst_adain.models import Encoder, StyleTransfer
 from nst_adain.pretrained import load_model, read_weights, save_weights
 from nst_adain.stylizer import Stylizer
-from train.benchmark import MICRO, VGG, benchmark
+from train.benchmark import MICRO, ONNX, VGG, benchmark
 from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop
 from train.layers import layers
@@ -30,6 +31,7 @@ from train.losses import content_loss, gram_matrix, style_loss, style_targets, t
 from train.peers import MicroAST
 from train.report import read_losses
 from train.tasks import TargetCache
+from train.throughput import throughput
 from train.trainer import Trainer, latest_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -365,12 +367,15 @@ def test_random_layers_start_alive(config: TrainConfig) -> None:
 
 
 def test_benchmark_measures_beside_published_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    benchmark(tmp_path, sizes=(256,), repeats=1, device="cpu", precisions=("float32",))
+    benchmark(tmp_path, sizes=(256,), repeats=1, device="cpu", precisions=("float32",), onnx=True, memory_sizes=(320,))
     table = capsys.readouterr().out
-    for name in ("slim, float32", VGG, MICRO):
+    for name in ("slim, float32", f"slim, {ONNX}", VGG, MICRO):
         assert f"| {name} | 256 |" in table
+        assert f"| {name} | 320 |  |  |  | " in table
     assert {p.name for p in tmp_path.iterdir()} == {"benchmark.md", "benchmark.json", "benchmark.png"}
-    rows = {row["model"]: row for row in json.loads((tmp_path / "benchmark.json").read_text())["rows"]}
+    measured = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
+    assert all(row["peak_memory_mib"] > 0 for row in measured)
+    rows = {row["model"]: row for row in measured if row["size"] == 256}
     for row in rows.values():
         assert 0 < row["slider"] < row["cached"] < row["all"]
     assert rows["slim, float32"]["all"] < rows[VGG]["all"]
@@ -386,6 +391,14 @@ def test_time_of_each_layer_adds_up_to_the_picture(capsys: pytest.CaptureFixture
     assert float(total[1]) / 2 / (64 * 64) * 1e3 == pytest.approx(
         39.3 - 13.0, abs=1.0
     )  # of the 39.3 kMAC, the style's are known
+
+
+def test_throughput_of_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    throughput(count=2, size=64, repeats=1, device="cpu", precision="float32")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[0] for row in rows] == ["the network alone", "single calls", "batch"]
+    assert all(float(pictures) > 0 and float(ratio) > 0 for _, pictures, ratio in rows)
+    assert rows[0][2] == "1.00"
 
 
 def test_layers_of_microast_have_its_published_size_and_arithmetic() -> None:

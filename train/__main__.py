@@ -1,4 +1,4 @@
-"""`python -m train distill | fit | evaluate | publish | benchmark | layers | flicker`; each with --help."""
+"""`python -m train distill | fit | evaluate | publish | benchmark | layers | throughput | flicker`; each with --help."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from train.evaluate import evaluate
 from train.flicker import flicker
 from train.layers import layers
 from train.publish import publish
+from train.throughput import throughput
 
 
 def distill(config: tyro.conf.OmitArgPrefixes[TrainConfig]) -> None:
@@ -53,6 +54,7 @@ def main() -> int:
                 "publish": publish,
                 "benchmark": benchmark,
                 "layers": layers,
+                "throughput": throughput,
                 "flicker": flicker,
             },
             prog="python -m train",

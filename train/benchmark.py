@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import multiprocessing
 import statistics
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 from torch import Tensor
 
+from nst_adain.export import export_onnx
 from nst_adain.inputs import Precision, pick_device
+from nst_adain.pretrained import load_model
 from nst_adain.stylizer import Stylizer
 from train.peers import MicroAST, published_vgg
 
-__all__ = ["benchmark", "now"]
+__all__ = ["PeakRss", "benchmark", "now"]
 
 VGG, MICRO = "published VGG-19", "MicroAST's layers"
+ONNX = "ONNX Runtime"
 STYLE_SIDE = 512  # pixels; what `Stylizer` reduces style pictures to
 KINDS = ("slider", "cached", "all")  # content and style known, style known, nothing known
 
@@ -35,6 +41,8 @@ def benchmark(
     repeats: int = 5,
     device: str = "auto",
     precisions: tuple[Precision, ...] = ("float32", "auto"),
+    onnx: bool = False,
+    memory_sizes: tuple[int, ...] = (),
 ) -> None:
     """Measure models in turn, so that whatever else the machine does meets all alike; write a table and a plot.
 
@@ -45,16 +53,19 @@ def benchmark(
         repeats: timed runs of each, of which the median is shown, after one that is not timed.
         device: where to run.
         precisions: of the models; the published networks compute in float32, in channels_last, which is faster for both.
+        onnx: measure the models in ONNX Runtime too, as `nst-adain export` writes them.
+        memory_sizes: further sides of which only the memory is measured.
     """
     out.mkdir(parents=True, exist_ok=True)
-    names = [*(f"{model}, {precision}" for model in models for precision in precisions), VGG, MICRO]
+    runtimes = [*precisions, ONNX] if onnx else [*precisions]
+    names = [*(f"{model}, {runtime}" for model in models for runtime in runtimes), VGG, MICRO]
     rows = []
-    for size in sizes:
-        timings = _latencies(names, size, repeats, device)
+    for size in (*sizes, *memory_sizes):
+        timings = _latencies(names, size, repeats, device) if size in sizes else {name: {} for name in names}
         for name in names:
             memory = _in_child(_peak_memory, name, size, device)
             rows.append({"model": name, "size": size, "peak_memory_mib": memory, **timings[name]})
-            print(f"{name} {size}: {timings[name]['all']:.3f} s", file=sys.stderr)
+            print(f"{name} {size}: {timings[name].get('all', math.nan):.3f} s", file=sys.stderr)
     result = {"device": str(pick_device(device)), "threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}
     (out / "benchmark.json").write_text(json.dumps(result, indent=1))
     table = _table(rows)
@@ -96,8 +107,30 @@ def _subject(name: str, device: str) -> _Subject:
             lambda image: micro.code(prepare(image)), lambda image: micro.content_encoder(prepare(image))[1], micro.decode
         )
     model, precision = name.rsplit(", ", 1)
+    if precision == ONNX:
+        return _onnx_subject(model)
     stylizer = Stylizer.from_pretrained(model, device=device, precision=precision)  # type: ignore[arg-type]
     return _Subject(stylizer.encode_style, lambda image: stylizer.encode_content(image, tile=None), stylizer)
+
+
+def _onnx_subject(model: str) -> _Subject:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = export_onnx(load_model(model), folder)
+        encoder, decoder = (onnxruntime.InferenceSession(path, options) for path in paths)
+
+    def encode(image: Tensor) -> list[Any]:
+        features: list[Any] = encoder.run(None, {"image": image.numpy()})
+        return features
+
+    def render(encoded: list[Any], code: list[Any]) -> Tensor:
+        names = [each.name for each in decoder.get_inputs()]
+        return torch.from_numpy(decoder.run(None, dict(zip(names, [*encoded, *code, np.ones((), np.float32)])))[0])
+
+    return _Subject(lambda image: encode(image)[-2:], encode, render)
 
 
 def _latencies(names: list[str], size: int, repeats: int, device: str) -> dict[str, dict[str, float]]:
@@ -139,15 +172,15 @@ def _peak_memory(name: str, size: int, device: str) -> float:
         before = torch.cuda.memory_allocated()
         subject.render(subject.encode(content), code)
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    with _PeakRss() as peak:
+    with PeakRss() as peak:
         subject.render(subject.encode(content), code)
     return peak.above_start / 2**20
 
 
-class _PeakRss(threading.Thread):
+class PeakRss(threading.Thread):
     """The most resident memory this process has while the block runs, looked up every millisecond."""
 
-    def __enter__(self) -> _PeakRss:
+    def __enter__(self) -> PeakRss:
         self.process, self.done = psutil.Process(), threading.Event()
         self.first = self.highest = self.process.memory_info().rss
         self.start()
@@ -176,14 +209,14 @@ def _in_child(function: Callable[[str, int, str], float], *arguments: object) ->
 
 def _table(rows: list[dict[str, Any]]) -> str:
     """Markdown; the last columns are how many times faster than the published networks, nothing known before."""
-    base = {(row["model"], row["size"]): row["all"] for row in rows}
+    base = {(row["model"], row["size"]): row.get("all", math.nan) for row in rows}
     lines = [
         "| model | side, px | slider, s | style cached, s | all, s | peak memory, MiB | x VGG-19 | x MicroAST |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
-        times = " | ".join(f"{row[kind]:.3f}" for kind in KINDS)
-        ratios = " | ".join(f"{base[peer, row['size']] / row['all']:.1f}" for peer in (VGG, MICRO))
+        times = " | ".join(f"{row[kind]:.3f}" if kind in row else "" for kind in KINDS)
+        ratios = " | ".join(f"{base[peer, row['size']] / row['all']:.1f}" if "all" in row else "" for peer in (VGG, MICRO))
         lines.append(f"| {row['model']} | {row['size']} | {times} | {row['peak_memory_mib']:.0f} | {ratios} |")
     return "\n".join(lines) + "\n"
 
@@ -194,7 +227,7 @@ def _plot(rows: list[dict[str, Any]], picture: Path) -> None:
     figure = Figure(figsize=(9, 4), layout="constrained")
     for axes, key, label in zip(figure.subplots(1, 2), ("all", "peak_memory_mib"), ("seconds", "peak memory, MiB")):
         for name in dict.fromkeys(row["model"] for row in rows):
-            points = [(row["size"], row[key]) for row in rows if row["model"] == name]
+            points = [(row["size"], row[key]) for row in rows if row["model"] == name and key in row]
             axes.loglog(*zip(*points), marker="o", label=name)
         axes.set(xlabel="side of the picture, px", ylabel=label)
         axes.grid(alpha=0.3, which="both")

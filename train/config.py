@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from nst_adain.models import LAYERS, Architecture
+from nst_adain.architecture import LAYERS, Architecture
 
 __all__ = ["TrainConfig"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nst_adain.architecture import Architecture
 from nst_adain.functional import ChannelStats, adain, channel_stats
-from nst_adain.models import Architecture, StyleTransfer
+from nst_adain.models import StyleTransfer
 
 __all__ = ["MicroAST", "published_vgg"]
 

@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from nst_adain.architecture import LAYERS
 from nst_adain.images import write_atomic
-from nst_adain.models import LAYERS, Encoder, StyleTransfer
+from nst_adain.models import Encoder, StyleTransfer
 from train.data import center_crop
 from train.losses import content_loss, style_loss, style_targets
 

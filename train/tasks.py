@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nst_adain.architecture import LAYERS, Architecture
 from nst_adain.functional import ChannelStats, adain, at_least_float32, channel_stats
-from nst_adain.models import LAYERS, Architecture, Encoder, StyleTransfer
+from nst_adain.models import Encoder, StyleTransfer
 from train.config import TrainConfig
 from train.data import Batch
 from train.losses import content_loss, style_loss, style_targets, total_variation

@@ -1,0 +1,126 @@
+"""What the networks are made of, as data: which convolutions, of how many channels, and where AdaIN acts between them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from nst_adain.functional import ChannelStats
+
+__all__ = ["LAYERS", "STRIDE", "TOPOLOGIES", "Architecture", "Topology"]
+
+STRIDE = 8  # pixels of the picture per position of the deepest layer
+
+
+@dataclasses.dataclass(frozen=True)
+class Topology:
+    """The plan of an encoder and its decoder: stages joined by 2 x 2 max pooling, or by upsampling on the way back.
+
+    Attributes:
+        channels: of each stage at width 1.
+        encoder: convolutions in each stage.
+        decoder: likewise, on the way back. The encoder reads two pictures, so there a convolution costs twice.
+        patch: side in pixels of the squares that are one position of the first stage.
+    """
+
+    channels: tuple[int, ...]
+    encoder: tuple[int, ...]
+    decoder: tuple[int, ...]
+    patch: int = 1
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that can be tapped: the first of each stage, and for the last stage its last, the deepest."""
+        last = len(self.encoder)
+        return (*(f"relu{stage}_1" for stage in range(1, last)), f"relu{last}_{self.encoder[-1]}")
+
+
+TOPOLOGIES = {
+    "vgg16": Topology((64, 128, 256, 512), (2, 2, 3, 1), (2, 2, 3, 1)),
+    "vgg19": Topology((64, 128, 256, 512), (2, 2, 4, 1), (2, 2, 4, 1)),
+    "compact": Topology((32, 64, 128), (1, 1, 2), (2, 2, 2), patch=2),
+}
+LAYERS = TOPOLOGIES["vgg19"].layers  # relu1_1, relu2_1, relu3_1, relu4_1: those of the loss network
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """What has to be known to build a model; stored in the metadata of its weights.
+
+    Attributes:
+        topology: a key of `TOPOLOGIES`.
+        width: channels as a fraction of the topology's.
+        taps: the layers at which AdaIN acts, shallow to deep, the last one the deepest.
+        modulation: hidden units of the network that modulates the decoder; 0: there is none.
+    """
+
+    topology: str = "compact"
+    width: float = 1.0
+    taps: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_2")
+    modulation: int = 0
+
+    def __post_init__(self) -> None:
+        if self.topology not in TOPOLOGIES:
+            raise ValueError(f"topology: expected one of {sorted(TOPOLOGIES)}, got {self.topology!r}")
+        if not 0 < self.width <= 4:
+            raise ValueError(f"width: expected a fraction of the topology's channels above 0 and at most 4, got {self.width}")
+        layers = self.plan.layers
+        if list(self.taps) != [t for t in layers if t in self.taps] or layers[-1] not in self.taps:
+            raise ValueError(
+                f"taps: expected layers of {', '.join(layers)} in this order, {layers[-1]} among them, got {list(self.taps)}"
+            )
+        if not isinstance(self.modulation, int) or self.modulation < 0:
+            raise ValueError(f"modulation: expected a number of hidden units from 0, got {self.modulation!r}")
+
+    @property
+    def plan(self) -> Topology:
+        """The topology."""
+        return TOPOLOGIES[self.topology]
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of the stages."""
+        return tuple(max(1, round(c * self.width)) for c in self.plan.channels)
+
+    @property
+    def tap_channels(self) -> list[int]:
+        """Channels of the taps."""
+        return [self.channels[int(tap[4]) - 1] for tap in self.taps]
+
+    @property
+    def encoder_layers(self) -> dict[str, tuple[int, int]]:
+        """Input and output channels of the encoder's convolutions, first to last."""
+        layers, below = {}, 3 * self.plan.patch**2
+        for stage, (count, channels) in enumerate(zip(self.plan.encoder, self.channels), start=1):
+            for index in range(1, count + 1):
+                layers[f"conv{stage}_{index}"] = (below, channels)
+                below = channels
+        return layers
+
+    @property
+    def decoder_layers(self) -> dict[str, tuple[int, int]]:
+        """Input and output channels of the decoder's convolutions, first to last: backwards, by the names of the encoder."""
+        layers = {}
+        below = (3 * self.plan.patch**2, *self.channels)
+        for stage in range(len(self.channels), 0, -1):
+            channels = self.channels[stage - 1]
+            for index in range(self.plan.decoder[stage - 1], 0, -1):
+                layers[f"conv{stage}_{index}"] = (channels, below[stage - 1] if index == 1 else channels)
+        return layers
+
+    @property
+    def code_channels(self) -> dict[str, int]:
+        """Where style enters, and with how many channels: the taps, then the decoder's modulated layers."""
+        modulated = {k: out for k, (_, out) in self.decoder_layers.items() if k != "conv1_1"} if self.modulation else {}
+        return dict(zip(self.taps, self.tap_channels)) | modulated
+
+    def split(self, code: ChannelStats) -> dict[str, ChannelStats]:
+        """A style's code, cut up into what enters where.
+
+        Raises:
+            ValueError: if it is of another architecture.
+        """
+        return dict(zip(self.code_channels, code.split(list(self.code_channels.values()))))
+
+    def stride_of(self, layer: str) -> int:
+        """Pixels of the picture per position of a layer's output: 4 for relu3_1 and conv3_2 of VGG."""
+        return self.plan.patch << (int(layer[4]) - 1)

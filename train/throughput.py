@@ -1,0 +1,87 @@
+"""How many pictures a second `nst-adain batch` makes, and where the rest of the time would go."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from nst_adain.bulk import stylize_folder
+from nst_adain.demo import PHOTOGRAPHS, photograph
+from nst_adain.gallery import draw
+from nst_adain.images import load_image, save_image
+from nst_adain.inputs import Precision
+from nst_adain.stylizer import Stylizer
+
+__all__ = ["throughput"]
+
+
+def throughput(
+    count: int = 24,
+    size: int = 512,
+    suffix: str = ".jpg",
+    model: str = "slim",
+    repeats: int = 5,
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Print pictures per second of the network alone, of single calls, and of `batch`, which overlaps reading and writing.
+
+    Args:
+        count: pictures in the folder.
+        size: their side in pixels.
+        suffix: format of the files, in and out.
+        model: a model that ships, or a .safetensors file with an encoder.
+        repeats: measurements of each, in turn, of which medians are shown, after one that is not counted.
+        device: where to run.
+        precision: of the model.
+    """
+    stylizer = Stylizer.from_pretrained(model, device=device, precision=precision)
+    with tempfile.TemporaryDirectory() as folder:
+        photos, styles = Path(folder, "photos"), Path(folder, "styles")
+        photos.mkdir()
+        styles.mkdir()
+        save_image(draw("mosaic"), styles / "mosaic.png")
+        style = stylizer.encode_style(styles / "mosaic.png")
+        for index in range(count):
+            picture = photograph(PHOTOGRAPHS[index % len(PHOTOGRAPHS)]).rotate(90 * (index // len(PHOTOGRAPHS)))
+            save_image(picture.resize((size, size), Image.Resampling.LANCZOS), photos / f"{index}{suffix}")
+        paths = sorted(photos.iterdir())
+        loaded = [load_image(path) for path in paths]
+
+        def alone() -> None:
+            for picture in loaded:
+                stylizer(picture, style)
+
+        def singly() -> None:
+            for path in paths:
+                result = stylizer(path, style)
+                assert isinstance(result, Image.Image)
+                save_image(result, Path(folder) / f"single{suffix}")
+
+        def batch() -> None:
+            report = stylize_folder(stylizer, photos, styles, Path(folder, "out"), suffix=suffix, overwrite=True)
+            assert report.done == count, report
+
+        seconds = _medians({"the network alone": alone, "single calls": singly, "batch": batch}, repeats)
+    print("| | pictures per second | time, of the network alone |\n| --- | --- | --- |")
+    for name, taken in seconds.items():
+        print(f"| {name} | {count / taken:.1f} | {taken / seconds['the network alone']:.2f} |")
+
+
+def _medians(jobs: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
+    taken: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(repeats + 1):
+        for name, job in jobs.items():
+            started = time.perf_counter()
+            job()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if turn:
+                taken[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in taken.items()}
