@@ -6,7 +6,7 @@ import dataclasses
 
 from nst_adain.functional import ChannelStats
 
-__all__ = ["LAYERS", "STRIDE", "TOPOLOGIES", "Architecture", "Topology"]
+__all__ = ["LAYERS", "STRIDE", "TOPOLOGIES", "Architecture", "Topology", "find_topology"]
 
 STRIDE = 8  # pixels of the picture per position of the deepest layer
 
@@ -19,7 +19,7 @@ class Topology:
         channels: of each stage at width 1.
         encoder: convolutions in each stage.
         decoder: likewise, on the way back. The encoder reads two pictures, so there a convolution costs twice.
-        patch: side in pixels of the squares that are one position of the first stage.
+        patch: side in pixels of the squares that are one position of the first stage (pixel unshuffle, and shuffle at the end).
     """
 
     channels: tuple[int, ...]
@@ -33,6 +33,29 @@ class Topology:
         last = len(self.encoder)
         return (*(f"relu{stage}_1" for stage in range(1, last)), f"relu{last}_{self.encoder[-1]}")
 
+    def widths(self, width: float) -> tuple[int, ...]:
+        """Channels of the stages at a fraction of the topology's."""
+        return tuple(max(1, round(c * width)) for c in self.channels)
+
+    def encoder_layers(self, width: float) -> dict[str, tuple[int, int]]:
+        """Input and output channels of the encoder's convolutions, first to last."""
+        layers, below = {}, 3 * self.patch**2
+        for stage, (count, channels) in enumerate(zip(self.encoder, self.widths(width)), start=1):
+            for index in range(1, count + 1):
+                layers[f"conv{stage}_{index}"] = (below, channels)
+                below = channels
+        return layers
+
+    def decoder_layers(self, width: float) -> dict[str, tuple[int, int]]:
+        """Input and output channels of the decoder's convolutions, first to last: stages and numbers count down."""
+        layers = {}
+        below = (3 * self.patch**2, *self.widths(width))
+        for stage in range(len(self.channels), 0, -1):
+            channels = below[stage]
+            for index in range(self.decoder[stage - 1], 0, -1):
+                layers[f"conv{stage}_{index}"] = (channels, below[stage - 1] if index == 1 else channels)
+        return layers
+
 
 TOPOLOGIES = {
     "vgg16": Topology((64, 128, 256, 512), (2, 2, 3, 1), (2, 2, 3, 1)),
@@ -42,6 +65,17 @@ TOPOLOGIES = {
 LAYERS = TOPOLOGIES["vgg19"].layers  # relu1_1, relu2_1, relu3_1, relu4_1: those of the loss network
 
 
+def find_topology(name: str) -> Topology:
+    """One of `TOPOLOGIES`.
+
+    Raises:
+        ValueError: if there is none of this name.
+    """
+    if name not in TOPOLOGIES:
+        raise ValueError(f"topology: expected one of {sorted(TOPOLOGIES)}, got {name!r}")
+    return TOPOLOGIES[name]
+
+
 @dataclasses.dataclass(frozen=True)
 class Architecture:
     """What has to be known to build a model; stored in the metadata of its weights.
@@ -49,21 +83,21 @@ class Architecture:
     Attributes:
         topology: a key of `TOPOLOGIES`.
         width: channels as a fraction of the topology's.
-        taps: the layers at which AdaIN acts, shallow to deep, the last one the deepest.
+        taps: the layers at which AdaIN acts, shallow to deep, the last one the deepest; none given: all that can be tapped.
         modulation: hidden units of the network that modulates the decoder; 0: there is none.
     """
 
     topology: str = "compact"
     width: float = 1.0
-    taps: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_2")
+    taps: tuple[str, ...] = ()
     modulation: int = 0
 
     def __post_init__(self) -> None:
-        if self.topology not in TOPOLOGIES:
-            raise ValueError(f"topology: expected one of {sorted(TOPOLOGIES)}, got {self.topology!r}")
+        layers = find_topology(self.topology).layers
         if not 0 < self.width <= 4:
             raise ValueError(f"width: expected a fraction of the topology's channels above 0 and at most 4, got {self.width}")
-        layers = self.plan.layers
+        if not self.taps:
+            object.__setattr__(self, "taps", layers)
         if list(self.taps) != [t for t in layers if t in self.taps] or layers[-1] not in self.taps:
             raise ValueError(
                 f"taps: expected layers of {', '.join(layers)} in this order, {layers[-1]} among them, got {list(self.taps)}"
@@ -74,12 +108,12 @@ class Architecture:
     @property
     def plan(self) -> Topology:
         """The topology."""
-        return TOPOLOGIES[self.topology]
+        return find_topology(self.topology)
 
     @property
     def channels(self) -> tuple[int, ...]:
         """Channels of the stages."""
-        return tuple(max(1, round(c * self.width)) for c in self.plan.channels)
+        return self.plan.widths(self.width)
 
     @property
     def tap_channels(self) -> list[int]:
@@ -87,31 +121,12 @@ class Architecture:
         return [self.channels[int(tap[4]) - 1] for tap in self.taps]
 
     @property
-    def encoder_layers(self) -> dict[str, tuple[int, int]]:
-        """Input and output channels of the encoder's convolutions, first to last."""
-        layers, below = {}, 3 * self.plan.patch**2
-        for stage, (count, channels) in enumerate(zip(self.plan.encoder, self.channels), start=1):
-            for index in range(1, count + 1):
-                layers[f"conv{stage}_{index}"] = (below, channels)
-                below = channels
-        return layers
-
-    @property
-    def decoder_layers(self) -> dict[str, tuple[int, int]]:
-        """Input and output channels of the decoder's convolutions, first to last: backwards, by the names of the encoder."""
-        layers = {}
-        below = (3 * self.plan.patch**2, *self.channels)
-        for stage in range(len(self.channels), 0, -1):
-            channels = self.channels[stage - 1]
-            for index in range(self.plan.decoder[stage - 1], 0, -1):
-                layers[f"conv{stage}_{index}"] = (channels, below[stage - 1] if index == 1 else channels)
-        return layers
-
-    @property
     def code_channels(self) -> dict[str, int]:
         """Where style enters, and with how many channels: the taps, then the decoder's modulated layers."""
-        modulated = {k: out for k, (_, out) in self.decoder_layers.items() if k != "conv1_1"} if self.modulation else {}
-        return dict(zip(self.taps, self.tap_channels)) | modulated
+        taps = dict(zip(self.taps, self.tap_channels))
+        if not self.modulation:
+            return taps
+        return taps | {name: out for name, (_, out) in self.plan.decoder_layers(self.width).items() if name != "conv1_1"}
 
     def split(self, code: ChannelStats) -> dict[str, ChannelStats]:
         """A style's code, cut up into what enters where.

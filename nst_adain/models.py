@@ -20,99 +20,38 @@ Departures from the paper:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst_adain import winograd
-from nst_adain.architecture import STRIDE, TOPOLOGIES, Architecture
+from nst_adain.architecture import STRIDE, Architecture, find_topology
+from nst_adain.convolution import Conv3x3
 from nst_adain.functional import ChannelStats, adain, blend, channel_stats
 
 __all__ = [
-    "Conv3x3",
     "Decoder",
     "Encoder",
     "Modulator",
     "StyleTransfer",
-    "freeze",
     "pad_to_stride",
     "strengthen",
 ]
 
 
-class _Reflected(torch.autograd.Function):
-    """`F.pad(x, (1, 1, 1, 1), mode="reflect")`; torch's own gradient of it fills and copies the picture over and over."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return F.pad(x, (1, 1, 1, 1), mode="reflect")
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        inner = grad[..., 1:-1, 1:-1].clone()
-        for row, mirrored in ((0, 1), (-1, -2)):
-            inner[..., mirrored, :] += grad[..., row, 1:-1]
-            inner[..., mirrored] += grad[..., 1:-1, row]
-            for column, at in ((0, 1), (-1, -2)):
-                inner[..., mirrored, at] += grad[..., row, column]
-        return inner
-
-
-class Conv3x3(nn.Conv2d):
-    """A 3 x 3 convolution of its reflected input: zero padding would draw a frame round the picture (paper, section 6)."""
-
-    transformed: Tensor | None  # of the weights, once they are frozen: see `freeze`
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__(channels_in, channels_out, kernel_size=3)
-        # He et al. 2015: torch's default shrinks the signal at every layer, and nothing here normalises it back.
-        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
-        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
-        self.register_buffer("transformed", None, persistent=False)
-
-    def freeze(self) -> None:
-        """Say that the weights will not change again, so that what is faster with constant weights may be used."""
-        self.requires_grad_(False)
-        self.transformed = winograd.transform(self.weight) if winograd.pays(self.weight) else None
-
-    def forward(self, x: Tensor, by: ChannelStats | None = None) -> Tensor:
-        """Convolve.
-
-        Args:
-            x: (B, C_in, H, W) of any precision, H and W at least 2.
-            by: what the output is scaled by (`std`) and what is added to it then (`mean`): (B or 1, C_out, 1, 1), or maps
-                (B or 1, C_out, H, W). Numbers for the whole batch are folded into the weights and cost nothing per pixel.
-
-        Returns:
-            (B, C_out, H, W) of the weights' precision.
-        """
-        folds = by is not None and by.mean.shape[0] == by.mean.shape[2] == by.mean.shape[3] == 1
-        weight, bias, dtype = self.weight, self.bias, self.weight.dtype
-        scale = by.std.flatten() if by is not None and folds else None
-        if by is not None and bias is not None and scale is not None:
-            bias = (bias * scale + by.mean.flatten()).to(dtype)
-        # Padded first: the narrower of the two precisions is copied, and a wide copy of the input is made once.
-        padded = _Reflected.apply(x).to(dtype)
-        if self.transformed is not None:
-            output = winograd.convolve(padded, self.transformed if scale is None else self.transformed * scale, bias)
-        else:
-            output = F.conv2d(padded, weight if scale is None else (weight * scale[:, None, None, None]).to(dtype), bias)
-        return output if by is None or folds else (output * by.std + by.mean).to(dtype)
-
-
 class Encoder(nn.Module):
     """VGG up to its fourth stage, or another topology, with named layers.
 
-    Input: (B, 3, H, W), RGB in [0, 1], H and W at least 16. Any normalisation is part of conv1_1's weights.
+    Input: (B, 3, H, W), RGB in [0, 1], H and W at least 16 and multiples of the topology's patch. Any normalisation is part
+    of conv1_1's weights.
     """
 
     def __init__(self, topology: str = "vgg19", width: float = 1.0) -> None:
         super().__init__()
-        arch = _untapped(topology, width)
-        self.plan, self.names = arch.plan, list(arch.encoder_layers)
-        for name, (channels_in, channels_out) in arch.encoder_layers.items():
+        self.plan = find_topology(topology)
+        layers = self.plan.encoder_layers(width)
+        self.names = list(layers)
+        for name, (channels_in, channels_out) in layers.items():
             self.add_module(name, Conv3x3(channels_in, channels_out))
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
@@ -137,13 +76,14 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The encoder backwards: pooling becomes nearest upsampling, and no layer normalises (paper, section 7.1)."""
+    """The stages backwards: pooling becomes nearest upsampling, and no layer normalises (paper, section 7.1)."""
 
     def __init__(self, topology: str = "vgg19", width: float = 1.0) -> None:
         super().__init__()
-        arch = _untapped(topology, width)
-        self.plan, self.names = arch.plan, list(arch.decoder_layers)
-        for name, (channels_in, channels_out) in arch.decoder_layers.items():
+        self.plan = find_topology(topology)
+        layers = self.plan.decoder_layers(width)
+        self.names = list(layers)
+        for name, (channels_in, channels_out) in layers.items():
             self.add_module(name, Conv3x3(channels_in, channels_out))
         # All pixels of a patch start alike, or the first pictures would have a grid (Aitken et al. 2017, arXiv 1707.02937).
         last = self.get_submodule(self.names[-1]).get_parameter("weight")
@@ -184,13 +124,6 @@ def _shuffle(x: Tensor, side: int) -> Tensor:
     return pixels.reshape(batch, channels // side**2, height * side, width * side)
 
 
-def _untapped(topology: str, width: float) -> Architecture:
-    """An architecture of which only the layers matter."""
-    if topology not in TOPOLOGIES:
-        raise ValueError(f"topology: expected one of {sorted(TOPOLOGIES)}, got {topology!r}")
-    return Architecture(topology, width, TOPOLOGIES[topology].layers, 0)
-
-
 class Modulator(nn.Module):
     """Scales and shifts of the decoder's channels, predicted from the statistics of a style."""
 
@@ -219,11 +152,6 @@ class StyleTransfer(nn.Module):
         self.encoder = Encoder(arch.topology, arch.width)
         self.decoder = Decoder(arch.topology, arch.width)
         self.modulator = Modulator(arch) if arch.modulation else None
-
-    def freeze(self) -> StyleTransfer:
-        """Say that the weights will not change again, which makes some convolutions faster, and return the model itself."""
-        freeze(self)
-        return self
 
     def halve(self) -> StyleTransfer:
         """Change the convolutions to bfloat16, and return the model itself.
@@ -254,7 +182,7 @@ class StyleTransfer(nn.Module):
     def decode(
         self, features: Mapping[str, Tensor], content: Mapping[str, ChannelStats], target: Mapping[str, ChannelStats]
     ) -> Tensor:
-        """A picture, (B, 3, 8 H_4, 8 W_4), from the content's features given another style.
+        """A picture, (B, 3, 8 H, 8 W) for deepest features of H x W, from the content's features given another style.
 
         Args:
             features: what `encode` returned.
@@ -312,13 +240,6 @@ def strengthen(own: ChannelStats, wanted: ChannelStats, alpha: float | Tensor) -
     """
     mixed = blend([own, wanted], [1 - alpha, alpha])
     return ChannelStats(mixed.mean, mixed.std.clamp_min(0))
-
-
-def freeze(network: nn.Module) -> None:
-    """Say of each convolution that its weights will not change again: see `Conv3x3.freeze`."""
-    for module in network.modules():
-        if isinstance(module, Conv3x3):
-            module.freeze()
 
 
 def pad_to_stride(image: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ def load_encoder(path: str | os.PathLike[str]) -> Encoder:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it holds no encoder up to relu4_1.
+        ValueError: if it holds no encoder.
     """
     tensors, metadata = read_weights(path)
     encoder = Encoder("vgg19", 1.0)
@@ -106,7 +106,7 @@ def load_encoder(path: str | os.PathLike[str]) -> Encoder:
         encoder = Encoder(arch.topology, arch.width)
         tensors = {k.removeprefix("encoder."): v for k, v in tensors.items() if k.startswith("encoder.")}
     if difference := compare(tensors, encoder.state_dict()):
-        raise ValueError(f"{path}: expected an encoder up to relu4_1: {difference}. {ENCODER_HELP}")
+        raise ValueError(f"{path}: expected an encoder, of VGG-19 or of nst_adain: {difference}. {ENCODER_HELP}")
     encoder.load_state_dict(tensors)
     return encoder
 

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from nst_adain.color import match_color, transfer_luminance
+from nst_adain.convolution import freeze
 from nst_adain.functional import ChannelStats
 from nst_adain.images import MAX_PIXELS
 from nst_adain.inputs import (
@@ -104,7 +105,8 @@ class Stylizer:
         """
         self.device = pick_device(device)
         model = model.eval().requires_grad_(False).to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model = model.halve() if is_half(precision, self.device) else model.freeze()
+        self.model = model.halve() if is_half(precision, self.device) else model
+        freeze(self.model)
 
     @classmethod
     def from_pretrained(

@@ -13,6 +13,7 @@ import pytest
 import torch
 from conftest import picture
 from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nst_adain.architecture import Architecture
 from nst_adain.color import LUMA
@@ -295,26 +296,32 @@ def test_a_transparent_photograph_keeps_its_colours_where_no_mask_applies(slim: 
     assert out.getpixel((3, 3)) == (255, 255, 255, 0)
 
 
-def test_nothing_needs_float64_on_a_device_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Apple's GPUs: what is widened is a number for each channel, and it comes to the CPU before."""
-    brought: list[torch.Tensor] = []
-    to_cpu, widen = torch.Tensor.cpu, torch.Tensor.double
+class _Float64(TorchDispatchMode):
+    """Notes the sizes of all float64 tensors that are made."""
 
-    def cpu(x: torch.Tensor) -> torch.Tensor:
-        brought.append(to_cpu(x).clone())
-        return brought[-1]
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
 
-    def double(x: torch.Tensor) -> torch.Tensor:
-        assert any(x is known for known in brought)
-        return widen(x)
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        result = function(*arguments, **(keywords or {}))
+        if isinstance(result, torch.Tensor) and result.dtype == torch.float64:
+            self.sizes.append(result.numel())
+        return result
 
-    monkeypatch.setattr(torch.Tensor, "cpu", cpu)
-    monkeypatch.setattr(torch.Tensor, "double", double)
+
+@pytest.mark.parametrize("weights", [None, torch.ones(1, 1, 30, 40)])
+def test_only_numbers_for_each_channel_need_float64(weights: torch.Tensor | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apple's GPUs have none: those numbers come to the CPU first."""
+    brought: list[int] = []
+    to_cpu = torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda x: brought.append(x.numel()) or to_cpu(x))
     moments = Moments()
-    moments.add(torch.ones(1, 2, 3, 3))
-    moments.add(torch.ones(1, 2, 3, 3), torch.ones(1, 1, 3, 3))
+    with _Float64() as made:
+        moments.add(torch.ones(1, 2, 30, 40), weights)
     assert moments.stats().mean.flatten().tolist() == [1, 1]
-    assert [x.numel() for x in brought] == [2] * 4
+    assert set(made.sizes) == {2}
+    assert brought == [2, 2]
 
 
 def test_coral_with_pictures_that_do_not_match_is_named(slim: Stylizer) -> None:

@@ -60,6 +60,15 @@ def test_codes_can_be_mixed(slim: Stylizer, exported: list[Path]) -> None:
     np.testing.assert_allclose(0.3 * std[0] + 0.7 * std[1], mixed.std, atol=1e-4)
 
 
+def test_a_model_in_use_is_exported_alike(slim: Stylizer, exported: list[Path], tmp_path: Path) -> None:
+    """Its frozen weights are used in another form, of which nothing may get into the files."""
+    assert any(getattr(module, "transformed", None) is not None for module in slim.model.modules())
+    paths = export_onnx(slim.model, tmp_path)
+    assert [path.stat().st_size for path in paths] == pytest.approx([path.stat().st_size for path in exported], rel=0.01)
+    content, style = to_tensor(picture(40, 32)), to_tensor(picture(40, 32, 3))
+    np.testing.assert_array_equal(run(paths, content, style, 0.5), run(exported, content, style, 0.5))
+
+
 def test_models_with_modulation_and_with_one_tap(tiny_model: StyleTransfer, tmp_path: Path) -> None:
     torch.manual_seed(1)
     single = StyleTransfer(Architecture("vgg19", 1 / 16, ("relu4_1",)))

@@ -157,7 +157,7 @@ def test_files_that_are_not_weights_are_named(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "y.safetensors")
     with pytest.raises(ValueError, match=r"y\.safetensors: expected weights of nst_adain"):
         load_model(tmp_path / "y.safetensors")
-    with pytest.raises(ValueError, match=r"y\.safetensors: expected an encoder up to relu4_1"):
+    with pytest.raises(ValueError, match=r"y\.safetensors: expected an encoder, of VGG-19 or of nst_adain"):
         load_encoder(tmp_path / "y.safetensors")
     with pytest.raises(FileNotFoundError, match=r"expected one of \[.*'slim'.*\] or a \.safetensors file, got 'huge'"):
         load_model("huge")
@@ -177,7 +177,9 @@ def test_an_encoder_that_does_not_fit_is_named(tmp_path: Path) -> None:
     save_weights(tmp_path / "d.safetensors", arch, decoder)
     with pytest.raises(ValueError, match=r"slim\.safetensors: expected the encoder that [^\n]*: conv1_1\.weight has the shape"):
         load_model(tmp_path / "d.safetensors", encoder=weights_folder() / "slim.safetensors")
-    with pytest.raises(ValueError, match=r"d\.safetensors: expected an encoder up to relu4_1: conv1_1\.weight is missing"):
+    with pytest.raises(
+        ValueError, match=r"d\.safetensors: expected an encoder, of VGG-19 or of nst_adain: conv1_1\.weight is missing"
+    ):
         load_model(tmp_path / "d.safetensors", encoder=tmp_path / "d.safetensors")
 
 

@@ -7,14 +7,17 @@ import torch.nn.functional as F
 from nst_adain import winograd
 
 
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("height", "width"), [(4, 4), (1, 1), (2, 3), (5, 8), (16, 12), (33, 70)])
 @pytest.mark.parametrize(("channels_in", "channels_out"), [(3, 5), (64, 128), (128, 64)])
-def test_it_is_the_direct_convolution(channels_in: int, channels_out: int, height: int, width: int, bias: bool) -> None:
+def test_it_is_the_direct_convolution(
+    channels_in: int, channels_out: int, height: int, width: int, bias: bool, layout: torch.memory_format
+) -> None:
     torch.manual_seed(0)
     weight = torch.randn(channels_out, channels_in, 3, 3) / (3 * channels_in**0.5)
     shift = torch.randn(channels_out) if bias else None
-    padded = torch.randn(2, channels_in, height + 2, width + 2, requires_grad=True)
+    padded = torch.randn(2, channels_in, height + 2, width + 2).contiguous(memory_format=layout).requires_grad_()
     expected = F.conv2d(padded, weight, shift)
     got = winograd.convolve(padded, winograd.transform(weight), shift)
     torch.testing.assert_close(got, expected, rtol=0, atol=2e-4)

@@ -62,6 +62,9 @@ def main() -> int:
     except (OSError, ValueError, FloatingPointError) as error:
         print(f"train: error: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        print(f"train: error: {error.name} is missing: pip install {error.name}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("train: interrupted; go on from the last checkpoint with --resume", file=sys.stderr)
         return 130

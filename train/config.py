@@ -21,7 +21,7 @@ class TrainConfig:
     style: Path
     """Folder of paintings."""
     teacher: Path
-    """The loss network: full-width VGG-19 to relu4_1, or weights that `distill` made (cheaper)."""
+    """The loss network: full-width VGG-19 to relu4_1, or what `distill` made of a VGG topology (cheaper)."""
     out: Path
     """Folder of the run: checkpoints, losses.csv, samples, losses.png, weights.safetensors."""
 
@@ -34,14 +34,15 @@ class TrainConfig:
     """Where the convolutions are: no layer at full resolution, which is half of the time of a VGG with as many channels."""
     width: float = 1.0
     """Channels as a fraction of the topology's."""
-    taps: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_2")
-    """Layers with AdaIN. One for each resolution: what is drawn there need not be carried through deeper layers."""
+    taps: tuple[str, ...] = ()
+    """Layers with AdaIN; none named: one for each resolution, so that what is drawn there need not be carried through deeper
+    layers."""
     modulation: int = 48
     """Hidden units of the network by which the style modulates the decoder; a tenth of the parameters, and no arithmetic per
     pixel. 0: none, as published."""
     train_encoder: bool = True
-    """Train the encoder too. False keeps the one of `init`, or else the teacher's: with topology "vgg19", width 1 and
-    taps "relu4_1" that is the published set-up."""
+    """Train the encoder too. False keeps the one of `init`, or else the teacher's: with topology "vgg19", taps "relu4_1" and
+    modulation 0 that is the published set-up."""
 
     steps: int = 20_000
     """Steps of the whole schedule."""

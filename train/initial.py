@@ -56,7 +56,7 @@ def _calibrating(part: Encoder | Decoder) -> Iterator[None]:
             handle.remove()
 
 
-def load_initial(model: StyleTransfer, path: Path, parts: Collection[str] = ("encoder", "decoder")) -> set[str]:
+def load_initial(model: StyleTransfer, path: Path, parts: Collection[str] = ("encoder", "decoder", "modulator")) -> set[str]:
     """Fill the parts of `model` that a file has: our weights, or a full-width VGG-19 encoder.
 
     Args:

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nst_adain.convolution import Conv3x3
 from nst_adain.inputs import Precision
-from nst_adain.models import Conv3x3
 from nst_adain.stylizer import Stylizer
 from train.benchmark import now
 
@@ -20,6 +20,8 @@ __all__ = ["layers"]
 @torch.no_grad()
 def layers(model: str = "slim", size: int = 512, repeats: int = 9, device: str = "auto", precision: Precision = "auto") -> None:
     """Print milliseconds and arithmetic speed of every convolution, its padding included, and of all that is none.
+
+    The arithmetic is what a direct convolution does, and so is the peak: a Winograd convolution can be above it.
 
     Args:
         model: a model that ships, or a .safetensors file with an encoder.

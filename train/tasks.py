@@ -62,9 +62,9 @@ class Distillation(nn.Module):
         ours = {arch.stride_of(layer): layer for layer in arch.plan.layers}
         # A layer of the teacher, and ours of the same resolution.
         self.pairs = {layer: ours[vgg.stride_of(layer)] for layer in LAYERS if vgg.stride_of(layer) in ours}
-        channels = dict(zip(LAYERS, _channels_of(teacher)))
+        taught, channels = dict(zip(LAYERS, _channels_of(teacher))), dict(zip(arch.plan.layers, arch.channels))
         self.heads = nn.ModuleDict(
-            {theirs: nn.Conv2d(width, channels[theirs], 1) for theirs, width in zip(self.pairs, arch.channels)}
+            {theirs: nn.Conv2d(channels[layer], taught[theirs], 1) for theirs, layer in self.pairs.items()}
         )
         self.features, self.targets = self.model.encoder.features, teacher.features
 

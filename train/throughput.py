@@ -1,10 +1,9 @@
-"""How many pictures a second `nst-adain batch` makes, and where the rest of the time would go."""
+"""How many pictures a second `nst-adain batch` makes, beside the network alone and single calls."""
 
 from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from nst_adain.gallery import draw
 from nst_adain.images import load_image, save_image
 from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
+from train.benchmark import now
 
 __all__ = ["throughput"]
 
@@ -46,8 +46,8 @@ def throughput(
         photos, styles = Path(folder, "photos"), Path(folder, "styles")
         photos.mkdir()
         styles.mkdir()
-        save_image(draw("mosaic"), styles / "mosaic.png")
-        style = stylizer.encode_style(styles / "mosaic.png")
+        painting = styles / "mosaic.png"
+        save_image(draw("mosaic"), painting)
         for index in range(count):
             picture = photograph(PHOTOGRAPHS[index % len(PHOTOGRAPHS)]).rotate(90 * (index // len(PHOTOGRAPHS)))
             save_image(picture.resize((size, size), Image.Resampling.LANCZOS), photos / f"{index}{suffix}")
@@ -55,10 +55,12 @@ def throughput(
         loaded = [load_image(path) for path in paths]
 
         def alone() -> None:
+            style = stylizer.encode_style(painting)
             for picture in loaded:
                 stylizer(picture, style)
 
         def singly() -> None:
+            style = stylizer.encode_style(painting)
             for path in paths:
                 result = stylizer(path, style)
                 assert isinstance(result, Image.Image)
@@ -68,20 +70,18 @@ def throughput(
             report = stylize_folder(stylizer, photos, styles, Path(folder, "out"), suffix=suffix, overwrite=True)
             assert report.done == count, report
 
-        seconds = _medians({"the network alone": alone, "single calls": singly, "batch": batch}, repeats)
+        seconds = _medians({"the network alone": alone, "single calls": singly, "batch": batch}, repeats, stylizer.device)
     print("| | pictures per second | time, of the network alone |\n| --- | --- | --- |")
     for name, taken in seconds.items():
         print(f"| {name} | {count / taken:.1f} | {taken / seconds['the network alone']:.2f} |")
 
 
-def _medians(jobs: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
+def _medians(jobs: dict[str, Callable[[], None]], repeats: int, device: torch.device) -> dict[str, float]:
     taken: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(repeats + 1):
         for name, job in jobs.items():
-            started = time.perf_counter()
+            started = now(device)
             job()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
             if turn:
-                taken[name].append(time.perf_counter() - started)
+                taken[name].append(now(device) - started)
     return {name: statistics.median(values) for name, values in taken.items()}

@@ -19,8 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from nst_adain.architecture import LAYERS
+from nst_adain.convolution import freeze
 from nst_adain.inputs import native_bf16
-from nst_adain.models import freeze
 from nst_adain.pretrained import load_encoder, read_weights, save_weights
 from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop
@@ -58,10 +59,9 @@ class Trainer:
         set_seed(config.seed)
         teacher = load_encoder(config.teacher).eval().requires_grad_(False)
         teacher.to(accelerator.device, memory_format=torch.channels_last)
-        missing = [layer for layer in (config.content_layer, *config.style_layers) if layer not in teacher.plan.layers]
-        if missing:
-            layers = ", ".join(teacher.plan.layers)
-            raise ValueError(f"{config.teacher}: expected a loss network with the layer {missing[0]}, found one with {layers}")
+        if teacher.plan.layers != LAYERS:
+            found = f"found one with {', '.join(teacher.plan.layers)}"
+            raise ValueError(f"{config.teacher}: expected a loss network with {', '.join(LAYERS)}, {found}")
         if not bf16:  # which is faster still
             freeze(teacher)
         self.content = Pictures(config.content, config.max_side, config.holdout)
@@ -163,7 +163,7 @@ class Trainer:
         c = self.config
         # Only what was trained: the full-width encoder is not ours to give.
         keep = {"encoder"} if self.task == "distill" else {"decoder", "modulator"}
-        if self.task == "fit" and (c.train_encoder or c.width != 1):
+        if self.task == "fit" and (c.train_encoder or (c.topology, c.width) != ("vgg19", 1)):
             keep.add("encoder")
         tensors = {k: v for k, v in self.ema.module.state_dict().items() if k.split(".")[0] in keep}
         recipe = [*self.history, {"task": self.task, "steps_done": self.step, **json.loads(c.describe())}]
