@@ -6,8 +6,8 @@
 Departures from the paper:
 
 - A compact topology: the picture enters and leaves as patches of 2 x 2 pixels with 12 channels (Shi et al. 2016,
-  https://arxiv.org/abs/1609.05158), so that no convolution works at full resolution, where most of VGG's time goes for
-  few channels. The same small encoder, trained here, reads content and style.
+  https://arxiv.org/abs/1609.05158), so that no convolution works at full resolution, where small networks have the most
+  positions and the fewest channels. The same small encoder, trained here, reads content and style.
 - AdaIN at several layers: beside the deepest layer, the small models also normalise the first layer of the stages before
   it, and add them to the decoder's features of the same resolution. The picture keeps its drawing without
   1/8-resolution features having to carry it.

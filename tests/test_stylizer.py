@@ -75,7 +75,7 @@ def test_a_saved_style_gives_the_same_picture(slim: Stylizer, photo: Path, paint
 
 def test_a_style_of_another_model_is_refused(slim: Stylizer, photo: Path, painting: Path, tiny_model: StyleTransfer) -> None:
     style = Stylizer(tiny_model, "cpu").encode_style(painting)
-    with pytest.raises(ValueError, match="expected statistics of 224 channels, got 68: .* another model"):
+    with pytest.raises(ValueError, match="expected statistics of 544 channels, got 68: .* another model"):
         slim(photo, style)
 
 
