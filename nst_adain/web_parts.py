@@ -51,11 +51,14 @@ const stroke = (e) => {
   pen.globalCompositeOperation = find("[name=erase]").checked ? "destination-out" : "source-over";
   pen.lineWidth = find("[name=size]").value / 100 * Math.min(canvas.width, canvas.height);
   pen.lineCap = pen.lineJoin = "round";
-  pen.strokeStyle = "white";
+  pen.strokeStyle = pen.fillStyle = "white";
   pen.beginPath();
   pen.moveTo(...last);
   pen.lineTo(...(last = place(e)));
   pen.stroke();
+  pen.beginPath();  // a line without length is nothing in some browsers, and a click is to be a dot
+  pen.arc(...last, pen.lineWidth / 2, 0, 2 * Math.PI);
+  pen.fill();
 };
 photo.addEventListener("load", empty);
 canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); last = place(e); stroke(e); });
