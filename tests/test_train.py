@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -430,6 +431,23 @@ def test_throughput_of_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row[0] for row in rows] == ["the network alone", "single calls", "batch"]
     assert all(float(pictures) > 0 and float(ratio) > 0 for _, pictures, ratio in rows)
     assert rows[0][2] == "1.00"
+
+
+@pytest.mark.parametrize(
+    ("measure", "message"),
+    [
+        (lambda out: throughput(count=0), "count: expected at least 1, got 0"),
+        (lambda out: throughput(repeats=0), "repeats: expected at least 1, got 0"),
+        (lambda out: throughput(suffix=".xyz"), r"suffix: expected one of \.png, .*, got '\.xyz'"),
+        (lambda out: benchmark(out, sizes=(100,)), "sizes, memory_sizes: expected multiples of 8 from 16, got 100"),
+        (lambda out: benchmark(out, sizes=(64,), memory_sizes=(8,)), "sizes, memory_sizes: expected .*, got 8"),
+        (lambda out: benchmark(out, sizes=(64,), onnx=True, device="nowhere"), "device: expected"),
+    ],
+)
+def test_impossible_measurements_are_named(tmp_path: Path, measure: Callable[[Path], None], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        measure(tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 def test_layers_of_microast_have_its_published_size_and_arithmetic() -> None:

@@ -56,9 +56,12 @@ def benchmark(
         onnx: measure the models in ONNX Runtime too, as `nst-adain export` writes them.
         memory_sizes: further sides of which only the memory is measured.
     """
-    out.mkdir(parents=True, exist_ok=True)
     if onnx and pick_device(device).type != "cpu":
         raise ValueError(f"onnx: expected the CPU, on which ONNX Runtime is measured, got {pick_device(device)}")
+    for size in (*sizes, *memory_sizes):
+        if size < 16 or size % 8:
+            raise ValueError(f"sizes, memory_sizes: expected multiples of 8 from 16, got {size}")
+    out.mkdir(parents=True, exist_ok=True)
     runtimes = [*precisions, ONNX] if onnx else [*precisions]
     names = [*(f"{model}, {runtime}" for model in models for runtime in runtimes), VGG, MICRO]
     rows = []

@@ -13,7 +13,7 @@ from PIL import Image
 from nst_adain.bulk import stylize_folder
 from nst_adain.demo import PHOTOGRAPHS, photograph
 from nst_adain.gallery import draw
-from nst_adain.images import load_image, save_image
+from nst_adain.images import WRITABLE_SUFFIXES, load_image, save_image
 from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
 from train.benchmark import now
@@ -40,7 +40,15 @@ def throughput(
         repeats: measurements of each, in turn, of which medians are shown, after one that is not counted.
         device: where to run.
         precision: of the model.
+
+    Raises:
+        ValueError: if a number is below 1, or no format that can be written has this suffix.
     """
+    for name, value in (("count", count), ("size", size), ("repeats", repeats)):
+        if value < 1:
+            raise ValueError(f"{name}: expected at least 1, got {value}")
+    if suffix not in WRITABLE_SUFFIXES:
+        raise ValueError(f"suffix: expected one of {', '.join(WRITABLE_SUFFIXES)}, got {suffix!r}")
     stylizer = Stylizer.from_pretrained(model, device=device, precision=precision)
     with tempfile.TemporaryDirectory() as folder:
         photos, styles = Path(folder, "photos"), Path(folder, "styles")
