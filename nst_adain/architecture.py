@@ -33,6 +33,10 @@ class Topology:
         last = len(self.encoder)
         return (*(f"relu{stage}_1" for stage in range(1, last)), f"relu{last}_{self.encoder[-1]}")
 
+    def stride_of(self, layer: str) -> int:
+        """Pixels of the picture per position of a layer's output: 4 for relu3_1 and conv3_2 of VGG."""
+        return self.patch << (int(layer[4]) - 1)
+
     def widths(self, width: float) -> tuple[int, ...]:
         """Channels of the stages at a fraction of the topology's."""
         return tuple(max(1, round(c * width)) for c in self.channels)
@@ -135,7 +139,3 @@ class Architecture:
             ValueError: if it is of another architecture.
         """
         return dict(zip(self.code_channels, code.split(list(self.code_channels.values()))))
-
-    def stride_of(self, layer: str) -> int:
-        """Pixels of the picture per position of a layer's output: 4 for relu3_1 and conv3_2 of VGG."""
-        return self.plan.patch << (int(layer[4]) - 1)

@@ -44,11 +44,6 @@ class Conv3x3(nn.Conv2d):
         nn.init.zeros_(self.bias)  # type: ignore[arg-type]
         self.register_buffer("transformed", None, persistent=False)
 
-    def freeze(self) -> None:
-        """Take the weights for constant from here on, so that what is faster with constant weights may be used."""
-        self.requires_grad_(False)
-        self.transformed = winograd.transform(self.weight) if winograd.pays(self.weight) else None
-
     def _load_from_state_dict(self, *arguments: Any) -> None:
         self.transformed = None  # of the weights that are about to be replaced
         super()._load_from_state_dict(*arguments)
@@ -89,8 +84,8 @@ class Conv3x3(nn.Conv2d):
 
 
 def freeze(network: nn.Module) -> None:
-    """Take the weights of a network for constant from here on: see `Conv3x3.freeze`."""
+    """Take the weights of a network for constant from here on, so that what is faster with constant weights may be used."""
     network.requires_grad_(False)
     for module in network.modules():
         if isinstance(module, Conv3x3):
-            module.freeze()
+            module.transformed = winograd.transform(module.weight) if winograd.pays(module.weight) else None

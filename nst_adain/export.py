@@ -96,7 +96,7 @@ def export_onnx(model: StyleTransfer, folder: str | os.PathLike[str]) -> list[Pa
     encoder, decoder = folder / "encoder.onnx", folder / "decoder.onnx"
     _write(_EncoderGraph(model), (image,), (sides(STRIDE),), ["image"], [*taps, "mean", "std"], encoder)
     arguments = (features, mean, std, mean.flip(0), std.flip(0), torch.tensor(0.5))
-    shapes: tuple[Any, ...] = ([sides(STRIDE // model.arch.stride_of(tap)) for tap in taps], code, code, code, code, {})
+    shapes: tuple[Any, ...] = ([sides(STRIDE // model.arch.plan.stride_of(tap)) for tap in taps], code, code, code, code, {})
     names = [*taps, "content_mean", "content_std", "style_mean", "style_std", "alpha"]
     _write(_DecoderGraph(model), arguments, shapes, names, ["picture"], decoder)
     return [encoder, decoder]

@@ -73,7 +73,7 @@ def measure(
     for tile in tiles:
         seen = features if features is not None else model.encode(as_float(pixels, tile, device))
         for tap in taps:
-            stride = model.arch.stride_of(tap)
+            stride = model.arch.plan.stride_of(tap)
             rows, columns = tile.inside(stride)
             inside = seen[tap][..., rows, columns]
             moments[-1][tap].add(inside)
@@ -124,11 +124,11 @@ def _statistics(
         if look.masks is None:
             content[layer], mixed = mine[0], blend(wanted, look.weights)
         else:
-            share = shares(pad_to_stride(as_float(look.masks, tile, device)), look.weights, model.arch.stride_of(layer))
+            share = shares(pad_to_stride(as_float(look.masks, tile, device)), look.weights, model.arch.plan.stride_of(layer))
             parts = list(torch.split(share, 1, dim=1))
             content[layer], mixed = blend(mine, parts), blend(wanted, parts)
         alpha: float | Tensor = look.alpha
         if isinstance(alpha, Tensor):
-            alpha = F.avg_pool2d(pad_to_stride(as_float(alpha, tile, device)), model.arch.stride_of(layer))
+            alpha = F.avg_pool2d(pad_to_stride(as_float(alpha, tile, device)), model.arch.plan.stride_of(layer))
         target[layer] = strengthen(content[layer], mixed, alpha)
     return content, target

@@ -195,8 +195,8 @@ def test_every_topology_has_one_position_for_8_x_8_pixels(topology: str) -> None
         features = Encoder(topology, 1 / 16).features(torch.rand(1, 3, 64, 48))
     assert list(features) == list(arch.taps)
     for (layer, x), channels in zip(features.items(), arch.tap_channels):
-        assert x.shape == (1, channels, 64 // arch.stride_of(layer), 48 // arch.stride_of(layer))
-    assert arch.stride_of(arch.taps[-1]) == STRIDE
+        assert x.shape == (1, channels, 64 // arch.plan.stride_of(layer), 48 // arch.plan.stride_of(layer))
+    assert arch.plan.stride_of(arch.taps[-1]) == STRIDE
 
 
 @torch.inference_mode()

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst_adain.architecture import LAYERS, Architecture
+from nst_adain.architecture import LAYERS
 from nst_adain.functional import ChannelStats, adain, at_least_float32, channel_stats
 from nst_adain.models import Encoder, StyleTransfer
 from train.config import TrainConfig
@@ -58,8 +58,8 @@ class Distillation(nn.Module):
         super().__init__()
         self.model = StyleTransfer(config.arch)
         self.model.requires_grad_(False).encoder.requires_grad_(True)
-        vgg, arch = Architecture("vgg19", 1.0, LAYERS), config.arch
-        ours = {arch.stride_of(layer): layer for layer in arch.plan.layers}
+        arch, vgg = config.arch, teacher.plan
+        ours = {arch.plan.stride_of(layer): layer for layer in arch.plan.layers}
         # A layer of the teacher, and ours of the same resolution.
         self.pairs = {layer: ours[vgg.stride_of(layer)] for layer in LAYERS if vgg.stride_of(layer) in ours}
         taught, channels = dict(zip(LAYERS, _channels_of(teacher))), dict(zip(arch.plan.layers, arch.channels))
