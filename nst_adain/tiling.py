@@ -54,7 +54,7 @@ def halo(arch: Architecture) -> int:
     pixels of a patch do.
     """
     plan = arch.plan
-    strides = [plan.patch << stage for stage in range(len(plan.channels))]
+    strides = [plan.stride_of(layer) for layer in plan.layers]
     convolutions: int = sum(stride * sum(counts) for stride, counts in zip(strides, zip(plan.encoder, plan.decoder)))
     pooling, patches = sum(strides[:-1]), plan.patch - 1
     return math.ceil((convolutions + 2 * (pooling + patches)) / STRIDE) * STRIDE

@@ -234,9 +234,10 @@ def _plot(rows: list[dict[str, Any]], picture: Path) -> None:
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     for axes, key, label in zip(figure.subplots(1, 2), ("all", "peak_memory_mib"), ("seconds", "peak memory, MiB")):
-        for name in dict.fromkeys(row["model"] for row in rows):
+        for index, name in enumerate(dict.fromkeys(row["model"] for row in rows)):
             points = [(row["size"], row[key]) for row in rows if row["model"] == name and key in row]
-            axes.loglog(*zip(*points), marker="o", label=name)
+            if points:  # in one colour on both sides
+                axes.loglog(*zip(*points), marker="o", label=name, color=f"C{index}")
         axes.set(xlabel="side of the picture, px", ylabel=label)
         axes.grid(alpha=0.3, which="both")
         axes.legend()
