@@ -114,6 +114,25 @@ def test_trained_weights_start_a_fit(config: TrainConfig) -> None:
     assert_equal(dict(model.state_dict()), trained)
 
 
+def test_a_model_can_be_widened_and_goes_on_as_it_was(config: TrainConfig) -> None:
+    Trainer("fit", config).run()
+    narrow, init = load_model(config.out / "weights.safetensors"), config.out / "weights.safetensors"
+    wider = dataclasses.replace(config, init=init, width=0.25, modulation=12, out=config.out / "wider")
+    trainer = Trainer("fit", wider)
+    content, style = (torch.stack([center_crop(p, 32) for p in side.train]).float() / 255 for side in
+                      (trainer.content, trainer.style))  # fmt: skip
+    with torch.inference_mode():
+        torch.testing.assert_close(trainer.raw.model(content, style), narrow(content, style), atol=1e-5, rtol=0)
+        features = trainer.raw.model.encode(content)
+    for layer, values in features.items():  # and the new channels are alive
+        old = narrow.arch.tap_channels[narrow.arch.taps.index(layer)]
+        assert values.shape[1] == 2 * old
+        assert (values[:, old:].amax(dim=(0, 2, 3)) > 0).float().mean() > 0.9
+    trainer.run()
+    assert (weights_of(wider.out)["decoder.conv3_2.weight"][:4, 4:] != 0).any()  # what was there learns to see them
+    assert '"steps_done": 8' in read_weights(wider.out / "weights.safetensors")[1]["recipe"]
+
+
 def test_the_loss_network_computes_as_fast_as_it_can(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """By Winograd convolutions, which change no loss beyond rounding."""
     batch = next(batches(Pictures(config.content, 64, 1), Pictures(config.style, 64, 1), config, 0))
@@ -497,7 +516,8 @@ def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainCo
         if not key.startswith("modulator."):  # which the file does not have
             assert torch.equal(value.cpu(), decoder[key] if key.startswith("decoder.") else teacher[key])
     with pytest.raises(
-        ValueError, match=r"decoder\.safetensors: expected weights of .*: decoder\.conv4_1\.weight has the shape"
+        ValueError,
+        match=r"decoder\.safetensors: expected weights of .*, or of a narrower one: decoder\.conv4_1\.weight has the shape",
     ):
         load_initial(StyleTransfer(Architecture("vgg16", 1 / 16, LAYERS)), config.out.with_name("decoder.safetensors"))
 

@@ -26,7 +26,8 @@ class TrainConfig:
     """Folder of the run: checkpoints, losses.csv, samples, losses.png, weights.safetensors."""
 
     init: Path | None = None
-    """Weights to start from: what `distill` or `fit` wrote. Layers it does not have start at random."""
+    """Weights to start from: what `distill` or `fit` wrote. Layers it does not have start at random, and so do
+    channels that it does not have, if it is narrower: a model can be widened and goes on as it was."""
     resume: bool = False
     """Go on from the newest checkpoint in `out`; without one, start."""
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+import dataclasses
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from nst_adain.architecture import Architecture
+from nst_adain.convolution import Conv3x3
 from nst_adain.models import Decoder, Encoder, StyleTransfer
-from nst_adain.pretrained import ARCHITECTURE_KEY, compare, read_weights
+from nst_adain.pretrained import ARCHITECTURE_KEY, compare, read_architecture, read_weights
 
 __all__ = ["calibrate", "load_initial"]
 
 
 @torch.no_grad()
-def calibrate(model: StyleTransfer, content: Tensor, style: Tensor, *, encoder: bool, decoder: bool) -> None:
-    """Scale and shift random layers so that each channel has mean 0 and deviation 1 before its ReLU on real pictures.
+def calibrate(model: StyleTransfer, content: Tensor, style: Tensor, known: Mapping[str, int] | None = None) -> None:
+    """Scale and shift random channels so that each has mean 0 and deviation 1 before its ReLU on real pictures.
 
     Krähenbühl et al. 2016, https://arxiv.org/abs/1511.06856. The pictures are in [0, 1] and nothing normalises between
     layers: as drawn, most channels of a narrow network are negative everywhere, and after a few steps dead for ever.
@@ -26,29 +30,41 @@ def calibrate(model: StyleTransfer, content: Tensor, style: Tensor, *, encoder: 
     Args:
         model: changed in place.
         content, style: (B, 3, H, W), RGB in [0, 1].
-        encoder, decoder: which parts are random.
+        known: how many channels of each convolution, such as "decoder.conv3_2", are not random: its first ones; none
+            where it is not named.
     """
-    with _calibrating(model.encoder) if encoder else contextlib.nullcontext():
+    known = known or {}
+    convolutions = {name: module for name, module in model.named_modules() if isinstance(module, Conv3x3)}
+    if all(known.get(name, 0) == conv.out_channels for name, conv in convolutions.items()):
+        return
+    with _calibrating(model.encoder, "encoder", known):
         model.encode(torch.cat([content, style]))
     features = model.encode(content)
-    with _calibrating(model.decoder) if decoder else contextlib.nullcontext():
+    with _calibrating(model.decoder, "decoder", known):
         own, target = model.code(features), model.code(model.encode(style))
         model.decode(features, model.arch.split(own), model.arch.split(target))
 
 
 @contextlib.contextmanager
-def _calibrating(part: Encoder | Decoder) -> Iterator[None]:
-    def adjust(layer: nn.Module, _: tuple[Tensor], output: Tensor) -> Tensor:
-        is_output = isinstance(part, Decoder) and layer is part.get_submodule("conv1_1")
+def _calibrating(part: Encoder | Decoder, name: str, known: Mapping[str, int]) -> Iterator[None]:
+    def adjuster(layer_name: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
+        is_output = isinstance(part, Decoder) and layer_name == "conv1_1"
         wanted_mean, wanted_std = (0.5, 0.25) if is_output else (0.0, 1.0)
-        std, mean = torch.std_mean(output.float(), dim=(0, 2, 3))
-        scale = wanted_std / std.clamp_min(1e-4)
-        layer.get_parameter("weight").mul_(scale[:, None, None, None])
-        bias = layer.get_parameter("bias")
-        bias.copy_((bias - mean) * scale + wanted_mean)
-        return (output - mean[:, None, None]) * scale[:, None, None] + wanted_mean
+        kept = known.get(f"{name}.{layer_name}", 0)
 
-    handles = [part.get_submodule(name).register_forward_hook(adjust) for name in part.names]
+        def adjust(layer: nn.Module, _: tuple[Tensor], output: Tensor) -> Tensor:
+            std, mean = torch.std_mean(output.float(), dim=(0, 2, 3))
+            scale = wanted_std / std.clamp_min(1e-4)
+            shift = wanted_mean - mean * scale
+            scale[:kept], shift[:kept] = 1, 0
+            layer.get_parameter("weight").mul_(scale[:, None, None, None])
+            bias = layer.get_parameter("bias")
+            bias.copy_(bias * scale + shift)
+            return output * scale[:, None, None] + shift[:, None, None]
+
+        return adjust
+
+    handles = [part.get_submodule(layer).register_forward_hook(adjuster(layer)) for layer in part.names]
     try:
         yield
     finally:
@@ -56,8 +72,14 @@ def _calibrating(part: Encoder | Decoder) -> Iterator[None]:
             handle.remove()
 
 
-def load_initial(model: StyleTransfer, path: Path, parts: Collection[str] = ("encoder", "decoder", "modulator")) -> set[str]:
-    """Fill the parts of `model` that a file has: our weights, or a full-width VGG-19 encoder.
+def load_initial(
+    model: StyleTransfer, path: Path, parts: Collection[str] = ("encoder", "decoder", "modulator")
+) -> dict[str, int]:
+    """Fill the parts of `model` that a file has: our weights, also of a narrower model, or a full-width VGG-19 encoder.
+
+    A narrower model becomes the first channels of each layer, which do not see the others: at first the result is the same
+    (Chen et al. 2016, https://arxiv.org/abs/1511.05641, with random channels in the place of copies, which would learn
+    alike).
 
     Args:
         model: changed in place.
@@ -65,18 +87,55 @@ def load_initial(model: StyleTransfer, path: Path, parts: Collection[str] = ("en
         parts: those to take.
 
     Returns:
-        The parts that were taken.
+        How many channels of each convolution were taken, by names such as "encoder.conv1_1".
 
     Raises:
         ValueError: if the file has tensors that do not fit, or only some of a part's.
     """
     tensors, metadata = read_weights(path)
-    if ARCHITECTURE_KEY not in metadata:
+    ours = ARCHITECTURE_KEY in metadata
+    if not ours:
         tensors = {f"encoder.{k}": v for k, v in tensors.items()}
     tensors = {key: value for key, value in tensors.items() if key.split(".")[0] in parts}
+    known = {key.removesuffix(".weight"): len(value) for key, value in tensors.items() if value.dim() == 4}
     found = {key.split(".")[0] for key in tensors}
     wanted = {key: value for key, value in model.state_dict().items() if key.split(".")[0] in found}
+    if ours and _is_narrower(given := read_architecture(path, metadata), model.arch):
+        tensors = {key: _widen(key, tensors[key], given, wanted[key], model.arch) for key in wanted if key in tensors}
     if difference := compare(tensors, wanted):
-        raise ValueError(f"{path}: expected weights of {model.arch}: {difference}")
+        raise ValueError(f"{path}: expected weights of {model.arch}, or of a narrower one: {difference}")
     model.load_state_dict(tensors, strict=False)
-    return found
+    return known
+
+
+def _is_narrower(small: Architecture, large: Architecture) -> bool:
+    alike = dataclasses.replace(small, width=large.width, modulation=large.modulation) == large
+    return alike and small != large and small.width <= large.width and small.modulation <= large.modulation
+
+
+def _widen(key: str, old: Tensor, small: Architecture, new: Tensor, large: Architecture) -> Tensor:
+    """The weights `new`, random, with `old` in them: what was there goes on as it did, and sees nothing new."""
+    places = [_places(a, b) for a, b in zip(_segments(key, old, small), _segments(key, new, large))]
+    new = new.clone()
+    if len(places) == 1:
+        new[places[0]] = old
+    else:
+        new[places[0]] = 0
+        new[places[0][:, None], places[1]] = old
+    return new
+
+
+def _segments(key: str, value: Tensor, arch: Architecture) -> list[list[int]]:
+    """What a weight's outputs and inputs consist of: the channels of one layer, or, in a modulator, of several."""
+    segments = [[length] for length in value.shape[:2]]
+    if key == "modulator.hidden.weight":
+        segments[1] = 2 * arch.tap_channels
+    elif key.startswith("modulator.output"):
+        segments[0] = 2 * list(arch.code_channels.values())[len(arch.taps) :]
+    return segments
+
+
+def _places(small: Sequence[int], large: Sequence[int]) -> Tensor:
+    """Where the entries of segments of the lengths `small` go among those of the lengths `large`: to the start of each."""
+    starts = itertools.accumulate(large, initial=0)
+    return torch.cat([start + torch.arange(length) for start, length in zip(starts, small)])

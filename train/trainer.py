@@ -83,18 +83,16 @@ class Trainer:
 
     def _initialise(self) -> None:
         """Load what `init` has and, if the encoder is not trained, the teacher's; scale what is random."""
-        c, given = self.config, set()
+        c, known = self.config, {}
         # What made the weights this run starts from, oldest first.
         self.history = json.loads(read_weights(c.init)[1].get("recipe", "[]")) if c.init else []
         if c.init:
-            given |= load_initial(self.raw.model, c.init)
-        if self.task == "fit" and not c.train_encoder and "encoder" not in given:
-            given |= load_initial(self.raw.model, c.teacher, ["encoder"])
-        random = {"encoder": "encoder" not in given, "decoder": self.task == "fit" and "decoder" not in given}
-        if any(random.values()):
-            count = min(32, len(self.content.train), len(self.style.train))
-            pictures = [[center_crop(p, c.crop) for p in side.train[:count]] for side in (self.content, self.style)]
-            calibrate(self.raw.model, *(torch.stack(crops).float() / 255 for crops in pictures), **random)
+            known |= load_initial(self.raw.model, c.init)
+        if self.task == "fit" and not c.train_encoder and "encoder.conv1_1" not in known:
+            known |= load_initial(self.raw.model, c.teacher, ["encoder"])
+        count = min(32, len(self.content.train), len(self.style.train))
+        pictures = [[center_crop(p, c.crop) for p in side.train[:count]] for side in (self.content, self.style)]
+        calibrate(self.raw.model, *(torch.stack(crops).float() / 255 for crops in pictures), known)
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, as a fraction of the peak: linear warm-up, then a cosine to 0."""
