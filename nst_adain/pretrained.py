@@ -25,6 +25,7 @@ __all__ = [
     "available_models",
     "compare",
     "convert_published",
+    "find_weights",
     "load_encoder",
     "load_model",
     "read_architecture",
@@ -59,6 +60,20 @@ def available_models() -> list[str]:
     return sorted(path.stem for path in weights_folder().glob("*.safetensors"))
 
 
+def find_weights(name: str | os.PathLike[str]) -> Path:
+    """The file of a model: one of `available_models()`, or any .safetensors file, which need not exist.
+
+    Raises:
+        FileNotFoundError: if no model of this name ships.
+    """
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        path = weights_folder() / f"{name}.safetensors"
+        if not path.is_file():
+            raise FileNotFoundError(f"model: expected one of {available_models()} or a .safetensors file, got {str(name)!r}")
+    return path
+
+
 def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] | None = None) -> StyleTransfer:
     """Build a model and fill it.
 
@@ -70,11 +85,7 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
         FileNotFoundError: if there are no such weights, or an encoder is needed and there is none.
         ValueError: if a file does not hold what it should.
     """
-    path = Path(name)
-    if path.suffix != ".safetensors":
-        path = weights_folder() / f"{name}.safetensors"
-        if not path.is_file():
-            raise FileNotFoundError(f"model: expected one of {available_models()} or a .safetensors file, got {str(name)!r}")
+    path = find_weights(name)
     tensors, metadata = read_weights(path)
     arch = read_architecture(path, metadata)
     model = StyleTransfer(arch)

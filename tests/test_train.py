@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nst_adain import winograd
 from nst_adain.architecture import LAYERS, Architecture
 from nst_adain.models import Encoder, StyleTransfer
-from nst_adain.pretrained import load_model, read_weights, save_weights
+from nst_adain.pretrained import find_weights, load_model, read_weights, save_weights
 from nst_adain.stylizer import Stylizer
 from train.benchmark import MICRO, ONNX, VGG, benchmark
 from train.config import TrainConfig
@@ -429,6 +429,10 @@ def test_benchmark_measures_beside_published_networks(tmp_path: Path, capsys: py
     for row in rows.values():
         assert 0 < row["slider"] < row["cached"] < row["all"]
     assert rows["slim, float32"]["all"] < rows[VGG]["all"]
+    shipped = find_weights("slim").stat().st_size / 2**20
+    assert rows["slim, float32"]["file_mib"] == pytest.approx(shipped)
+    assert shipped < rows[f"slim, {ONNX}"]["file_mib"] < 1.5 * shipped
+    assert rows[VGG]["file_mib"] == pytest.approx(26.7, abs=0.1)  # 7.01 M parameters
 
 
 def test_time_of_each_layer_adds_up_to_the_picture(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from nst_adain.export import export_onnx
 from nst_adain.inputs import Precision, pick_device
-from nst_adain.pretrained import load_model
+from nst_adain.pretrained import find_weights, load_model
 from nst_adain.stylizer import Stylizer
 from train.peers import MicroAST, published_vgg
 
@@ -64,11 +64,12 @@ def benchmark(
     out.mkdir(parents=True, exist_ok=True)
     runtimes = [*precisions, ONNX] if onnx else [*precisions]
     names = [*(f"{model}, {runtime}" for model in models for runtime in runtimes), VGG, MICRO]
+    files = {name: _file_size(name) for name in names}
     rows = []
     for size in (*sizes, *memory_sizes):
         timings = _latencies(names, size, repeats, device) if size in sizes else {name: {} for name in names}
         for name in names:
-            row = {"model": name, "size": size, **timings[name]}
+            row = {"model": name, "size": size, "file_mib": files[name], **timings[name]}
             if not name.endswith(ONNX):  # which leaves behind what its export took: a peak above that would be too small
                 row["peak_memory_mib"] = _in_child(_peak_memory, name, size, device)
             rows.append(row)
@@ -138,6 +139,17 @@ def _onnx_subject(model: str) -> _Subject:
         return torch.from_numpy(decoder.run(None, dict(zip(names, [*encoded, *code, np.ones((), np.float32)])))[0])
 
     return _Subject(lambda image: encode(image)[-2:], encode, render)
+
+
+def _file_size(name: str) -> float:
+    """MiB on disk of what is measured; of the published networks, of their weights in float32."""
+    if name in (VGG, MICRO):
+        return sum(p.numel() * p.element_size() for p in (published_vgg() if name == VGG else MicroAST()).parameters()) / 2**20
+    model, runtime = name.rsplit(", ", 1)
+    if runtime != ONNX:
+        return find_weights(model).stat().st_size / 2**20
+    with tempfile.TemporaryDirectory() as folder:
+        return sum(path.stat().st_size for path in export_onnx(load_model(model), folder)) / 2**20
 
 
 def _latencies(names: list[str], size: int, repeats: int, device: str) -> dict[str, dict[str, float]]:
@@ -218,14 +230,14 @@ def _table(rows: list[dict[str, Any]]) -> str:
     """Markdown; the last columns are how many times faster than the published networks, nothing known before."""
     base = {(row["model"], row["size"]): row.get("all", math.nan) for row in rows}
     lines = [
-        "| model | side, px | slider, s | style cached, s | all, s | peak memory, MiB | x VGG-19 | x MicroAST |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| model | side, px | slider, s | style cached, s | all, s | peak memory, MiB | file, MiB | x VGG-19 | x MicroAST |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         times = " | ".join(f"{row[kind]:.3f}" if kind in row else "" for kind in KINDS)
         ratios = " | ".join(f"{base[peer, row['size']] / row['all']:.1f}" if "all" in row else "" for peer in (VGG, MICRO))
         memory = f"{row['peak_memory_mib']:.0f}" if "peak_memory_mib" in row else ""
-        lines.append(f"| {row['model']} | {row['size']} | {times} | {memory} | {ratios} |")
+        lines.append(f"| {row['model']} | {row['size']} | {times} | {memory} | {row['file_mib']:.1f} | {ratios} |")
     return "\n".join(lines) + "\n"
 
 
