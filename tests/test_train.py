@@ -487,6 +487,9 @@ def test_layers_of_microast_have_its_published_size_and_arithmetic() -> None:
     [
         (["fit"], 2, "--content"),
         (["paint"], 2, "paint"),
+        (["benchmark", "--out", "x", "--sizes", "100"], 2, "sizes, memory_sizes: expected multiples of 8 from 16, got 100"),
+        (["layers", "--repeats", "0"], 2, "repeats: expected at least 1, got 0"),
+        (["flicker", "--clip", "x.mp4", "--style", "y.png", "--frames", "1"], 2, "frames: expected at least 2, got 1"),
         (
             ["fit", "--content", "none", "--style", "none", "--teacher", "none.safetensors", "--out", "x"],
             1,

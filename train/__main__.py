@@ -19,6 +19,7 @@ from train.flicker import flicker
 from train.layers import layers
 from train.publish import publish
 from train.throughput import throughput
+from train.usage import UsageError
 
 
 def distill(config: tyro.conf.OmitArgPrefixes[TrainConfig]) -> None:
@@ -59,6 +60,9 @@ def main() -> int:
             },
             prog="python -m train",
         )
+    except UsageError as error:
+        print(f"train: error: {error}", file=sys.stderr)
+        return 2
     except (OSError, ValueError, FloatingPointError) as error:
         print(f"train: error: {error}", file=sys.stderr)
         return 1

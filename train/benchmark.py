@@ -25,6 +25,7 @@ from nst_adain.inputs import Precision, pick_device
 from nst_adain.pretrained import find_weights, load_model
 from nst_adain.stylizer import Stylizer
 from train.peers import MicroAST, published_vgg
+from train.usage import UsageError, at_least
 
 __all__ = ["PeakRss", "benchmark", "now"]
 
@@ -55,12 +56,16 @@ def benchmark(
         precisions: of the models; the published networks compute in float32, in channels_last, which is faster for both.
         onnx: measure the models in ONNX Runtime too, as `nst-adain export` writes them.
         memory_sizes: further sides of which only the memory is measured.
+
+    Raises:
+        UsageError: if one of these cannot be measured.
     """
     if onnx and pick_device(device).type != "cpu":
-        raise ValueError(f"onnx: expected the CPU, on which ONNX Runtime is measured, got {pick_device(device)}")
+        raise UsageError(f"onnx: expected the CPU, on which ONNX Runtime is measured, got {pick_device(device)}")
+    at_least(1, repeats=repeats)
     for size in (*sizes, *memory_sizes):
         if size < 16 or size % 8:
-            raise ValueError(f"sizes, memory_sizes: expected multiples of 8 from 16, got {size}")
+            raise UsageError(f"sizes, memory_sizes: expected multiples of 8 from 16, got {size}")
     out.mkdir(parents=True, exist_ok=True)
     runtimes = [*precisions, ONNX] if onnx else [*precisions]
     names = [*(f"{model}, {runtime}" for model in models for runtime in runtimes), VGG, MICRO]

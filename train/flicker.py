@@ -14,6 +14,7 @@ from tqdm import tqdm
 from nst_adain.frames import read_frames, save_video, scaled
 from nst_adain.stylizer import Stylizer
 from nst_adain.video import stylize_video
+from train.usage import at_least
 
 __all__ = ["flicker", "flow", "warping_error"]
 
@@ -79,7 +80,12 @@ def flicker(
         size: short side in pixels; the flow takes most of the time.
         encoder: full-width VGG-19, for a model that is a decoder alone.
         device: where to run.
+
+    Raises:
+        UsageError: if `frames` is below 2 or `size` below 16.
     """
+    at_least(2, frames=frames)
+    at_least(16, size=size)
     stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.mkv"

@@ -13,6 +13,7 @@ from nst_adain.convolution import Conv3x3
 from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
 from train.benchmark import now
+from train.usage import at_least
 
 __all__ = ["layers"]
 
@@ -29,7 +30,12 @@ def layers(model: str = "slim", size: int = 512, repeats: int = 9, device: str =
         repeats: timed runs, of which medians are shown, after one that is not timed.
         device: where to run.
         precision: of the model.
+
+    Raises:
+        UsageError: if `size` is below 16 or `repeats` below 1.
     """
+    at_least(16, size=size)
+    at_least(1, repeats=repeats)
     stylizer = Stylizer.from_pretrained(model, device=device, precision=precision)
     style, content = stylizer.encode_style(torch.rand(1, 3, size, size)), torch.rand(1, 3, size, size)
     seconds: dict[str, list[float]] = defaultdict(list)

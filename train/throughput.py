@@ -17,6 +17,7 @@ from nst_adain.images import WRITABLE_SUFFIXES, load_image, save_image
 from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
 from train.benchmark import now
+from train.usage import UsageError, at_least
 
 __all__ = ["throughput"]
 
@@ -42,13 +43,11 @@ def throughput(
         precision: of the model.
 
     Raises:
-        ValueError: if a number is below 1, or no format that can be written has this suffix.
+        UsageError: if a number is below 1, or no format that can be written has this suffix.
     """
-    for name, value in (("count", count), ("size", size), ("repeats", repeats)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    at_least(1, count=count, size=size, repeats=repeats)
     if suffix not in WRITABLE_SUFFIXES:
-        raise ValueError(f"suffix: expected one of {', '.join(WRITABLE_SUFFIXES)}, got {suffix!r}")
+        raise UsageError(f"suffix: expected one of {', '.join(WRITABLE_SUFFIXES)}, got {suffix!r}")
     stylizer = Stylizer.from_pretrained(model, device=device, precision=precision)
     with tempfile.TemporaryDirectory() as folder:
         photos, styles = Path(folder, "photos"), Path(folder, "styles")

@@ -1,0 +1,16 @@
+"""What all commands say of options that cannot be."""
+
+from __future__ import annotations
+
+__all__ = ["UsageError", "at_least"]
+
+
+class UsageError(ValueError):
+    """A command was asked for wrongly: as a process it ends with exit status 2."""
+
+
+def at_least(lowest: int, **options: int) -> None:
+    """Raise UsageError if one of these options is lower."""
+    for name, value in options.items():
+        if value < lowest:
+            raise UsageError(f"{name}: expected at least {lowest}, got {value}")
