@@ -272,6 +272,38 @@ def test_batches_are_a_function_of_the_step(config: TrainConfig) -> None:
     assert other.content_keys + other.style_keys != a.content_keys + a.style_keys
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_share_of_the_styles_are_photographs(config: TrainConfig, share: float) -> None:
+    content, style = (Pictures(f, 64, 1) for f in (config.content, config.style))
+    config = dataclasses.replace(config, photo_styles=share)
+    drawn = [batch for batch, _ in zip(batches(content, style, config, 0), range(50))]
+    kinds = [kind for batch in drawn for kind, *_ in batch.style_keys]
+    assert abs(kinds.count(0) / len(kinds) - share) < 0.15 * (0 < share < 1) + 1e-9
+    crops = {key: crop for batch in drawn for key, crop in zip(batch.content_keys, batch.content)}
+    shared = [(crops[key], crop) for batch in drawn for key, crop in zip(batch.style_keys, batch.style) if key in crops]
+    assert bool(shared) == (share > 0)
+    assert all(torch.equal(a, b) for a, b in shared)  # one name, one crop
+    assert all(kind == 0 for batch in drawn for kind, *_ in batch.content_keys)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 8])
+def test_photographs_and_paintings_are_stylised_with_themselves(
+    config: TrainConfig, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of photographs alone the modulator would learn that what has a photograph's statistics stays as it is."""
+    config = dataclasses.replace(config, batch_size=batch_size)
+    task = Trainer("fit", config).raw
+    asked: list[tuple[list[int], list[int]]] = []
+    stylise = task._stylise
+    monkeypatch.setattr(task, "_stylise", lambda p, c, s: (asked.append((list(c), list(s))), stylise(p, c, s))[1])
+    task(next(batches(Pictures(config.content, 64, 1), Pictures(config.style, 64, 1), config, 0)))
+    ((contents, styles),) = asked
+    themselves = [c for c, s in zip(contents, styles) if c == s]
+    assert {c < batch_size for c in themselves} == {True, False}
+    assert len(themselves) == 2 * -(-batch_size // 4)
+    assert [(c, s - batch_size) for c, s in zip(contents, styles) if c != s] == [(i, i) for i in range(batch_size)]
+
+
 def test_crops_keep_the_aspect_ratio(config: TrainConfig) -> None:
     from PIL import Image, ImageDraw
 
@@ -537,6 +569,7 @@ def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainCo
         ({"variants": 0}, "variants: expected at least 1"),
         ({"save_every": 0}, "save_every: expected at least 1"),
         ({"lr": float("nan")}, "lr: expected at least 0, got nan"),
+        ({"photo_styles": 1.5}, "photo_styles: expected 0 to 1, got 1.5"),
         ({"min_scale": 0.0}, "min_scale: expected above 0"),
         ({"content_layer": "relu4_2"}, "expected layers of relu1_1, .* got 'relu4_2'"),
         ({"style_layers": ()}, "style_layers: expected at least one"),

@@ -61,6 +61,9 @@ class TrainConfig:
     """Memory for the teacher's features of those crops; 0 computes them each time."""
     holdout: int = 16
     """Pictures of each folder that are never trained on: the samples and the val_ columns are made from them."""
+    photo_styles: float = 0.2
+    """Share of the styles that are photographs. Without any, the network learns to tell their statistics from a painting's,
+    and gives back unchanged the photograph whose style resembles one (with identity_weight above 0)."""
     max_side: int = 512
     """Pictures are kept in memory with a short side of at most this; more than two crops would be wasted."""
     workers: int = 2
@@ -115,6 +118,8 @@ class TrainConfig:
         for name in ("min_scale", "ema"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name}: expected above 0 and at most 1, got {getattr(self, name)}")
+        if not 0 <= self.photo_styles <= 1:
+            raise ValueError(f"photo_styles: expected 0 to 1, got {self.photo_styles}")
         for layer in (self.content_layer, *self.style_layers):
             if layer not in LAYERS:
                 raise ValueError(f"content_layer, style_layers: expected layers of {', '.join(LAYERS)}, got {layer!r}")

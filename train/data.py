@@ -98,8 +98,11 @@ def batches(
         first = (step * world + rank) * config.batch_size
         for number in range(first, first + config.batch_size):
             rng = np.random.default_rng([config.seed, 2, number])
-            for kind, pool in enumerate(pools):
-                keys[kind].append((kind, int(rng.integers(len(pool))), int(rng.integers(config.variants))))
+            for kind in (0, 1):
+                # One number is drawn more where photographs may be styles: without them the batches are those of old runs.
+                photo = kind == 1 and config.photo_styles > 0 and rng.random() < config.photo_styles
+                source = 0 if photo else kind
+                keys[kind].append((source, int(rng.integers(len(pools[source]))), int(rng.integers(config.variants))))
         crops = [torch.stack([crop(key) for key in side]) for side in keys]
         return Batch(crops[0], crops[1], keys[0], keys[1])
 

@@ -125,10 +125,11 @@ class StyleTransferTask(nn.Module):
         c = self.config
         like = next(self.parameters())
         content, style = _as_float(batch.content, like), _as_float(batch.style, like)
-        # Every picture is encoded once: contents, then styles. A quarter of them is also stylised with itself.
+        # Every picture is encoded once: contents, then styles. A quarter of either is also stylised with itself. Of both:
+        # were it photographs alone, the modulator would learn to tell their codes, and to leave alone what looks like one.
         pictures = torch.cat([content, style])
         contents, styles = range(len(content)), range(len(content), len(pictures))
-        itself = range(0, len(pictures), 4) if c.identity_weight else range(0)
+        itself = [*contents[::4], *styles[::4]] if c.identity_weight else []
         output = self._stylise(pictures, [*contents, *itself], [*styles, *itself])
         output, again = output[: len(content)], output[len(content) :]
 
@@ -145,7 +146,7 @@ class StyleTransferTask(nn.Module):
         }
         total = c.content_weight * losses["content"] + c.style_weight * losses["style"]
         if len(itself):
-            losses["identity"] = F.mse_loss(again.float(), pictures[::4])
+            losses["identity"] = F.mse_loss(again.float(), pictures[itself])
             total = total + c.identity_weight * losses["identity"]
         if c.tv_weight:
             losses["tv"] = total_variation(output.float())
