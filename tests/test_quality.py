@@ -44,7 +44,7 @@ class Limits:
     own_difference: float
 
 
-LIMITS = {"slim": Limits(style=2.02, content=4.78, ssim=0.35, own_ssim=0.67, own_difference=15.8)}
+LIMITS = {"slim": Limits(style=2.02, content=4.78, ssim=0.36, own_ssim=0.74, own_difference=13.4)}
 
 
 @pytest.fixture(scope="module", params=available_models())
