@@ -95,7 +95,8 @@ def test_where_no_mask_applies_the_photograph_stays(slim: Stylizer, photo: torch
 def test_regions_have_their_own_content_statistics(slim: Stylizer, styles: list[Image.Image]) -> None:
     """Far from the border between two regions, each is rendered as if it were a picture of its own."""
     # So wide that the features that see across the border are few of those that a region's statistics are taken from.
-    left, right = to_tensor(picture(512, 64, 5)), to_tensor(picture(512, 64, 6))
+    # And one dark: of regions with like statistics there would be little to tell apart.
+    left, right = to_tensor(picture(512, 64, 5)), 0.3 * to_tensor(picture(512, 64, 6))
     both = torch.cat([left, right], -1)
     masks = [np.arange(1024)[None] < 512, np.arange(1024)[None] >= 512]
     masks = [np.repeat(mask, 64, 0).astype(float) for mask in masks]
@@ -104,7 +105,7 @@ def test_regions_have_their_own_content_statistics(slim: Stylizer, styles: list[
     uniform = slim(both, styles[0]), slim(both, styles[1])  # statistics of both halves together
     for part, i in ((slice(0, 436), 0), (slice(-436, None), 1)):
         far = (uniform[i][..., part] - alone[i][..., part]).abs().mean()
-        assert (out[..., part] - alone[i][..., part]).abs().mean() < 0.5 * far
+        assert (out[..., part] - alone[i][..., part]).abs().mean() < 0.25 * far
 
 
 def test_soft_masks_mix(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
