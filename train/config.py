@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from nst_adain.architecture import LAYERS, Architecture
+from train.usage import at_least
 
 __all__ = ["TrainConfig"]
 
@@ -113,8 +114,7 @@ class TrainConfig:
         lowest = {"steps": 1, "batch_size": 1, "crop": 16, "variants": 1, "holdout": 0, "max_side": 16, "workers": 1,
                   "save_every": 1, "sample_every": 1, "warmup": 0, "cache_gb": 0, "clip": 0, "lr": 0}  # fmt: skip
         for name, low in lowest.items():
-            if not getattr(self, name) >= low:
-                raise ValueError(f"{name}: expected at least {low}, got {getattr(self, name)}")
+            at_least(low, **{name: getattr(self, name)})
         for name in ("min_scale", "ema"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name}: expected above 0 and at most 1, got {getattr(self, name)}")

@@ -145,7 +145,7 @@ class StyleTransferTask(nn.Module):
             "style": style_loss(style_targets(features, c.style_layers, c.style_kind), wanted),
         }
         total = c.content_weight * losses["content"] + c.style_weight * losses["style"]
-        if len(itself):
+        if itself:
             losses["identity"] = F.mse_loss(again.float(), pictures[itself])
             total = total + c.identity_weight * losses["identity"]
         if c.tv_weight:

@@ -9,8 +9,8 @@ class UsageError(ValueError):
     """A command was asked for wrongly: as a process it ends with exit status 2."""
 
 
-def at_least(lowest: int, **options: int) -> None:
+def at_least(lowest: float, **options: float) -> None:
     """Raise UsageError if one of these options is lower."""
     for name, value in options.items():
-        if value < lowest:
+        if not value >= lowest:  # nor is NaN
             raise UsageError(f"{name}: expected at least {lowest}, got {value}")
