@@ -1,23 +1,26 @@
 """Folders of photographs: every one in every style, or each in one style drawn at random, as for Stylized-ImageNet.
 
-Geirhos et al. 2019, https://arxiv.org/abs/1811.12231. While one picture is computed, the next are decoded and the last are
-encoded by threads.
+Geirhos et al. 2019, https://arxiv.org/abs/1811.12231. Several pictures are read, computed and written at the same time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
+import math
 import os
+import threading
 import zlib
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal, NoReturn, TypeVar
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
@@ -29,7 +32,10 @@ from nst_adain.stylizer import Controls, Stylizer
 __all__ = ["Report", "stylize_folder"]
 
 FAILURES = "failures.csv"  # in the output folder; removed when there are none
-AHEAD = 4  # pictures decoded in advance, and pictures waiting to be written
+CORE_PIXELS = 1024 * 1024  # of a picture for each core that computes it: with more cores memory grows no faster
+READERS = 2  # threads that read and write while the others compute
+
+_T = TypeVar("_T")
 
 
 @dataclasses.dataclass
@@ -53,6 +59,49 @@ class _Job:
 
     photo: Path
     outputs: list[tuple[Path, Path]]
+
+
+class _Cores:
+    """The processor's cores, shared out among the pictures that are computed at the same time.
+
+    A network on a small picture is faster on one core than on several, counted in the time of all: at each layer these wait
+    for the last of them, which may be busy with reading or writing. A GPU is one core.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.total = torch.get_num_threads() if device.type == "cpu" else 1
+        self.workers = self.total + READERS
+        self.stopped = threading.Event()
+        self._free, self._changed, self._queue = self.total, threading.Condition(), threading.Lock()
+
+    @contextlib.contextmanager
+    def share(self, pixels: int, least: int = 1) -> Iterator[None]:
+        """Compute in this block with the cores that a picture of this size is due, at least `least`, once they are free."""
+        count = min(self.total, max(least, math.ceil(pixels / CORE_PIXELS)))
+        with self._queue, self._changed:  # who waits for many is not overtaken for ever by those who want one
+            self._changed.wait_for(lambda: self._free >= count)
+            self._free -= count
+        try:
+            torch.set_num_threads(count)  # of this thread
+            yield
+        finally:
+            with self._changed:
+                self._free += count
+                self._changed.notify_all()
+
+    def work(self, function: Callable[[_T], None], items: Sequence[_T]) -> None:
+        """Call `function` on each item, by several threads.
+
+        The first error, or an interrupt, sets `stopped`, which `function` should heed if it takes long, and ends it.
+        """
+        pool = ThreadPoolExecutor(self.workers)
+        try:
+            for call in as_completed([pool.submit(function, item) for item in items]):
+                call.result()
+        finally:
+            self.stopped.set()
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(self.total)  # also what threads to come start with
 
 
 def stylize_folder(
@@ -138,13 +187,29 @@ def _encode_styles(
     stylizer: Stylizer, names: Mapping[Path, Path], style_size: int | None, report: Report, progress: bool
 ) -> dict[Path, ChannelStats]:
     """Statistics by name."""
+    cores = _Cores(stylizer.device)
     encoded: dict[Path, ChannelStats] = {}
-    for path, name in tqdm(names.items(), unit="style", disable=not progress):
+    failed: dict[Path, str] = {}
+    bar = tqdm(total=len(names), unit="style", disable=not progress)
+
+    def encode(path: Path) -> None:
         try:
-            encoded[name] = stylizer.encode_style(path, style_size=style_size)
-        except (ImageError, OSError) as error:
-            report.failed.append((path, str(error)))
+            picture = load_image(path)
+            with cores.share(_area(picture, style_size)):
+                encoded[names[path]] = stylizer.encode_style(picture, style_size=style_size)
+        except (ImageError, OSError, MemoryError) as error:
+            failed[path] = str(error)
+        bar.update()
+
+    with bar:
+        cores.work(encode, list(names))
+    report.failed += [(path, failed[path]) for path in names if path in failed]
     return encoded
+
+
+def _area(image: Image.Image, side: int | None) -> int:
+    """Pixels of a picture once its short side is scaled to `side`."""
+    return image.width * image.height if side is None else round(side**2 * max(image.size) / min(image.size))
 
 
 def _jobs(
@@ -170,38 +235,51 @@ def _run(
     size: int | None,
     controls: Controls,
 ) -> None:
-    reading: deque[tuple[_Job, Future[Image.Image]]] = deque()
-    writing: deque[tuple[Path, Future[None]]] = deque()
+    cores = _Cores(stylizer.device)
+    jobs = list(_split(jobs, cores.workers))
+    least = cores.total // max(1, len(jobs))
+    failed: dict[Path, str] = {}
+    lock = threading.Lock()
 
-    def finish(path: Path, write: Future[None]) -> None:
+    def finish(outputs: int, path: Path, error: Exception | None) -> None:
+        with lock:
+            if error is None:
+                report.done += outputs
+            else:
+                failed[path] = str(error)
+            bar.update(outputs)
+
+    def work(job: _Job) -> None:
         try:
-            write.result()
-            report.done += 1
-        except (ImageError, OSError) as error:
-            report.failed.append((path, str(error)))
-        bar.update()
-
-    with ThreadPoolExecutor(2) as pool:
-        waiting = iter(jobs)
-        while True:
-            while len(reading) < AHEAD and (following := next(waiting, None)) is not None:
-                reading.append((following, pool.submit(load_image, following.photo)))
-            if not reading:
-                break
-            job, read = reading.popleft()
-            try:
-                content = stylizer.encode_content(read.result(), size=size)
-            except (ImageError, OSError, MemoryError) as error:
-                report.failed.append((job.photo, str(error)))
-                bar.update(len(job.outputs))
-                continue
-            for style, path in job.outputs:
+            photo = load_image(job.photo)
+            with cores.share(_area(photo, size), least):
+                content = stylizer.encode_content(photo, size=size)
+        except (ImageError, OSError, MemoryError) as error:
+            finish(len(job.outputs), job.photo, error)
+            return
+        for style, path in job.outputs:
+            if cores.stopped.is_set():
+                return
+            with cores.share(content.pixels[0, 0].numel(), least):
                 result = stylizer(content, encoded[style], **controls)
-                writing.append((path, pool.submit(_write, result, path, quality)))
-                while len(writing) > AHEAD:
-                    finish(*writing.popleft())
-        for path, write in writing:
-            finish(path, write)
+            try:
+                _write(result, path, quality)
+                finish(1, path, None)
+            except (ImageError, OSError) as error:
+                finish(1, path, error)
+
+    try:
+        cores.work(work, jobs)
+    finally:
+        report.failed += sorted(failed.items())
+
+
+def _split(jobs: Sequence[_Job], workers: int) -> Iterator[_Job]:
+    """The same jobs, but enough for all workers where there are fewer photographs than those."""
+    most = math.ceil(sum(len(job.outputs) for job in jobs) / workers)
+    for job in jobs:
+        for start in range(0, len(job.outputs), most):
+            yield _Job(job.photo, job.outputs[start : start + most])
 
 
 def _write(image: Image.Image | Tensor, output: Path, quality: int) -> None:

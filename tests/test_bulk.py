@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import csv
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import picture
 from PIL import Image
 
-from nst_adain.bulk import stylize_folder
+from nst_adain.bulk import CORE_PIXELS, _Cores, stylize_folder
 from nst_adain.cli import main
 from nst_adain.stylizer import Stylizer
+
+THREADS = torch.get_num_threads()
 
 
 @pytest.fixture
@@ -138,3 +144,70 @@ def test_command_reports_and_exits_1(folders: Path, capsys: pytest.CaptureFixtur
         with pytest.raises(SystemExit) as stopped:
             main([*command, *more])
         assert stopped.value.code == 2
+
+
+def test_one_photograph_in_many_styles_and_the_thread_count_afterwards(slim: Stylizer, tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    for folder, count in (("photos", 1), ("styles", 9)):
+        (tmp_path / folder).mkdir()
+        for i in range(count):
+            picture(24, 16, i).save(tmp_path / folder / f"{i}.png")
+    report = stylize_folder(slim, tmp_path / "photos", tmp_path / "styles", tmp_path / "out", size=32)
+    assert (report.done, report.failed) == (9, [])
+    assert torch.get_num_threads() == threads
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == threads
+    with Image.open(tmp_path / "out" / "0__7.png") as image:
+        assert image.size == (48, 32)
+        expected = slim(tmp_path / "photos/0.png", tmp_path / "styles/7.png", size=32)
+        assert np.abs(np.asarray(image, int) - np.asarray(expected, int)).max() <= 1  # another order of additions
+
+
+def test_an_error_in_one_picture_that_is_not_the_files_ends_the_job(slim: Stylizer, folders: Path) -> None:
+    for i in range(40):
+        picture(8, 8, i).save(folders / "styles" / f"{i}.png")
+    with pytest.raises(ValueError, match="alpha"):
+        stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", controls={"alpha": -1})
+    assert outputs(folders / "out") == []
+
+
+def test_cores_are_shared_out_and_never_twice() -> None:
+    cores = _Cores(torch.device("cpu"))
+    cores.total = cores._free = 4
+    lock, used, seen, threads = threading.Lock(), 0, [], {}
+
+    def work(pixels: int) -> None:
+        nonlocal used
+        with cores.share(pixels):
+            mine = min(4, -(-pixels // CORE_PIXELS))
+            with lock:
+                used += mine
+                seen.append(used)
+                threads[pixels] = torch.get_num_threads()
+            time.sleep(0.01)
+            with lock:
+                used -= mine
+
+    try:
+        cores.work(work, [1, CORE_PIXELS, 2 * CORE_PIXELS, 9 * CORE_PIXELS] * 5)
+    finally:
+        torch.set_num_threads(THREADS)
+    assert max(seen) == 4
+    assert threads == {1: 1, CORE_PIXELS: 1, 2 * CORE_PIXELS: 2, 9 * CORE_PIXELS: 4}
+
+
+def test_an_interrupt_stops_the_workers() -> None:
+    cores = _Cores(torch.device("cpu"))
+    began: list[int] = []
+
+    def work(item: int) -> None:
+        began.append(item)
+        if item == 0:
+            raise KeyboardInterrupt
+        cores.stopped.wait(10)
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        cores.work(work, range(100))
+    assert time.monotonic() - started < 5
+    assert len(began) <= cores.workers + 1
