@@ -286,6 +286,24 @@ def test_a_share_of_the_styles_are_photographs(config: TrainConfig, share: float
     assert all(kind == 0 for batch in drawn for kind, *_ in batch.content_keys)
 
 
+def test_paintings_get_other_colours_and_nothing_else_changes(config: TrainConfig) -> None:
+    content, style = (Pictures(f, 64, 1) for f in (config.content, config.style))
+    as_they_are, recolored = (
+        next(batches(content, style, dataclasses.replace(config, recolor_styles=share, photo_styles=0.5, batch_size=16), 0))
+        for share in (0.0, 1.0)
+    )
+    assert as_they_are.style_keys == recolored.style_keys
+    assert torch.equal(as_they_are.content, recolored.content)
+    for key, before, after in zip(as_they_are.style_keys, as_they_are.style, recolored.style):
+        if key[0] == 0:  # a photograph, which is a content too
+            assert torch.equal(before, after)
+            continue
+        assert not torch.equal(before, after)
+        # Each channel of the result is a rising function of one that was there.
+        for channel in after.flatten(1).int():
+            assert any((channel[order].diff() >= 0).all() for order in before.flatten(1).argsort(stable=True))
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 8])
 def test_photographs_and_paintings_are_stylised_with_themselves(
     config: TrainConfig, batch_size: int, monkeypatch: pytest.MonkeyPatch
@@ -570,6 +588,7 @@ def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainCo
         ({"save_every": 0}, "save_every: expected at least 1"),
         ({"lr": float("nan")}, "lr: expected at least 0, got nan"),
         ({"photo_styles": 1.5}, "photo_styles: expected 0 to 1, got 1.5"),
+        ({"recolor_styles": -0.1}, "recolor_styles: expected 0 to 1, got -0.1"),
         ({"min_scale": 0.0}, "min_scale: expected above 0"),
         ({"content_layer": "relu4_2"}, "expected layers of relu1_1, .* got 'relu4_2'"),
         ({"style_layers": ()}, "style_layers: expected at least one"),

@@ -65,6 +65,8 @@ class TrainConfig:
     photo_styles: float = 0.2
     """Share of the styles that are photographs. Without any, the network learns to tell their statistics from a painting's,
     and gives back unchanged the photograph whose style resembles one (with identity_weight above 0)."""
+    recolor_styles: float = 0.0
+    """Share of the crops of paintings that get other colours: the channels exchanged, and each brightened or darkened."""
     max_side: int = 512
     """Pictures are kept in memory with a short side of at most this; more than two crops would be wasted."""
     workers: int = 2
@@ -118,8 +120,9 @@ class TrainConfig:
         for name in ("min_scale", "ema"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name}: expected above 0 and at most 1, got {getattr(self, name)}")
-        if not 0 <= self.photo_styles <= 1:
-            raise ValueError(f"photo_styles: expected 0 to 1, got {self.photo_styles}")
+        for name in ("photo_styles", "recolor_styles"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
         for layer in (self.content_layer, *self.style_layers):
             if layer not in LAYERS:
                 raise ValueError(f"content_layer, style_layers: expected layers of {', '.join(LAYERS)}, got {layer!r}")

@@ -64,6 +64,12 @@ def center_crop(image: Image.Image, size: int) -> Tensor:
     return square_crop(image, side, (image.width - side) / 2, (image.height - side) / 2, size)
 
 
+def recolor(pixels: Tensor, rng: np.random.Generator) -> Tensor:
+    """(3, H, W) uint8 in other colours: the channels change places, and each gets a gamma of 1/2 to 2."""
+    levels = torch.from_numpy(np.linspace(0, 1, 256)[None] ** (2.0 ** rng.uniform(-1, 1, (3, 1))) * 255).round().byte()
+    return torch.stack([levels[i][pixels[c].long()] for i, c in enumerate(rng.permutation(3))])
+
+
 class Batch(NamedTuple):
     """Pairs, and the name of each crop, by which the teacher's features of it can be kept.
 
@@ -91,7 +97,9 @@ def batches(
         # Never enlarged, unless the whole picture is smaller than the crop.
         side = rng.uniform(max(config.min_scale * short, min(config.crop, short)), short)
         left, top = rng.uniform(0, image.width - side), rng.uniform(0, image.height - side)
-        return square_crop(image, side, left, top, config.crop, flip=bool(rng.integers(2)))
+        pixels = square_crop(image, side, left, top, config.crop, flip=bool(rng.integers(2)))
+        # Drawn last: without recolouring the crops are those of old runs.
+        return recolor(pixels, rng) if key[0] == 1 and rng.random() < config.recolor_styles else pixels
 
     def batch(step: int) -> Batch:
         keys: tuple[list[tuple[int, int, int]], ...] = ([], [])
