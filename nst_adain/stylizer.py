@@ -120,7 +120,8 @@ class Stylizer:
         """Load weights.
 
         Args:
-            name: a model that ships with the package ("slim"), or the path of a .safetensors file.
+            name: a model that ships with the package, "slim" or "base" (better, in about three times the time), or the path
+                of a .safetensors file.
             encoder: full-width VGG-19 encoder, for weights that are a decoder alone; default: what the environment
                 variable NST_ADAIN_VGG19 names.
             device, precision: as for `Stylizer`.
