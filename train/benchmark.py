@@ -55,7 +55,7 @@ def benchmark(
         device: where to run.
         precisions: of the models; the published networks compute in float32, in channels_last, which is faster for both.
         onnx: measure the models in ONNX Runtime too, as `nst-adain export` writes them.
-        memory_sizes: further sides of which only the memory is measured.
+        memory_sizes: further sides; of those that are not among `sizes`, only the memory is measured.
 
     Raises:
         UsageError: if one of these cannot be measured.
@@ -71,7 +71,7 @@ def benchmark(
     names = [*(f"{model}, {runtime}" for model in models for runtime in runtimes), VGG, MICRO]
     files = {name: _file_size(name) for name in names}
     rows = []
-    for size in (*sizes, *memory_sizes):
+    for size in dict.fromkeys((*sizes, *memory_sizes)):
         timings = _latencies(names, size, repeats, device) if size in sizes else {name: {} for name in names}
         for name in names:
             row = {"model": name, "size": size, "file_mib": files[name], **timings[name]}
