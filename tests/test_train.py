@@ -133,6 +133,14 @@ def test_a_model_can_be_widened_and_goes_on_as_it_was(config: TrainConfig) -> No
     assert '"steps_done": 8' in read_weights(wider.out / "weights.safetensors")[1]["recipe"]
 
 
+def test_an_encoder_that_is_not_trained_cannot_be_widened(config: TrainConfig) -> None:
+    Trainer("fit", dataclasses.replace(config, steps=1)).run()
+    init = config.out / "weights.safetensors"
+    wider = dataclasses.replace(config, init=init, width=0.25, train_encoder=False, out=config.out / "wider")
+    with pytest.raises(ValueError, match=r"weights\.safetensors: expected the whole encoder.*found a narrower conv1_1"):
+        Trainer("fit", wider)
+
+
 def test_the_loss_network_computes_as_fast_as_it_can(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """By Winograd convolutions, which change no loss beyond rounding."""
     batch = next(batches(Pictures(config.content, 64, 1), Pictures(config.style, 64, 1), config, 0))
@@ -212,7 +220,7 @@ def test_checkpoint_of_another_model_is_refused(config: TrainConfig) -> None:
     assert checkpoint is not None
     with pytest.raises(ValueError, match=r"made with width 0\.125, not 0\.0625"):
         Trainer("fit", dataclasses.replace(config, width=1 / 16)).load(checkpoint)
-    with pytest.raises(ValueError, match="made with task fit, not distill"):
+    with pytest.raises(ValueError, match="made with task fit, not with distill"):
         Trainer("distill", config).load(checkpoint)
 
 
@@ -220,9 +228,14 @@ def test_resuming_with_other_settings_is_refused(config: TrainConfig) -> None:
     Trainer("fit", config).run(until=2)
     checkpoint = latest_checkpoint(config.out)
     assert checkpoint is not None
-    with pytest.raises(ValueError, match=r"made with batch_size 2, not 3"):
+    with pytest.raises(ValueError, match=r"made with batch_size 2, not with 3"):
         Trainer("fit", dataclasses.replace(config, batch_size=3)).load(checkpoint)
     Trainer("fit", dataclasses.replace(config, workers=1, cache_gb=0.0, sample_every=3)).load(checkpoint)
+    state = json.loads((checkpoint / "state.json").read_text())
+    del state["recipe"]["recolor_styles"]
+    (checkpoint / "state.json").write_text(json.dumps(state))
+    with pytest.raises(ValueError, match=r"made before there was recolor_styles, not with 0\.0"):
+        Trainer("fit", config).load(checkpoint)
 
 
 def test_a_new_run_in_a_used_folder_is_refused(config: TrainConfig) -> None:

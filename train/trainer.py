@@ -90,6 +90,11 @@ class Trainer:
             known |= load_initial(self.raw.model, c.init)
         if self.task == "fit" and not c.train_encoder and "encoder.conv1_1" not in known:
             known |= load_initial(self.raw.model, c.teacher, ["encoder"])
+        if self.task == "fit" and not c.train_encoder:
+            encoder = self.raw.model.encoder
+            random = [n for n in encoder.names if known[f"encoder.{n}"] < encoder.get_submodule(n).out_channels]
+            if random:
+                raise ValueError(f"{c.init}: expected the whole encoder, which is not trained, found a narrower {random[0]}")
         count = min(32, len(self.content.train), len(self.style.train))
         pictures = [[center_crop(p, c.crop) for p in side.train[:count]] for side in (self.content, self.style)]
         calibrate(self.raw.model, *(torch.stack(crops).float() / 255 for crops in pictures), known)
@@ -213,9 +218,8 @@ class Trainer:
         changed = [k for k in here if k not in FREE_TO_CHANGE and here[k] != there.get(k)]
         if changed:
             name = changed[0]
-            raise ValueError(
-                f"{checkpoint}: was made with {name} {there.get(name)}, not {here[name]}; start a new run with --init"
-            )
+            made = f"with {name} {there[name]}" if name in there else f"before there was {name}"
+            raise ValueError(f"{checkpoint}: was made {made}, not with {here[name]}; start a new run with --init")
         tensors = load_file(checkpoint / "state.safetensors")
         self.raw.load_state_dict(_under("module.", tensors))
         self.ema.load_state_dict(_under("ema.", tensors))
