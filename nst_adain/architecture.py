@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from nst_adain.functional import ChannelStats
+from nst_adain.usage import UsageError
 
 __all__ = ["LAYERS", "STRIDE", "TOPOLOGIES", "Architecture", "Topology", "find_topology"]
 
@@ -76,7 +77,7 @@ def find_topology(name: str) -> Topology:
         ValueError: if there is none of this name.
     """
     if name not in TOPOLOGIES:
-        raise ValueError(f"topology: expected one of {sorted(TOPOLOGIES)}, got {name!r}")
+        raise UsageError(f"topology: expected one of {sorted(TOPOLOGIES)}, got {name!r}")
     return TOPOLOGIES[name]
 
 
@@ -99,15 +100,15 @@ class Architecture:
     def __post_init__(self) -> None:
         layers = find_topology(self.topology).layers
         if not 0 < self.width <= 4:
-            raise ValueError(f"width: expected a fraction of the topology's channels above 0 and at most 4, got {self.width}")
+            raise UsageError(f"width: expected a fraction of the topology's channels above 0 and at most 4, got {self.width}")
         if not self.taps:
             object.__setattr__(self, "taps", layers)
         if list(self.taps) != [t for t in layers if t in self.taps] or layers[-1] not in self.taps:
-            raise ValueError(
+            raise UsageError(
                 f"taps: expected layers of {', '.join(layers)} in this order, {layers[-1]} among them, got {list(self.taps)}"
             )
         if not isinstance(self.modulation, int) or self.modulation < 0:
-            raise ValueError(f"modulation: expected a number of hidden units from 0, got {self.modulation!r}")
+            raise UsageError(f"modulation: expected a number of hidden units from 0, got {self.modulation!r}")
 
     @property
     def plan(self) -> Topology:

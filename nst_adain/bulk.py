@@ -27,7 +27,9 @@ from tqdm import tqdm
 
 from nst_adain.functional import ChannelStats
 from nst_adain.images import ImageError, find_images, load_image, output_format, save_image, write_atomic
+from nst_adain.inputs import out_of_memory
 from nst_adain.stylizer import Controls, Stylizer
+from nst_adain.usage import UsageError
 
 __all__ = ["Report", "stylize_folder"]
 
@@ -45,7 +47,7 @@ class Report:
     Attributes:
         done: pictures written.
         skipped: pictures that were there already.
-        failed: each file that could not be read or written, and why.
+        failed: each file that could not be read, stylised or written, and why.
     """
 
     done: int = 0
@@ -122,15 +124,15 @@ def stylize_folder(
 ) -> Report:
     """Stylise all pictures below a folder.
 
-    The tree of `photos` is mirrored in `out`: photos/a/b.jpg in the style c.jpg is out/a/b__c.png. A file that cannot be read
-    is reported, also in OUT/failures.csv, and the rest goes on. An output that exists is not made again, so an interrupted
-    call is continued by repeating it.
+    The tree of `photos` is mirrored in `out`: photos/a/b.jpg in the style c.jpg is out/a/b__c.png. A file that cannot be read,
+    or is too large for the memory, is reported, also in OUT/failures.csv, and the rest goes on. An output that exists is not
+    made again, so an interrupted call is continued by repeating it.
 
     Args:
         stylizer: the model.
         photos: folder of photographs, searched with its subfolders.
         styles: folder of style pictures, likewise.
-        out: folder for the results, made if need be.
+        out: folder for the results, made if need be; not `photos`, where they would be photographs of the next call.
         pairing: "all": each photograph in each style; "random": in one, drawn for each photograph by `seed` and its name.
         seed: of the draw.
         suffix: format of the results, one of `images.WRITABLE_SUFFIXES`.
@@ -147,9 +149,14 @@ def stylize_folder(
     """
     photos, styles, out = Path(photos), Path(styles), Path(out)
     if pairing not in ("all", "random"):
-        raise ValueError(f"pairing: expected 'all' or 'random', got {pairing!r}")
-    # The results of an earlier call, in a folder below the photographs, are not photographs.
-    found = [path for path in find_images(photos) if not path.resolve().is_relative_to(out.resolve())]
+        raise UsageError(f"pairing: expected 'all' or 'random', got {pairing!r}")
+    found = find_images(photos)
+    if out.resolve() == photos.resolve():
+        raise UsageError(f"out: expected another folder than that of the photographs, got {out}")
+    if out.resolve().is_relative_to(photos.resolve()):  # the results of an earlier call are not photographs
+        found = [path for path in found if not path.resolve().is_relative_to(out.resolve())]
+        if not found:
+            raise ValueError(f"{photos}: expected pictures outside of {out}, found none")
     candidates = _names(find_images(styles), styles)
     out.mkdir(parents=True, exist_ok=True)
     output_format(out / f"x{suffix}")
@@ -164,6 +171,8 @@ def stylize_folder(
     jobs = []
     for planned_job in planned:
         job = _Job(planned_job.photo, [(style, path) for style, path in planned_job.outputs if style in encoded])
+        if not job.outputs:
+            report.failed.append((job.photo, f"the style drawn for it, {planned_job.outputs[0][0]}, cannot be read"))
         wanted = [(style, path) for style, path in job.outputs if overwrite or not path.exists()]
         report.skipped += len(job.outputs) - len(wanted)
         if wanted:
@@ -197,14 +206,23 @@ def _encode_styles(
             picture = load_image(path)
             with cores.share(_area(picture, style_size)):
                 encoded[names[path]] = stylizer.encode_style(picture, style_size=style_size)
-        except (ImageError, OSError, MemoryError) as error:
-            failed[path] = str(error)
+        except Exception as error:
+            failed[path] = _reason(error)
         bar.update()
 
     with bar:
         cores.work(encode, list(names))
     report.failed += [(path, failed[path]) for path in names if path in failed]
     return encoded
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with one file, while the others go on; any other error is raised again."""
+    if isinstance(error, (ImageError, OSError)):
+        return str(error)
+    if out_of_memory(error):
+        return "not enough memory for a picture of this size"
+    raise error
 
 
 def _area(image: Image.Image, side: int | None) -> int:
@@ -242,11 +260,12 @@ def _run(
     lock = threading.Lock()
 
     def finish(outputs: int, path: Path, error: Exception | None) -> None:
+        reason = None if error is None else _reason(error)
         with lock:
-            if error is None:
+            if reason is None:
                 report.done += outputs
             else:
-                failed[path] = str(error)
+                failed[path] = reason
             bar.update(outputs)
 
     def work(job: _Job) -> None:
@@ -254,18 +273,18 @@ def _run(
             photo = load_image(job.photo)
             with cores.share(_area(photo, size), least):
                 content = stylizer.encode_content(photo, size=size)
-        except (ImageError, OSError, MemoryError) as error:
+        except Exception as error:
             finish(len(job.outputs), job.photo, error)
             return
         for style, path in job.outputs:
             if cores.stopped.is_set():
                 return
-            with cores.share(content.pixels[0, 0].numel(), least):
-                result = stylizer(content, encoded[style], **controls)
             try:
+                with cores.share(content.pixels[0, 0].numel(), least):
+                    result = stylizer(content, encoded[style], **controls)
                 _write(result, path, quality)
                 finish(1, path, None)
-            except (ImageError, OSError) as error:
+            except Exception as error:
                 finish(1, path, error)
 
     try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from typing import Any
 
 from nst_adain import __version__
 from nst_adain.allocator import keep_freed_memory
+from nst_adain.usage import UsageError
 
 __all__ = ["main"]
 
@@ -44,10 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, those of the process by default, and return its exit status."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    from nst_adain.commands import UsageError  # loaded by now
-    from nst_adain.inputs import out_of_memory
+    from nst_adain.inputs import out_of_memory  # loaded by now
 
     keep_freed_memory()
+    with contextlib.suppress(ValueError):  # only a program's main thread can; so that what is half written is removed
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on files; what matters of them becomes an error

@@ -23,9 +23,9 @@ from nst_adain.options import (
 )
 from nst_adain.stylizer import Controls, Stylizer
 from nst_adain.tiff import create_tiff
+from nst_adain.usage import UsageError
 
 __all__ = [
-    "UsageError",
     "app",
     "batch",
     "convert",
@@ -38,10 +38,6 @@ __all__ = [
 ]
 
 _PICTURE, _ANIMATION = path_ending_in(*WRITABLE_SUFFIXES), path_ending_in(".gif", ".webp", *VIDEO_SUFFIXES)
-
-
-class UsageError(Exception):
-    """Options that do not go together."""
 
 
 def stylize(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +63,10 @@ def grid(parser: argparse.ArgumentParser) -> None:
     kinds.add_argument("--corners", type=whole_from(2), metavar="N", help="N x N mixtures of four styles")
     parser.add_argument("-o", "--output", type=_PICTURE, default=Path("grid.png"), help="default: %(default)s")
     parser.add_argument("--cell", type=whole_from(16), default=256, help="side of a picture on the sheet (%(default)s)")
-    add_controls(parser, ["alpha", "size", "style_size"])
+    parser.add_argument(
+        "--size", type=whole_from(1), help="short side at which photographs are stylised, in pixels (default: that of --cell)"
+    )
+    add_controls(parser, ["alpha", "style_size"])
     add_quality(parser)
     add_model(parser)
     parser.set_defaults(job=_grid)
@@ -315,9 +314,9 @@ def _app(arguments: argparse.Namespace) -> None:
 def _demo(arguments: argparse.Namespace) -> None:
     from nst_adain.demo import controls_sheet, demo_sheet, save_inputs
 
-    output_format(arguments.output)
-    if arguments.inputs:
+    if arguments.inputs:  # the sheet may be asked for in the same new folder
         save_inputs(arguments.inputs)
+    output_format(arguments.output)
     stylizer = _stylizer(arguments)
     image = controls_sheet(stylizer) if arguments.controls else demo_sheet(stylizer, progress=sys.stderr.isatty())
     save_image(image, arguments.output, quality=arguments.quality)

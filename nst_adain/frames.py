@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from nst_adain.images import ImageError, check_folder, replacing
+from nst_adain.images import ImageError, check_folder, flatten, replacing, writing
 
 if TYPE_CHECKING:
     import av
@@ -82,10 +82,10 @@ def save_video(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, f
     if not fps > 0:
         raise ValueError(f"fps: expected a number above 0, got {fps}")
     rate = Fraction(fps).limit_denominator(1001)
-    with whole_or_nothing(Path(path)) as partial, av.open(str(partial), "w") as writer:
+    with whole_or_nothing(Path(path)) as partial, writing(path), av.open(str(partial), "w") as writer:
         encoder = FrameEncoder(writer, crf, rate, 1 / rate)
         for number, frame in enumerate(frames):
-            encoder.write(np.asarray(frame.convert("RGB")), number, 1 / rate)
+            encoder.write(np.asarray(flatten(frame)), number, 1 / rate)
         if encoder.stream is None:
             raise ValueError("frames: expected at least one picture, got none")
         encoder.finish()

@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from nst_adain.frames import SUFFIXES as VIDEOS
 from nst_adain.frames import save_video
 from nst_adain.functional import ChannelStats
-from nst_adain.images import write_atomic
+from nst_adain.images import flatten, write_atomic
 from nst_adain.stylizer import EncodedContent, Stylizer
+from nst_adain.usage import UsageError
 
 __all__ = ["ANIMATIONS", "alpha_grid", "corner_grid", "corner_weights", "cross_grid", "path_weights", "save_animation", "sheet"]
 
@@ -91,19 +92,20 @@ def save_animation(frames: Iterable[Image.Image], path: str | os.PathLike[str], 
     """Write pictures as an endless animation, .gif or .webp, or as a video (`save_video`), whole or not at all.
 
     Raises:
-        ValueError: if the suffix is another, or `fps` is not above 0.
+        ValueError: if the suffix is another, or `fps` is not above 0, or more than the format can say.
         ModuleNotFoundError: for a video, if PyAV is not installed.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in ANIMATIONS:
-        raise ValueError(f"{path}: expected a name ending in {', '.join(ANIMATIONS)}, got {suffix!r}")
+        raise UsageError(f"{path}: expected a name ending in {', '.join(ANIMATIONS)}, got {suffix!r}")
     if suffix in VIDEOS:
         # Players want even sides.
         even = (frame.crop((0, 0, max(2, frame.width // 2 * 2), max(2, frame.height // 2 * 2))) for frame in frames)
         save_video(even, path, fps=fps)
         return
-    if not fps > 0:
-        raise ValueError(f"fps: expected a number above 0, got {fps}")
+    most = {".gif": 50, ".webp": 1000}[suffix]  # GIF counts hundredths of a second, and viewers show 1 as 10
+    if not 0 < fps <= most:
+        raise UsageError(f"fps: expected a number above 0 and at most {most} in {suffix}, got {fps}")
     first, *rest = frames
     buffer = io.BytesIO()
     first.save(buffer, suffix[1:].upper(), save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
@@ -132,7 +134,7 @@ def sheet(
     canvas = Image.new("RGB", (width, height + (LABEL if bottom else 0)), "white")
     for row, pictures in enumerate(rows):
         for column, picture in enumerate(pictures):
-            fitted = ImageOps.pad(picture.convert("RGB"), (cell, cell), Image.Resampling.LANCZOS, color="white")
+            fitted = ImageOps.pad(flatten(picture), (cell, cell), Image.Resampling.LANCZOS, color="white")
             canvas.paste(fitted, (left + column * pitch, LABEL + row * pitch))
     for row, name in enumerate(names):
         canvas.paste(_label(name, cell).transpose(Image.Transpose.ROTATE_90), (0, LABEL + row * pitch))

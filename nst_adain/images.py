@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import secrets
 import threading
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
+
+from nst_adain.usage import UsageError
 
 __all__ = [
     "MAX_PIXELS",
@@ -33,6 +36,7 @@ __all__ = [
     "to_srgb",
     "to_tensor",
     "write_atomic",
+    "writing",
 ]
 
 MAX_PIXELS = 200_000_000  # twice 10,000 x 10,000; decoded pixels take 3 or 4 bytes each
@@ -40,8 +44,21 @@ READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"
 WRITABLE_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 
 _READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
-_ORIENTATION = 0x0112  # EXIF tag
+_ORIENTATION = 0x0112  # EXIF tag, and what undoes its values
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _BAND = 1024  # rows
+
+# What Pillow and tifffile log of damaged files becomes an error here; it is printed only where a program asks for logs.
+for _library in ("PIL", "tifffile"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 
 class ImageError(ValueError):
@@ -77,6 +94,8 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         raise ImageError(f"{path}: expected a picture, found a folder")
     if not path.exists():
         raise FileNotFoundError(f"{path}: expected a picture, found no such file")
+    if not path.is_file():
+        raise ImageError(f"{path}: expected a picture, found a pipe or device, which cannot be read twice")
     try:
         if path.stat().st_size == 0:
             raise ImageError(f"{path}: expected a picture, found an empty file (0 bytes)")
@@ -149,8 +168,10 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     """`to_srgb`, which may change the picture that it is given: a huge one should not be copied at every step."""
     profile = image.info.get("icc_profile")
     transparent = image.info.get("transparency")
-    if image.getexif().get(_ORIENTATION, 1) != 1:
-        image = ImageOps.exif_transpose(image)
+    with contextlib.suppress(Exception):  # damaged EXIF, for which Pillow raises anything, is ignored, as by image viewers
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        if turn is not None:
+            image = image.transpose(turn)
     alpha = None
     if image.mode.startswith("I"):  # Pillow's own conversion cuts off at 255
         values = np.asarray(image).astype(np.int64)
@@ -196,7 +217,7 @@ def save_image(image: Image.Image, path: str | os.PathLike[str], *, quality: int
     path = Path(path)
     kind = output_format(path)
     if not 1 <= quality <= 100:
-        raise ValueError(f"quality: expected 1 to 100, got {quality}")
+        raise UsageError(f"quality: expected 1 to 100, got {quality}")
     options: dict[str, object] = {}
     if kind == "JPEG":
         image = flatten(image)
@@ -224,23 +245,34 @@ def output_format(path: str | os.PathLike[str]) -> str:
     """
     path = Path(path)
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
-        raise ValueError(f"{path}: expected a name ending in {', '.join(WRITABLE_SUFFIXES)}, got {path.suffix!r}")
+        raise UsageError(f"{path}: expected a name ending in {', '.join(WRITABLE_SUFFIXES)}, got {path.suffix!r}")
     check_folder(path)
     return WRITABLE_SUFFIXES[path.suffix.lower()]
 
 
 def check_folder(path: Path) -> None:
-    """Raise FileNotFoundError unless the folder that `path` is to be written in exists."""
+    """Raise OSError unless `path` can be a file: the folder that it is to be written in exists, and it is no folder."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected the name of a file, found a folder")
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Write a file so that under its name there is only ever the old content or the new one."""
-    with replacing(path) as partial, open(partial, "xb") as file:
+    with replacing(path) as partial, writing(path), open(partial, "xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of the system in this block are about `path`, whatever hidden name is written to, or none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
 
 
 @contextlib.contextmanager
@@ -249,7 +281,8 @@ def replacing(path: str | os.PathLike[str], suffix: str = ".partial") -> Iterato
     partial = Path(path).with_name(f".{secrets.token_hex(8)}{suffix}")
     try:
         yield partial
-        os.replace(partial, path)
+        with writing(path):
+            os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -264,8 +297,8 @@ def find_images(folder: str | os.PathLike[str]) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: expected a folder of pictures, found no such folder")
-    relative = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.suffix.lower() in READABLE_SUFFIXES]
-    found = [folder / path for path in relative if not any(part.startswith(".") for part in path.parts)]
+    named = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in READABLE_SUFFIXES and not path.is_dir()]
+    found = [path for path in named if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if not found:
         raise ValueError(f"{folder}: expected pictures ({', '.join(sorted(READABLE_SUFFIXES))}), found none")
     return found

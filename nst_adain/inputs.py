@@ -18,6 +18,7 @@ from torch import Tensor
 from nst_adain.images import MAX_PIXELS, ImageError, check_pixels, load_image, resize_short_side, to_pixels, to_srgb
 from nst_adain.regions import Mask, read_label_map, read_mask
 from nst_adain.tiff import map_tiff
+from nst_adain.usage import UsageError
 
 __all__ = [
     "Picture",
@@ -120,7 +121,8 @@ def read_masks(
         return None
     if isinstance(masks, (list, tuple)):
         if len(masks) not in (count, count - 1) or not masks:
-            raise ValueError(f"masks: expected {count}, one for each style, or {count - 1}, got {len(masks)}")
+            fewer = f", or {count - 1}" if count > 1 else ""
+            raise UsageError(f"masks: expected {count}, one for each style{fewer}, got {len(masks)}")
         read = [read_mask(mask, size, max_pixels=max_pixels) for mask in masks]
         if len(read) < count:
             covered = torch.cat(read, 1).sum(1, keepdim=True).clamp_max(255)
@@ -139,7 +141,7 @@ def check_alpha(alpha: float | Mask) -> float | None:
     if isinstance(alpha, (str, os.PathLike, Image.Image, Tensor)) or (isinstance(alpha, np.ndarray) and alpha.ndim):
         return None
     if not isinstance(alpha, (numbers.Real, np.ndarray)) or not math.isfinite(float(alpha)) or float(alpha) < 0:
-        raise ValueError(f"alpha: expected a number from 0 (above 1 extrapolates) or a mask, got {alpha!r}")
+        raise UsageError(f"alpha: expected a number from 0 (above 1 extrapolates) or a mask, got {alpha!r}")
     return float(alpha)
 
 
@@ -151,17 +153,22 @@ def check_weights(weights: Sequence[float] | None, count: int, raw: bool = False
             masks, whose shares of a place are fractions of it, and a number is not above 0.
     """
     if count == 0:
-        raise ValueError("styles: expected at least one, got none")
-    factors = [1.0] * count if weights is None else [float(w) for w in weights]
+        raise UsageError("styles: expected at least one, got none")
+    try:
+        factors = [1.0] * count if weights is None else [float(w) for w in weights]
+    except TypeError as error:
+        raise TypeError(f"weights: expected numbers, one for each style, got {weights!r}") from error
     if len(factors) != count or not all(map(math.isfinite, factors)):
-        raise ValueError(f"weights: expected {count} finite numbers, one for each style, got {weights}")
+        raise UsageError(f"weights: expected {count} finite numbers, one for each style, got {weights}")
     total = math.fsum(factors)
-    if masked and (raw or min(factors) <= 0):
-        raise ValueError(f"weights: expected numbers above 0, not raw, where there are masks, got {factors}")
+    if masked and raw:
+        raise UsageError("raw_weights: not allowed with masks, where weights are shares of a place")
+    if masked and min(factors) <= 0:
+        raise UsageError(f"weights: expected numbers above 0 where there are masks, got {factors}")
     if raw and weights is not None:
         return factors
     if abs(total) < 1e-9:
-        raise ValueError(f"weights: {factors} sum to 0 and cannot be scaled to sum to 1; use them raw, or change them")
+        raise UsageError(f"weights: {factors} sum to 0 and cannot be scaled to sum to 1; use them raw, or change them")
     return [factor / total for factor in factors]
 
 
@@ -176,7 +183,7 @@ def check_side(name: str, side: int) -> int:
     except TypeError:
         value = 0
     if value < 1:
-        raise ValueError(f"{name}: expected a whole number of pixels from 1, got {side!r}")
+        raise UsageError(f"{name}: expected a whole number of pixels from 1, got {side!r}")
     return value
 
 
@@ -190,11 +197,11 @@ def pick_device(device: str | torch.device | None) -> torch.device:
         found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         return found or torch.device("cpu")
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
         return torch.device(device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError) as error:  # NotImplementedError among them, of devices without memory
         reason = str(error).splitlines()[0]
-        raise ValueError(f"device: expected one of this machine, such as cpu, got {str(device)!r} ({reason})") from error
+        raise UsageError(f"device: expected one of this machine, such as cpu, got {str(device)!r} ({reason})") from error
 
 
 def is_half(precision: Precision, device: torch.device) -> bool:
@@ -204,7 +211,7 @@ def is_half(precision: Precision, device: torch.device) -> bool:
         ValueError: if there is no such precision.
     """
     if precision not in get_args(Precision):
-        raise ValueError(f"precision: expected {', '.join(get_args(Precision))}, got {precision!r}")
+        raise UsageError(f"precision: expected {', '.join(get_args(Precision))}, got {precision!r}")
     return precision == "bfloat16" or (precision == "auto" and native_bf16(device))
 
 

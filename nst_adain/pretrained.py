@@ -19,6 +19,7 @@ from torch import Tensor
 from nst_adain.architecture import Architecture
 from nst_adain.images import write_atomic
 from nst_adain.models import Decoder, Encoder, StyleTransfer
+from nst_adain.usage import UsageError
 
 __all__ = [
     "ENCODER_VARIABLE",
@@ -64,13 +65,13 @@ def find_weights(name: str | os.PathLike[str]) -> Path:
     """The file of a model: one of `available_models()`, or any .safetensors file, which need not exist.
 
     Raises:
-        FileNotFoundError: if no model of this name ships.
+        UsageError: if no model of this name ships.
     """
     path = Path(name)
     if path.suffix != ".safetensors":
         path = weights_folder() / f"{name}.safetensors"
         if not path.is_file():
-            raise FileNotFoundError(f"model: expected one of {available_models()} or a .safetensors file, got {str(name)!r}")
+            raise UsageError(f"model: expected one of {available_models()} or a .safetensors file, got {str(name)!r}")
     return path
 
 
@@ -83,7 +84,7 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
 
     Raises:
         FileNotFoundError: if there are no such weights, or an encoder is needed and there is none.
-        ValueError: if a file does not hold what it should.
+        ValueError: if a file does not hold what it should, or no model of this name ships, or it needs no encoder.
     """
     path = find_weights(name)
     tensors, metadata = read_weights(path)
@@ -97,6 +98,8 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
         if difference := compare(theirs, model.encoder.state_dict()):
             raise ValueError(f"{encoder}: expected the encoder that {path} was trained with: {difference}")
         tensors |= {f"encoder.{k}": v for k, v in theirs.items()}
+    elif encoder:
+        raise UsageError(f"encoder: expected none for {path}, which has its own, got {os.fspath(encoder)!r}")
     if difference := compare(tensors, model.state_dict()):
         raise ValueError(f"{path}: expected the tensors of its architecture: {difference}")
     model.load_state_dict(tensors)

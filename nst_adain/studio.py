@@ -124,14 +124,15 @@ class Studio:
 
         Args:
             models: what may be asked for, as for `Stylizer.from_pretrained`.
-            encoder, device, precision: as for `Stylizer.from_pretrained`.
+            encoder: as for `Stylizer.from_pretrained`, for the first model.
+            device, precision: as for `Stylizer.from_pretrained`.
             max_pixels: the largest picture that is decoded or made.
         """
         self.models = tuple(models)
         self.max_pixels = max_pixels
-        load = functools.partial(Stylizer.from_pretrained, encoder=encoder, device=device, precision=precision)
-        self._load: Callable[[str], Stylizer] = functools.cache(lambda name: load(name))
-        self._load(self.models[0])
+        load = functools.partial(Stylizer.from_pretrained, device=device, precision=precision)
+        first = load(self.models[0], encoder=encoder)
+        self._load: Callable[[str], Stylizer] = functools.cache(lambda name: first if name == self.models[0] else load(name))
         # A preview's features take some 20 MB, a style's code some kB, a style picture 1 MB.
         self._content = functools.lru_cache(maxsize=16)(self._encode_content)
         self._style = functools.lru_cache(maxsize=256)(self._encode_style)

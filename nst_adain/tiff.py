@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nst_adain.images import check_folder, replacing
+from nst_adain.images import check_folder, replacing, writing
 
 __all__ = ["create_tiff", "map_tiff"]
 
@@ -28,6 +28,8 @@ def map_tiff(path: str | os.PathLike[str]) -> Tensor | None:
         (1, 3, H, W) uint8, or None if the file is not one picture, upright, of 8-bit RGB pixels that are stored one after
         the other, neither compressed nor with a colour profile: then it has to be decoded.
     """
+    if not Path(path).is_file():
+        return None
     with contextlib.suppress(OSError), open(path, "rb") as start:
         if start.read(2) not in (b"II", b"MM"):
             return None
@@ -37,13 +39,14 @@ def map_tiff(path: str | os.PathLike[str]) -> Tensor | None:
         with tifffile.TiffFile(path) as file:
             page = file.pages.first
             plain = page.dtype == np.uint8 and page.shape[2:] == (3,) and page.photometric == tifffile.PHOTOMETRIC.RGB
+            interleaved = page.planarconfig == tifffile.PLANARCONFIG.CONTIG
             upright = page.tags.valueof("Orientation", _UPRIGHT) == _UPRIGHT
-            if not (plain and upright and page.is_memmappable and page.iccprofile is None):
+            if not (plain and interleaved and upright and page.is_memmappable and page.iccprofile is None):
                 return None
             offset, shape = page.dataoffsets[0], page.shape
         # Copy on write, as torch has no tensors that cannot be written; nothing writes to this one.
         pixels = np.memmap(path, np.uint8, "c", offset, shape)
-    except (tifffile.TiffFileError, OSError, ValueError, IndexError):  # whoever decodes it says what is wrong
+    except Exception:  # of damaged files, anything: whoever decodes it says what is wrong
         return None
     return torch.from_numpy(pixels).permute(2, 0, 1)[None]
 
@@ -63,9 +66,10 @@ def create_tiff(path: str | os.PathLike[str], height: int, width: int) -> Iterat
 
     check_folder(Path(path))
     with replacing(path) as partial:
-        pixels = tifffile.memmap(partial, shape=(height, width, 3), dtype=np.uint8, photometric="rgb", metadata=None)
-        if hasattr(os, "posix_fallocate"):  # the file has holes, and filling them on a full disk would kill the process
-            with open(partial, "rb+") as file:
-                os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
+        with writing(path):
+            pixels = tifffile.memmap(partial, shape=(height, width, 3), dtype=np.uint8, photometric="rgb", metadata=None)
+            if hasattr(os, "posix_fallocate"):  # the file has holes, and filling them on a full disk would kill the process
+                with open(partial, "rb+") as file:
+                    os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
         yield torch.from_numpy(pixels).permute(2, 0, 1)[None]
         pixels.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -49,14 +50,17 @@ class RandomStyle(nn.Module):
             style_size: short side to which style pictures are reduced.
 
         Raises:
+            TypeError: if `styles` is one picture.
             ValueError: if there are no styles, or `p` or `alpha` is out of range.
         """
         super().__init__()
+        if isinstance(styles, (str, os.PathLike, Image.Image, Tensor, ChannelStats)):
+            raise TypeError(f"styles: expected a list of them, got one {type(styles).__name__}")
         if not styles:
             raise ValueError("styles: expected at least one, got none")
         if not 0 <= p <= 1:
             raise ValueError(f"p: expected a probability from 0 to 1, got {p}")
-        low, high = (alpha, alpha) if isinstance(alpha, (int, float)) else alpha
+        low, high = alpha if isinstance(alpha, Sequence) else (float(alpha), float(alpha))
         if not 0 <= low <= high:
             raise ValueError(f"alpha: expected a number from 0 or an ascending pair of them, got {alpha}")
         self.p, self.low, self.high = p, low, high

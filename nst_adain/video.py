@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from nst_adain.images import ImageError
 from nst_adain.inputs import Progress, check_side, check_weights
 from nst_adain.steady import SmoothedPictures, SmoothedStats
 from nst_adain.stylizer import Controls, Stylizer
+from nst_adain.usage import UsageError
 
 if TYPE_CHECKING:
     import av
@@ -65,7 +67,7 @@ def stylize_video(
     Raises:
         ModuleNotFoundError: if PyAV or OpenCV is not installed.
         FileNotFoundError: if there is no such source, or no such folder for the output.
-        ImageError: if the source is no video, or is damaged.
+        ImageError: if the source is no video, or is damaged; of one that is cut short, what is there is stylised.
         ValueError: if an option is out of range.
     """
     import av
@@ -74,7 +76,7 @@ def stylize_video(
     if not source.is_file():
         raise FileNotFoundError(f"{source}: expected a video, found no such file")
     if output.resolve() == source.resolve():
-        raise ValueError(f"{output}: expected another name than the source's")
+        raise UsageError(f"{output}: expected another name than the source's")
     if controls and "masks" in controls:
         raise ValueError("controls: expected no masks, whose regions have statistics that are not smoothed over time")
     start = check_weights(weights, len(styles))
@@ -99,6 +101,8 @@ def stylize_video(
             if count == 0:
                 raise ImageError(f"{source}: expected a video, found no frame")
     except av.error.FFmpegError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OSError(error.errno, error.strerror, str(output)) from error
         raise ImageError(f"{source}: expected a video that can be read and written as {output.suffix}: {error}") from error
     return count
 

@@ -64,7 +64,7 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int | None = None, b
         blocks = page(studio, folder).queue(max_size=MAX_WAITING, default_concurrency_limit=1)
         _check_port(host, port)
         _, address, _ = blocks.launch(
-            server_name=host,
+            server_name=f"[{host}]" if ":" in host else host,
             server_port=port,
             inbrowser=browser,
             auth=login,

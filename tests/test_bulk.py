@@ -15,6 +15,7 @@ from PIL import Image
 from nst_adain.bulk import CORE_PIXELS, _Cores, stylize_folder
 from nst_adain.cli import main
 from nst_adain.stylizer import Stylizer
+from nst_adain.usage import UsageError
 
 THREADS = torch.get_num_threads()
 
@@ -98,6 +99,29 @@ def test_results_below_the_photographs_are_not_photographs(slim: Stylizer, folde
     assert (report.done, report.skipped) == (0, 4)
 
 
+def test_results_may_be_above_the_photographs_but_not_among_them(
+    slim: Stylizer, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folders)
+    assert stylize_folder(slim, "photos", "styles", ".").done == 4
+    with pytest.raises(UsageError, match="out: expected another folder than that of the photographs, got photos"):
+        stylize_folder(slim, "photos", "styles", "photos")
+    for photo in (folders / "photos").rglob("*.png"):
+        photo.rename(folders / "photos" / "deep" / photo.name)
+    with pytest.raises(ValueError, match=r"photos: expected pictures outside of .*deep, found none"):
+        stylize_folder(slim, "photos", "styles", folders / "photos" / "deep")
+
+
+def test_a_photograph_whose_random_style_is_damaged_is_reported(slim: Stylizer, folders: Path) -> None:
+    for i in range(6):
+        picture(20, 20, i).save(folders / "photos" / f"more{i}.png")
+    (folders / "styles" / "y.png").write_text("no picture")
+    report = stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", pairing="random")
+    missing = [path for path, error in report.failed if error == "the style drawn for it, y, cannot be read"]
+    assert missing
+    assert report.done + len(report.failed) == 9 + 1  # each photograph, and the style
+
+
 def test_a_picture_that_would_be_too_large_does_not_stop_the_rest(slim: Stylizer, folders: Path) -> None:
     Image.new("RGB", (20000, 1)).save(folders / "photos" / "thin.png")
     Image.new("RGB", (4000, 2)).save(folders / "styles" / "thin.png")
@@ -161,6 +185,25 @@ def test_one_photograph_in_many_styles_and_the_thread_count_afterwards(slim: Sty
         assert image.size == (48, 32)
         expected = slim(tmp_path / "photos/0.png", tmp_path / "styles/7.png", size=32)
         assert np.abs(np.asarray(image, int) - np.asarray(expected, int)).max() <= 1  # another order of additions
+
+
+@pytest.mark.parametrize("method", ["encode_content", "__call__"])
+def test_memory_that_runs_out_for_one_picture_does_not_stop_the_rest(
+    slim: Stylizer, folders: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    original = getattr(Stylizer, method)
+
+    def fail(self: Stylizer, content: object, *arguments: object, **options: object) -> object:
+        pixels = original(self, content, *arguments, **options)
+        if (content.size[0] if isinstance(content, Image.Image) else pixels.size[0]) == 90:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+        return pixels
+
+    picture(90, 20).save(folders / "photos" / "large.png")
+    monkeypatch.setattr(Stylizer, method, fail)
+    report = stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
+    assert report.done == 4
+    assert {error for path, error in report.failed if "large" in path.name} == {"not enough memory for a picture of this size"}
 
 
 def test_an_error_in_one_picture_that_is_not_the_files_ends_the_job(slim: Stylizer, folders: Path) -> None:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import picture
 from PIL import Image
 
 from nst_adain.cli import main
@@ -33,8 +35,8 @@ def test_output_has_a_name_by_default(photo: Path, painting: Path, tmp_path: Pat
 
 
 def test_demo_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    output = tmp_path / "demo.png"
-    assert main(["demo", "-o", str(output)]) == 0
+    output = tmp_path / "new" / "demo.png"
+    assert main(["demo", "-o", str(output), "--inputs", str(output.parent)]) == 0
     assert capsys.readouterr().out == f"{output}\n"
     with Image.open(output) as image:
         sheet = np.asarray(image.convert("RGB"), dtype=float)
@@ -59,6 +61,14 @@ def test_demo_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--max-pixels", "x"], "--max-pixels: expected a whole number"),
         (["-o", "out.xyz"], "-o/--output: expected a name ending in .png"),
         (["--unknown"], "unrecognized arguments"),
+        (["--model", "huge"], "got 'huge'"),
+        (["--device", "toaster"], "got 'toaster'"),
+        (["--device", "meta"], "got 'meta'"),
+        (["--encoder", "none.safetensors"], "encoder: expected none for"),
+        (["--weights", "1", "2"], "weights: expected 1 finite numbers"),
+        (["--weights", "0"], "sum to 0"),
+        (["--masks", "a.png", "b.png"], "masks: expected 1, one for each style, got 2"),
+        (["--masks", "a.png", "--raw-weights"], "raw_weights: not allowed with masks"),
     ],
 )
 def test_wrong_usage_exits_2(photo: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,13 +102,8 @@ def test_wrong_commands_exit_2(command: list[str]) -> None:
         (["cut.png", "photo.png"], "cut.png: the picture is damaged or cut short"),
         (["photo.png", "photo.png", "--max-pixels", "9"], "is 1,395 pixels, more than the limit of 9"),
         (["photo.png", "photo.png", "-o", "no/where.png"], "no/where.png: the folder no does not exist"),
-        (["photo.png", "photo.png", "--model", "huge"], "got 'huge'"),
         (["photo.png", "photo.png", "--model", "text.safetensors"], "text.safetensors: expected a .safetensors file"),
-        (["photo.png", "photo.png", "--device", "toaster"], "got 'toaster'"),
         (["photo.png", "photo.png", "--alpha", "much"], "much: expected a picture, found no such file"),
-        (["photo.png", "photo.png", "--weights", "1", "2"], "weights: expected 1 finite numbers"),
-        (["photo.png", "photo.png", "photo.png", "--weights", "1", "-1"], "sum to 0"),
-        (["photo.png", "photo.png", "--masks", "photo.png", "photo.png"], "masks: expected 1, one for each style, or 0, got 2"),
         (["photo.png", "photo.png", "--masks", "text.png"], "text.png: expected a picture"),
         (["photo.png", "photo.png", "--label-map", "cut.png"], "cut.png: the picture is damaged"),
         (["photo.png", "photo.png", "--label-map", "photo.png"], "got mode RGB"),
@@ -167,6 +172,24 @@ def test_running_out_of_memory_is_said_in_words(
     monkeypatch.setattr(Stylizer, "encode_content", fail)
     assert main(["stylize", str(photo), str(photo), "-o", str(photo.with_name("out.png"))]) == 1
     assert "not enough memory" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is not terminated by a signal")
+def test_termination_leaves_nothing_half_written(tmp_path: Path, painting: Path) -> None:
+    picture(640, 480).save(tmp_path / "a.png")
+    command = ["morph", "a.png", str(painting), str(painting), "-o", "out.mp4", "--frames", "100000"]
+    process = subprocess.Popen([sys.executable, "-m", "nst_adain", *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(600):
+            if any(path.name.startswith(".") for path in tmp_path.iterdir()):
+                break
+            time.sleep(0.1)
+        process.terminate()
+        assert "interrupted" in process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "painting.png"]
 
 
 def test_convert_and_stylise_with_a_full_width_decoder(tmp_path: Path, photo: Path, teacher: Path) -> None:

@@ -90,6 +90,12 @@ def test_sheet_keeps_aspect_ratios_and_cuts_long_labels() -> None:
     assert image.getpixel((CELL // 2, 22 + CELL // 2)) == (255, 0, 0)
 
 
+def test_transparency_is_white_on_a_sheet(slim: Stylizer) -> None:
+    hidden = Image.new("RGBA", (40, 40), (200, 30, 30, 0))
+    image = cross_grid(slim, [("a", slim.encode_content(hidden))], [("b", slim.encode_style(picture()))], cell=CELL)
+    assert image.getpixel((CELL // 2 + 22, 22 + CELL // 2)) == (255, 255, 255)
+
+
 def test_animation(tmp_path: Path) -> None:
     frames = [picture(40, 30, seed) for seed in range(3)]
     for name in ("x.gif", "x.webp"):
@@ -99,8 +105,10 @@ def test_animation(tmp_path: Path) -> None:
             assert image.size == (40, 30)
     with pytest.raises(ValueError, match=r"x\.png: expected a name ending in \.gif, \.webp, \.mp4"):
         save_animation(frames, tmp_path / "x.png")
-    with pytest.raises(ValueError, match="fps: expected a number above 0, got 0"):
+    with pytest.raises(ValueError, match="fps: expected a number above 0 and at most 50"):
         save_animation(frames, tmp_path / "x.gif", fps=0)
+    with pytest.raises(ValueError, match=r"fps: expected a number above 0 and at most 50 in \.gif, got 60"):
+        save_animation(frames, tmp_path / "x.gif", fps=60)
 
 
 def test_commands(photo: Path, painting: Path, capsys: pytest.CaptureFixture[str]) -> None:

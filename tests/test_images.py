@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +35,21 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
     assert difference(loaded, upright) < 4
     save_image(loaded, tmp_path / "again.jpg")
     assert difference(load_image(tmp_path / "again.jpg"), upright) < 5  # not turned twice
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
+def test_damaged_exif_is_ignored(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0100] = 6, 5
+    whole = exif.tobytes()
+    rng = np.random.default_rng(0)
+    mutated = [bytearray(whole) for _ in range(100)]
+    for data in mutated:
+        data[rng.integers(6, len(data))] = rng.integers(256)
+    for damaged in (b"garbage", *map(bytes, mutated)):
+        picture().save(tmp_path / f"x{suffix}", exif=damaged)
+        with contextlib.suppress(ImageError) if suffix == ".jpg" else contextlib.nullcontext():  # which Pillow may not open
+            assert sorted(load_image(tmp_path / f"x{suffix}").size) == [30, 40]
 
 
 def test_transparency_is_kept_by_rgba_la_and_palettes(tmp_path: Path) -> None:
@@ -153,6 +171,10 @@ def corrupt(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
 def floating(path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.float32)).save(path, "TIFF")
 
@@ -171,6 +193,7 @@ def folder(path: Path) -> None:
         (corrupt, "damaged or cut short"),
         (floating, "floating-point"),
         (folder, "found a folder"),
+        pytest.param(pipe, "found a pipe", marks=pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")),
     ],
 )
 def test_unreadable_files_are_named_in_one_line(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
@@ -242,6 +265,9 @@ def test_unknown_suffix_and_missing_folder_are_named(tmp_path: Path) -> None:
         save_image(picture(), tmp_path / "x.xyz")
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         save_image(picture(), tmp_path / "nowhere" / "x.png")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"folder\.png: expected the name of a file, found a folder"):
+        save_image(picture(), tmp_path / "folder.png")
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,16 +275,17 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     write(path, b"old")
 
     def fail(descriptor: int) -> None:
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match=r"disk full: .*x\.bin"):
         write(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_find_images_is_recursive_sorted_and_skips_hidden_files(tmp_path: Path) -> None:
+    (tmp_path / "scans.jpg").mkdir()
     for name in ("b.JPG", "a.png", ".hidden.png", "notes.txt", "deep/c.webp", ".git/d.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

@@ -22,6 +22,7 @@ from nst_adain.pretrained import (
     save_weights,
     weights_folder,
 )
+from nst_adain.usage import UsageError
 
 
 def published_encoder() -> nn.Sequential:
@@ -159,7 +160,7 @@ def test_files_that_are_not_weights_are_named(tmp_path: Path) -> None:
         load_model(tmp_path / "y.safetensors")
     with pytest.raises(ValueError, match=r"y\.safetensors: expected an encoder, of VGG-19 or of nst_adain"):
         load_encoder(tmp_path / "y.safetensors")
-    with pytest.raises(FileNotFoundError, match=r"expected one of \[.*'slim'.*\] or a \.safetensors file, got 'huge'"):
+    with pytest.raises(UsageError, match=r"expected one of \[.*'slim'.*\] or a \.safetensors file, got 'huge'"):
         load_model("huge")
 
 

@@ -62,6 +62,27 @@ def test_a_mapped_file_that_is_cut_short_is_damaged(tmp_path: Path) -> None:
         load_image(tmp_path / "a.tif")
 
 
+def test_a_damaged_file_is_not_mapped_and_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.asarray(picture(8, 6)), photometric="rgb")
+    whole = (tmp_path / "a.tif").read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(400):
+        data = bytearray(whole)
+        for place in rng.integers(4, len(whole) - 8 * 6 * 3, 4):
+            data[place] = rng.integers(256)
+        (tmp_path / "b.tif").write_bytes(data)
+        refused += map_tiff(tmp_path / "b.tif") is None
+    assert refused > 100
+    assert capfd.readouterr() == ("", "")
+
+
+def test_planes_that_look_like_pixels_are_not_mapped(tmp_path: Path) -> None:
+    pixels = np.asarray(picture(3, 20)).transpose(2, 0, 1)  # three columns
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", planarconfig="separate")
+    assert map_tiff(tmp_path / "a.tif") is None
+
+
 def test_a_created_file_appears_when_it_is_whole(tmp_path: Path) -> None:
     path, photo = tmp_path / "out.tif", to_pixels(picture(31, 17))
     with create_tiff(path, 17, 31) as pixels:

@@ -71,3 +71,6 @@ def test_wrong_arguments_are_named(slim: Stylizer) -> None:
         RandomStyle([picture()], p=2, stylizer=slim)
     with pytest.raises(ValueError, match=r"alpha: expected .* got \(1, 0\)"):
         RandomStyle([picture()], alpha=(1, 0), stylizer=slim)
+    with pytest.raises(TypeError, match="styles: expected a list of them, got one str"):
+        RandomStyle("painting.png", stylizer=slim)
+    assert RandomStyle([picture()], alpha=np.float32(0.5), stylizer=slim).high == 0.5

@@ -12,6 +12,7 @@ except ModuleNotFoundError as error:
     sys.exit(f"train: error: {error.name} is missing; install the extra: pip install -e '.[train]'")
 
 from nst_adain.allocator import keep_freed_memory
+from nst_adain.usage import UsageError
 from train.benchmark import benchmark
 from train.config import TrainConfig
 from train.evaluate import evaluate
@@ -19,7 +20,6 @@ from train.flicker import flicker
 from train.layers import layers
 from train.publish import publish
 from train.throughput import throughput
-from train.usage import UsageError
 
 
 def distill(config: tyro.conf.OmitArgPrefixes[TrainConfig]) -> None:
@@ -70,7 +70,7 @@ def main() -> int:
         print(f"train: error: {error.name} is missing: pip install {error.name}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("train: interrupted; go on from the last checkpoint with --resume", file=sys.stderr)
+        print("train: interrupted (fit and distill go on from their last checkpoint with --resume)", file=sys.stderr)
         return 130
     return 0
 

@@ -24,8 +24,8 @@ from nst_adain.export import export_onnx
 from nst_adain.inputs import Precision, pick_device
 from nst_adain.pretrained import find_weights, load_model
 from nst_adain.stylizer import Stylizer
+from nst_adain.usage import UsageError, at_least
 from train.peers import MicroAST, published_vgg
-from train.usage import UsageError, at_least
 
 __all__ = ["PeakRss", "benchmark", "now"]
 

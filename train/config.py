@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from nst_adain.architecture import LAYERS, Architecture
-from train.usage import at_least
+from nst_adain.usage import UsageError, at_least
 
 __all__ = ["TrainConfig"]
 
@@ -114,20 +114,23 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         lowest = {"steps": 1, "batch_size": 1, "crop": 16, "variants": 1, "holdout": 0, "max_side": 16, "workers": 1,
-                  "save_every": 1, "sample_every": 1, "warmup": 0, "cache_gb": 0, "clip": 0, "lr": 0}  # fmt: skip
+                  "save_every": 1, "sample_every": 1, "warmup": 0, "cache_gb": 0, "seed": 0, "lr": 0}  # fmt: skip
         for name, low in lowest.items():
             at_least(low, **{name: getattr(self, name)})
-        for name in ("min_scale", "ema"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name}: expected above 0 and at most 1, got {getattr(self, name)}")
+        if not 0 < self.min_scale <= 1:
+            raise UsageError(f"min_scale: expected above 0 and at most 1, got {self.min_scale}")
+        if not 0 <= self.ema < 1:
+            raise UsageError(f"ema: expected 0 to below 1, got {self.ema}")
+        if not self.clip > 0:
+            raise UsageError(f"clip: expected above 0, inf for none, got {self.clip}")
         for name in ("photo_styles", "recolor_styles"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
+                raise UsageError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
         for layer in (self.content_layer, *self.style_layers):
             if layer not in LAYERS:
-                raise ValueError(f"content_layer, style_layers: expected layers of {', '.join(LAYERS)}, got {layer!r}")
+                raise UsageError(f"content_layer, style_layers: expected layers of {', '.join(LAYERS)}, got {layer!r}")
         if not self.style_layers:
-            raise ValueError("style_layers: expected at least one layer, got none")
+            raise UsageError("style_layers: expected at least one layer, got none")
         _ = self.arch  # raises for an architecture that cannot be built
 
     @property

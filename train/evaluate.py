@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -39,11 +40,13 @@ def evaluate(
         precision: of the convolutions.
     """
     contents, styles = _by_stem(content), _by_stem(style)
-    names = pairs.read_text().split() if pairs else [f"{c}__{s}" for c in contents for s in styles]
-    wanted = [tuple(name.split("__", 1)) for name in names]
-    unknown = [name for name, pair in zip(names, wanted) if len(pair) != 2 or pair[0] not in contents or pair[1] not in styles]
-    if unknown:
-        raise ValueError(f"{pairs}: expected CONTENT__STYLE after files of {content} and {style}, found {unknown[0]!r}")
+    wanted = list(itertools.product(contents, styles))
+    if pairs:
+        known = {f"{c}__{s}": (c, s) for c, s in wanted}  # a name may have two underscores itself
+        lines = [line.strip() for line in pairs.read_text().splitlines() if line.strip()]
+        if unknown := [line for line in lines if line not in known]:
+            raise ValueError(f"{pairs}: expected CONTENT__STYLE after files of {content} and {style}, found {unknown[0]!r}")
+        wanted = [known[line] for line in lines]
     stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device, precision=precision)
     out.mkdir(parents=True, exist_ok=True)
     encoded = {name: stylizer.encode_style(styles[name], style_size=None) for name in sorted({s for _, s in wanted})}

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from nst_adain.frames import read_frames, save_video, scaled
 from nst_adain.stylizer import Stylizer
+from nst_adain.usage import at_least
 from nst_adain.video import stylize_video
-from train.usage import at_least
 
 __all__ = ["flicker", "flow", "warping_error"]
 
@@ -96,6 +96,8 @@ def flicker(
             stylize_video(stylizer, source, [stylizer.encode_style(style)], target, steadiness=value, crf=0)
             outputs[f"steadiness {value:g}"] = _floats(target)
     pairs = list(itertools.pairwise(outputs["the clip itself"]))
+    if not pairs:
+        raise ValueError(f"{clip}: expected at least two frames, found one")
     flows = [flow(*pair) for pair in tqdm(pairs, unit="flow", disable=not sys.stderr.isatty())]
     print("| video | warping error x 1000 |\n| --- | --- |")
     for name, shown in outputs.items():

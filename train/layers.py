@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from nst_adain.convolution import Conv3x3
 from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
+from nst_adain.usage import at_least
 from train.benchmark import now
-from train.usage import at_least
 
 __all__ = ["layers"]
 

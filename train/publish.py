@@ -6,10 +6,13 @@ import hashlib
 import json
 from pathlib import Path
 
-from nst_adain.images import write_atomic
+from nst_adain.images import check_folder, write_atomic
 from nst_adain.pretrained import read_architecture, read_weights, save_weights
+from nst_adain.usage import UsageError
 
 __all__ = ["describe", "publish"]
+
+TITLE = "# Weights"
 
 
 def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
@@ -20,25 +23,35 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
         scores: what the judge wrote: JSON with "pairs" and, under "mean", style, content and ssim.
         out: the file to write, such as weights/slim.safetensors.
         half: store half precision: half the size.
+
+    Raises:
+        UsageError: if `out` is not named .safetensors.
+        ValueError: if a file does not hold what it should, or there is another README.md beside `out`.
     """
+    if out.suffix != ".safetensors":
+        raise UsageError(f"out: expected a name ending in .safetensors, got {out}")
+    check_folder(out)
+    readme = out.parent / "README.md"
+    if readme.exists() and not readme.read_text().startswith(TITLE):
+        raise ValueError(f"{readme}: expected a list of weights, to be written anew, found another text")
     tensors, metadata = read_weights(weights)
     arch = read_architecture(weights, metadata)
-    judged = json.loads(scores.read_text())
     try:
+        judged = json.loads(scores.read_text())
         figures = {"pairs": judged["pairs"], **{k: round(judged["mean"][k], 4) for k in ("style", "content", "ssim")}}
         kept = {key: metadata[key] for key in ("recipe", "steps", "data")}
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{scores}, {weights}: expected a judge's figures and the weights of a run, no {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{scores}, {weights}: expected a judge's figures and the weights of a run: {error!r}") from error
     tensors = {k: v.half() if half else v for k, v in tensors.items()}
     save_weights(out, arch, tensors, **kept, scores=json.dumps(figures), licence="MIT")
-    write_atomic(out.parent / "README.md", describe(out.parent).encode())
+    write_atomic(readme, describe(out.parent).encode())
     print(out)
 
 
 def describe(folder: Path) -> str:
-    """Markdown about all weights in a folder, from their metadata."""
+    """Markdown about all published weights in a folder, from their metadata."""
     lines = [
-        "# Weights",
+        TITLE,
         "",
         "Trained by this repository's `train` from random initialisation; MIT licence. How each was made stands in its",
         "metadata: `nst_adain.pretrained.read_weights(path)[1]`. Written by `python -m train publish`.",
@@ -48,6 +61,8 @@ def describe(folder: Path) -> str:
     ]
     for path in sorted(folder.glob("*.safetensors")):
         tensors, metadata = read_weights(path)
+        if "scores" not in metadata:  # such as a run's own
+            continue
         scores = json.loads(metadata["scores"])
         cells = [
             path.name,

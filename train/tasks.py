@@ -118,7 +118,8 @@ class StyleTransferTask(nn.Module):
         code = self.model.code(features)
         own, target = (ChannelStats(code.mean[rows], code.std[rows]) for rows in (contents, styles))
         split = self.model.arch.split
-        return self.decode({tap: x[contents] for tap, x in features.items()}, split(own), split(target))
+        output = self.decode({tap: x[contents] for tap, x in features.items()}, split(own), split(target))
+        return output[..., : pictures.shape[-2], : pictures.shape[-1]]
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The losses of one batch, each before its weight."""

@@ -16,8 +16,8 @@ from nst_adain.gallery import draw
 from nst_adain.images import WRITABLE_SUFFIXES, load_image, save_image
 from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
+from nst_adain.usage import UsageError, at_least
 from train.benchmark import now
-from train.usage import UsageError, at_least
 
 __all__ = ["throughput"]
 

@@ -186,7 +186,7 @@ class Trainer:
         tensors["rng.cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["rng.cuda"] = torch.cuda.get_rng_state()
-        state = {"step": self.step, "task": self.task, "processes": self.accelerator.num_processes}
+        state = {"step": self.step, "task": self.task, "processes": self.accelerator.num_processes, "history": self.history}
         state |= {"recipe": json.loads(self.config.describe()), "groups": optimizer["param_groups"]}
         state["optimizer"] = moments
         state["schedule"] = self.schedule.state_dict() | {"lr_lambdas": None}
@@ -229,7 +229,7 @@ class Trainer:
         torch.set_rng_state(tensors["rng.cpu"])
         if "rng.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["rng.cuda"])
-        self.step = state["step"]
+        self.step, self.history = state["step"], state.get("history", self.history)
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

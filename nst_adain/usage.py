@@ -1,4 +1,4 @@
-"""What all commands say of options that cannot be."""
+"""What the commands say of arguments that cannot be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["UsageError", "at_least"]
 
 
 class UsageError(ValueError):
-    """A command was asked for wrongly: as a process it ends with exit status 2."""
+    """An argument that cannot be, whatever the files hold: a command ends with exit status 2."""
 
 
 def at_least(lowest: float, **options: float) -> None:
