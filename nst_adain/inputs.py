@@ -157,7 +157,7 @@ def check_weights(weights: Sequence[float] | None, count: int, raw: bool = False
     try:
         factors = [1.0] * count if weights is None else [float(w) for w in weights]
     except TypeError as error:
-        raise TypeError(f"weights: expected numbers, one for each style, got {weights!r}") from error
+        raise UsageError(f"weights: expected {count} finite numbers, one for each style, got {weights!r}") from error
     if len(factors) != count or not all(map(math.isfinite, factors)):
         raise UsageError(f"weights: expected {count} finite numbers, one for each style, got {weights}")
     total = math.fsum(factors)

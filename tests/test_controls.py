@@ -219,6 +219,8 @@ def test_wrong_controls_are_named(slim: Stylizer, photo: torch.Tensor, styles: l
         ({"weights": [1, 2]}, "weights: expected 3 finite numbers"),
         ({"weights": [1, 2, float("nan")]}, "weights: expected 3 finite numbers"),
         ({"weights": [1, -2, 1]}, "sum to 0"),
+        ({"weights": 1}, "weights: expected 3 finite numbers, one for each style, got 1"),
+        ({"weights": [1, None, 1]}, r"weights: expected 3 finite numbers, .* got \[1, None, 1\]"),
         ({"preserve_color": "hue"}, "preserve_color: expected None, 'luminance' or 'coral', got 'hue'"),
         ({"preserve_color": "coral"}, "this style is already encoded"),
         ({"masks": [np.ones((2, 2))]}, "masks: expected 3, one for each style, or 2, got 1"),
