@@ -225,8 +225,8 @@ def test_wrong_controls_are_named(slim: Stylizer, photo: torch.Tensor, styles: l
         ({"preserve_color": "coral"}, "this style is already encoded"),
         ({"masks": [np.ones((2, 2))]}, "masks: expected 3, one for each style, or 2, got 1"),
         ({"tile": 100}, "tile: expected a positive multiple of 8 pixels, got 100"),
-        ({"masks": [np.ones((2, 2))] * 3, "weights": [1, -1, 3]}, "weights: expected numbers above 0, not raw"),
-        ({"masks": [np.ones((2, 2))] * 3, "weights": [1, 1, 1], "raw_weights": True}, "expected numbers above 0, not raw"),
+        ({"masks": [np.ones((2, 2))] * 3, "weights": [1, -1, 3]}, "weights: expected numbers above 0 where there are masks"),
+        ({"masks": [np.ones((2, 2))] * 3, "weights": [1, 1, 1], "raw_weights": True}, "raw_weights: not allowed with masks"),
         ({"tile": "64"}, "tile: expected a positive multiple of 8 pixels, got '64'"),
         ({"alpha": np.full((2, 2), 3.0)}, "alpha: expected values from 0 to 1"),
     ]
