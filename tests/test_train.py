@@ -535,6 +535,16 @@ def test_benchmark_measures_beside_published_networks(tmp_path: Path, capsys: py
     assert rows[VGG]["file_mib"] == pytest.approx(26.7, abs=0.1)  # 7.01 M parameters
 
 
+def test_benchmark_measures_the_published_networks_in_half_precision_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmark(tmp_path, sizes=(64,), repeats=1, device="cpu", precisions=("bfloat16",))
+    table = capsys.readouterr().out
+    for name in ("slim", VGG, MICRO):
+        assert f"| {name}, bfloat16 | 64 | 0." in table
+    assert f"| {VGG} | 64 |" in table
+
+
 def test_time_of_each_layer_adds_up_to_the_picture(capsys: pytest.CaptureFixture[str]) -> None:
     layers(size=64, repeats=1, device="cpu", precision="float32")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]

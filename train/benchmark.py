@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from nst_adain.export import export_onnx
-from nst_adain.inputs import Precision, pick_device
+from nst_adain.inputs import Precision, is_half, pick_device
 from nst_adain.pretrained import find_weights, load_model
 from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError, at_least
@@ -30,7 +30,7 @@ from train.peers import MicroAST, published_vgg
 __all__ = ["PeakRss", "benchmark", "now"]
 
 VGG, MICRO = "published VGG-19", "MicroAST's layers"
-ONNX = "ONNX Runtime"
+ONNX, HALF = "ONNX Runtime", ", bfloat16"
 STYLE_SIDE = 512  # pixels; what `Stylizer` reduces style pictures to
 KINDS = ("slider", "cached", "all")  # content and style known, style known, nothing known
 
@@ -53,7 +53,8 @@ def benchmark(
         sizes: sides of the square content pictures, in pixels, multiples of 8.
         repeats: timed runs of each, of which the median is shown, after one that is not timed.
         device: where to run.
-        precisions: of the models; the published networks compute in float32, in channels_last, which is faster for both.
+        precisions: of the models; the published networks compute in float32, in channels_last, which is faster for both, and if
+            one of the precisions is or becomes bfloat16, in autocast to it as well.
         onnx: measure the models in ONNX Runtime too, as `nst-adain export` writes them.
         memory_sizes: further sides; of those that are not among `sizes`, only the memory is measured.
 
@@ -69,6 +70,8 @@ def benchmark(
     out.mkdir(parents=True, exist_ok=True)
     runtimes = [*precisions, ONNX] if onnx else [*precisions]
     names = [*(f"{model}, {runtime}" for model in models for runtime in runtimes), VGG, MICRO]
+    if any(is_half(precision, pick_device(device)) for precision in precisions):
+        names += [VGG + HALF, MICRO + HALF]
     files = {name: _file_size(name) for name in names}
     rows = []
     for size in dict.fromkeys((*sizes, *memory_sizes)):
@@ -98,6 +101,8 @@ class _Subject:
 
 def _subject(name: str, device: str) -> _Subject:
     where = pick_device(device)
+    if name in (VGG + HALF, MICRO + HALF):
+        return _autocast(_subject(name.removesuffix(HALF), device), where)
 
     def prepare(image: Tensor) -> Tensor:
         return image.to(where).contiguous(memory_format=torch.channels_last)
@@ -126,6 +131,17 @@ def _subject(name: str, device: str) -> _Subject:
     return _Subject(stylizer.encode_style, lambda image: stylizer.encode_content(image, tile=None), stylizer)
 
 
+def _autocast(subject: _Subject, device: torch.device) -> _Subject:
+    def cast(function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            with torch.autocast(device.type, torch.bfloat16):
+                return function(*arguments)
+
+        return run
+
+    return _Subject(cast(subject.code), cast(subject.encode), cast(subject.render))
+
+
 def _onnx_subject(model: str) -> _Subject:
     import onnxruntime
 
@@ -148,8 +164,9 @@ def _onnx_subject(model: str) -> _Subject:
 
 def _file_size(name: str) -> float:
     """MiB on disk of what is measured; of the published networks, of their weights in float32."""
-    if name in (VGG, MICRO):
-        return sum(p.numel() * p.element_size() for p in (published_vgg() if name == VGG else MicroAST()).parameters()) / 2**20
+    if name.startswith((VGG, MICRO)):
+        network = published_vgg() if name.startswith(VGG) else MicroAST()
+        return sum(p.numel() * p.element_size() for p in network.parameters()) / 2**20
     model, runtime = name.rsplit(", ", 1)
     if runtime != ONNX:
         return find_weights(model).stat().st_size / 2**20
