@@ -360,6 +360,7 @@ def test_target_cache_computes_each_crop_once_and_keeps_to_its_limit() -> None:
         torch.testing.assert_close(cache(x, keys)[0], x * 2)
     assert computed == [4, 1]
     torch.testing.assert_close(cache(x[[1, 1]], [keys[1], keys[1]])[0], x[[1, 1]] * 2)
+    assert len({part.untyped_storage().data_ptr() for (part,) in cache.entries.values()}) == 1  # no holes between them
 
 
 def test_content_loss_is_the_mean_squared_error() -> None:

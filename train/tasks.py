@@ -25,11 +25,18 @@ Key = tuple[int, int, int]
 
 
 class TargetCache:
-    """The teacher's features of crops that come again, up to a limit of memory."""
+    """The teacher's features of crops that come again, up to a limit of memory.
+
+    Memory for many crops is taken at once: crops kept one by one, between what each step takes and frees, would leave holes
+    that nothing else fits into, of three times their size.
+    """
+
+    TOGETHER = 256
 
     def __init__(self, compute: Callable[[Tensor], Sequence[Tensor]], gigabytes: float) -> None:
         self.compute, self.free = compute, gigabytes * 2**30
-        self.entries: dict[Key, list[Tensor]] = {}
+        self.entries: dict[Key, Sequence[Tensor]] = {}
+        self.places: list[tuple[Tensor, ...]] = []  # taken, and not used yet
 
     def __call__(self, images: Tensor, keys: Sequence[Key]) -> list[Tensor]:
         """What `compute` returns for `images`, each part (B, ...); only unknown crops are computed."""
@@ -40,11 +47,18 @@ class TargetCache:
                 parts = self.compute(images[missing])
             for row, i in enumerate(missing):
                 found[keys[i]] = entry = [part[row] for part in parts]
-                size = sum(part.nbytes for part in entry)
-                if size <= self.free and keys[i] not in self.entries:
-                    self.entries[keys[i]] = [part.clone() for part in entry]  # a view would keep the whole batch
-                    self.free -= size
+                if keys[i] not in self.entries and (place := self._place(entry)):
+                    self.entries[keys[i]] = [kept.copy_(part) for kept, part in zip(place, entry)]
         return [torch.stack(column) for column in zip(*(found[key] for key in keys))]
+
+    def _place(self, entry: Sequence[Tensor]) -> tuple[Tensor, ...] | None:
+        """Memory for an entry like this one, or None if there is no more."""
+        if not self.places:
+            size = sum(part.nbytes for part in entry)
+            count = min(self.TOGETHER, int(self.free // size))
+            self.free -= count * size
+            self.places = list(zip(*(part.new_empty(count, *part.shape) for part in entry)))
+        return self.places.pop() if self.places else None
 
 
 class Distillation(nn.Module):
