@@ -96,14 +96,14 @@ def test_regions_have_their_own_content_statistics(slim: Stylizer, styles: list[
     """Far from the border between two regions, each is rendered as if it were a picture of its own."""
     # So wide that the features that see across the border are few of those that a region's statistics are taken from.
     # And one dark: of regions with like statistics there would be little to tell apart.
-    left, right = to_tensor(picture(512, 64, 5)), 0.3 * to_tensor(picture(512, 64, 6))
+    left, right = to_tensor(picture(1024, 64, 5)), 0.3 * to_tensor(picture(1024, 64, 6))
     both = torch.cat([left, right], -1)
-    masks = [np.arange(1024)[None] < 512, np.arange(1024)[None] >= 512]
+    masks = [np.arange(2048)[None] < 1024, np.arange(2048)[None] >= 1024]
     masks = [np.repeat(mask, 64, 0).astype(float) for mask in masks]
     out = slim(both, styles[:2], masks=masks)
     alone = slim(left, styles[0]), slim(right, styles[1])
     uniform = slim(both, styles[0]), slim(both, styles[1])  # statistics of both halves together
-    for part, i in ((slice(0, 436), 0), (slice(-436, None), 1)):
+    for part, i in ((slice(0, 948), 0), (slice(-948, None), 1)):
         far = (uniform[i][..., part] - alone[i][..., part]).abs().mean()
         assert (out[..., part] - alone[i][..., part]).abs().mean() < 0.25 * far
 
