@@ -151,10 +151,11 @@ def stylize_folder(
     if pairing not in ("all", "random"):
         raise UsageError(f"pairing: expected 'all' or 'random', got {pairing!r}")
     found = find_images(photos)
-    if out.resolve() == photos.resolve():
+    source, target = photos.resolve(), out.resolve()
+    if target == source:
         raise UsageError(f"out: expected another folder than that of the photographs, got {out}")
-    if out.resolve().is_relative_to(photos.resolve()):  # the results of an earlier call are not photographs
-        found = [path for path in found if not path.resolve().is_relative_to(out.resolve())]
+    if target.is_relative_to(source):  # the results of an earlier call are not photographs
+        found = [path for path in found if not path.resolve().is_relative_to(target)]
         if not found:
             raise ValueError(f"{photos}: expected pictures outside of {out}, found none")
     candidates = _names(find_images(styles), styles)

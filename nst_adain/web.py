@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import signal
 import socket
 import sys
 import tempfile
@@ -37,7 +36,7 @@ POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-an
 
 
 def serve(studio: Studio, *, host: str = "127.0.0.1", port: int | None = None, browser: bool = True) -> None:
-    """Show the page until the process is interrupted or terminated, and remove what was uploaded.
+    """Show the page until the process is interrupted (as the command is by SIGTERM too), and remove what was uploaded.
 
     Args:
         studio: the models.
@@ -54,7 +53,6 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int | None = None, b
     if login is None and not _is_local(host):
         print(f"nst-adain: warning: everyone who can reach {host} can use this page (NST_ADAIN_USER, NST_ADAIN_PASSWORD)",
               file=sys.stderr)  # fmt: skip
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="nst-adain-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # read by every component as it is made
