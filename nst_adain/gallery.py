@@ -29,30 +29,31 @@ def draw(name: str) -> Image.Image:
     return STYLES[name]().resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
 
-def _grid(size: int) -> tuple[FloatArray, FloatArray]:
+def unit_grid(size: int) -> tuple[FloatArray, FloatArray]:
     """y and x of every pixel, in 0 .. 1."""
     axis = (np.arange(size) + 0.5) / size
     y, x = np.meshgrid(axis, axis, indexing="ij")
     return y, x
 
 
-def _noise(size: int, cells: int, rng: np.random.Generator) -> FloatArray:
+def smooth_noise(size: int, cells: int, rng: np.random.Generator) -> FloatArray:
     """Smooth noise in -1 .. 1 with about `cells` hills a side."""
     field = Image.fromarray(rng.uniform(-1, 1, (cells + 3, cells + 3)).astype(np.float32))
     return np.asarray(field.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float64)
 
 
-def _nearest_two(size: int, seeds: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
+def nearest_two(size: int, seeds: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
     """For every pixel the nearest seed point, and how much farther the second nearest is (0 on cell borders)."""
     from scipy.spatial import cKDTree
 
-    y, x = _grid(size)
+    y, x = unit_grid(size)
     distance, index = cKDTree(seeds).query(np.stack([y.ravel(), x.ravel()], 1), k=2)
     gap = (distance[:, 1] - distance[:, 0]).reshape(size, size)
     return index[:, 0].reshape(size, size), gap
 
 
-def _image(pixels: FloatArray) -> Image.Image:
+def to_image(pixels: FloatArray) -> Image.Image:
+    """The picture of (H, W, 3) levels; those outside 0 .. 255 are cut off."""
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
@@ -63,30 +64,30 @@ def stained_glass() -> Image.Image:
     palette = np.array(
         [[196, 30, 40], [18, 62, 160], [240, 176, 24], [12, 118, 92], [110, 34, 128], [236, 110, 28], [60, 150, 210]]
     )
-    owner, gap = _nearest_two(size, seeds)
+    owner, gap = nearest_two(size, seeds)
     colours = palette[rng.integers(len(palette), size=len(seeds))] * rng.uniform(0.75, 1.15, (len(seeds), 1))
-    glow = 0.72 + 4.0 * np.minimum(gap, 0.1) + 0.1 * _noise(size, 40, rng)
+    glow = 0.72 + 4.0 * np.minimum(gap, 0.1) + 0.1 * smooth_noise(size, 40, rng)
     lead = np.clip((gap - 0.008) / 0.004, 0, 1)[..., None]
-    return _image(colours[owner] * glow[..., None] * lead + np.array([16, 14, 18]) * (1 - lead))
+    return to_image(colours[owner] * glow[..., None] * lead + np.array([16, 14, 18]) * (1 - lead))
 
 
 def woodcut_waves() -> Image.Image:
     """Rolling lines cut in indigo on cream, as in a block print of the sea."""
     rng, size = np.random.default_rng(11), SIZE * OVERSAMPLING
-    y, x = _grid(size)
+    y, x = unit_grid(size)
     swell = (
         y
         + 0.07 * np.sin(2 * np.pi * (1.6 * x + 0.15))
         + 0.035 * np.sin(2 * np.pi * (3.7 * x + 2 * y))
-        + 0.03 * _noise(size, 5, rng)
+        + 0.03 * smooth_noise(size, 5, rng)
     )
     line = np.sin(2 * np.pi * 26 * swell)
-    width = 0.55 * np.sin(2 * np.pi * (2.1 * swell + 0.4 * x)) + 0.2 * _noise(size, 9, rng)
+    width = 0.55 * np.sin(2 * np.pi * (2.1 * swell + 0.4 * x)) + 0.2 * smooth_noise(size, 9, rng)
     ink = np.clip((line - width) * 6 + 0.5, 0, 1)[..., None]
     foam = np.clip((np.sin(2 * np.pi * 3.2 * swell) - 0.8) * 12, 0, 1)[..., None] * 0.85
     ground = np.array([238, 226, 198]) * (1 - 0.35 * y[..., None]) + np.array([70, 130, 160]) * (0.35 * y[..., None])
     printed = ground * (1 - ink) + np.array([22, 42, 92]) * ink
-    return _image(printed * (1 - foam) + np.array([246, 240, 224]) * foam)
+    return to_image(printed * (1 - foam) + np.array([246, 240, 224]) * foam)
 
 
 def mosaic() -> Image.Image:
@@ -95,14 +96,14 @@ def mosaic() -> Image.Image:
     count = 46
     axis = (np.arange(count) + 0.5) / count
     seeds = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2) + rng.normal(0, 0.12 / count, (count**2, 2))
-    owner, gap = _nearest_two(size, seeds)
+    owner, gap = nearest_two(size, seeds)
     radius = np.hypot(seeds[:, 0] - 0.55, seeds[:, 1] - 0.45) + 0.03 * np.sin(
         9 * np.arctan2(seeds[:, 0] - 0.55, seeds[:, 1] - 0.45)
     )
     palette = np.array([[214, 168, 60], [28, 110, 116], [168, 62, 42], [232, 214, 170], [24, 56, 98]])
     colours = palette[(radius * 13).astype(int) % len(palette)] * rng.uniform(0.72, 1.2, (len(seeds), 1))
     joint = np.clip((gap - 0.0022) / 0.002, 0, 1)[..., None]
-    return _image(colours[owner] * joint + np.array([205, 196, 180]) * (1 - joint))
+    return to_image(colours[owner] * joint + np.array([205, 196, 180]) * (1 - joint))
 
 
 def brush_strokes() -> Image.Image:
@@ -112,7 +113,7 @@ def brush_strokes() -> Image.Image:
     pen = ImageDraw.Draw(canvas)
     sky = np.array([[28, 56, 128], [64, 110, 180], [130, 170, 205], [236, 206, 96], [20, 36, 84]])
     ground = np.array([[176, 128, 40], [98, 110, 48], [60, 74, 40], [214, 170, 70], [122, 78, 36]])
-    bend = _noise(size, 4, rng)
+    bend = smooth_noise(size, 4, rng)
     for _ in range(7000):
         x, y = rng.uniform(0, size, 2)
         palette = sky if y < size * (0.62 + 0.1 * np.sin(4 * x / size)) else ground
@@ -129,8 +130,8 @@ def brush_strokes() -> Image.Image:
             x, y = x + 8 * np.cos(angle), y + 8 * np.sin(angle)
             points.append((x, y))
         thick = int(rng.integers(7, 14))
-        pen.line(points, fill=_tuple(colour * 0.72), width=thick + 3, joint="curve")
-        pen.line(points, fill=_tuple(colour), width=thick - 2, joint="curve")
+        pen.line(points, fill=rgb(colour * 0.72), width=thick + 3, joint="curve")
+        pen.line(points, fill=rgb(colour), width=thick - 2, joint="curve")
     return canvas
 
 
@@ -140,35 +141,36 @@ def pointillism() -> Image.Image:
     canvas = Image.new("RGB", (size, size), (238, 228, 205))
     pen = ImageDraw.Draw(canvas)
     bands = np.array([[250, 196, 92], [240, 128, 88], [196, 92, 130], [96, 96, 170], [48, 110, 120], [110, 150, 70]])
-    hills = 0.12 * _noise(size, 3, rng)
+    hills = 0.12 * smooth_noise(size, 3, rng)
     for _ in range(26000):
         x, y = rng.uniform(0, size, 2)
         depth = y / size + hills[int(y), int(x)] + rng.normal(0, 0.07)
         colour = bands[int(np.clip(depth, 0, 0.999) * len(bands))] + rng.normal(0, 34, 3)
         r = rng.uniform(3.5, 6.5)
-        pen.ellipse((x - r, y - r, x + r, y + r), fill=_tuple(colour))
+        pen.ellipse((x - r, y - r, x + r, y + r), fill=rgb(colour))
     return canvas
 
 
 def ink_wash() -> Image.Image:
     """Grey washes and black dry-brush lines on warm paper."""
     rng, size = np.random.default_rng(21), SIZE * OVERSAMPLING
-    y, _ = _grid(size)
-    pixels = np.ones((size, size, 3)) * np.array([240, 233, 218]) + 5 * _noise(size, 200, rng)[..., None]
+    y, _ = unit_grid(size)
+    pixels = np.ones((size, size, 3)) * np.array([240, 233, 218]) + 5 * smooth_noise(size, 200, rng)[..., None]
     for level in range(5):
-        ridge = 0.25 + 0.15 * level + 0.12 * _noise(size, 3 + level, rng)[0]
+        ridge = 0.25 + 0.15 * level + 0.12 * smooth_noise(size, 3 + level, rng)[0]
         below = np.clip((y - ridge[None]) * 60, 0, 1) * np.exp(-np.clip(y - ridge[None], 0, None) * 9)
-        pixels *= 1 - (0.22 + 0.11 * level) * (below * (0.85 + 0.15 * _noise(size, 60, rng)))[..., None]
-    canvas = _image(pixels).filter(ImageFilter.GaussianBlur(2))
+        pixels *= 1 - (0.22 + 0.11 * level) * (below * (0.85 + 0.15 * smooth_noise(size, 60, rng)))[..., None]
+    canvas = to_image(pixels).filter(ImageFilter.GaussianBlur(2))
     pen = ImageDraw.Draw(canvas)
     for _ in range(420):
         x, y0 = rng.uniform(0, size), size * rng.uniform(0.3, 1) ** 0.8
         points = [(x + 6 * k + rng.normal(0, 2), y0 - 5 * k * rng.uniform(0.2, 1.6)) for k in range(int(rng.integers(4, 14)))]
-        pen.line(points, fill=_tuple(np.full(3, rng.uniform(15, 70))), width=int(rng.integers(2, 7)), joint="curve")
+        pen.line(points, fill=rgb(np.full(3, rng.uniform(15, 70))), width=int(rng.integers(2, 7)), joint="curve")
     return canvas
 
 
-def _tuple(colour: FloatArray) -> Colour:
+def rgb(colour: FloatArray) -> Colour:
+    """A colour as Pillow takes it; what is outside 0 .. 255 is cut off."""
     r, g, b = (int(v) for v in np.clip(colour, 0, 255))
     return r, g, b
 

@@ -31,6 +31,7 @@ from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop
 from train.layers import layers
 from train.losses import content_loss, gram_matrix, style_loss, style_targets, total_variation
+from train.patterns import KINDS, SIZE, Patterns, draw_pattern
 from train.peers import MicroAST
 from train.report import read_losses
 from train.tasks import TargetCache
@@ -289,7 +290,7 @@ def test_batches_are_a_function_of_the_step(config: TrainConfig) -> None:
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_a_share_of_the_styles_are_photographs(config: TrainConfig, share: float) -> None:
     content, style = (Pictures(f, 64, 1) for f in (config.content, config.style))
-    config = dataclasses.replace(config, photo_styles=share)
+    config = dataclasses.replace(config, photo_styles=share, pattern_styles=0.0)
     drawn = [batch for batch, _ in zip(batches(content, style, config, 0), range(50))]
     kinds = [kind for batch in drawn for kind, *_ in batch.style_keys]
     assert abs(kinds.count(0) / len(kinds) - share) < 0.15 * (0 < share < 1) + 1e-9
@@ -298,6 +299,31 @@ def test_a_share_of_the_styles_are_photographs(config: TrainConfig, share: float
     assert bool(shared) == (share > 0)
     assert all(torch.equal(a, b) for a, b in shared)  # one name, one crop
     assert all(kind == 0 for batch in drawn for kind, *_ in batch.content_keys)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.8])
+def test_a_share_of_the_styles_are_drawn(config: TrainConfig, share: float) -> None:
+    content, style = (Pictures(f, 64, 1) for f in (config.content, config.style))
+    config = dataclasses.replace(config, photo_styles=0.2, pattern_styles=share, patterns=7, variants=1)
+    drawn = [batch for batch, _ in zip(batches(content, style, config, 0), range(50))]
+    keys = [key for batch in drawn for key in batch.style_keys]
+    kinds = [kind for kind, *_ in keys]
+    assert abs(kinds.count(2) / len(kinds) - share) < 0.15 * (share > 0) + 1e-9
+    assert abs(kinds.count(0) / len(kinds) - 0.2) < 0.15
+    assert {index for kind, index, _ in keys if kind == 2} == (set(range(7)) if share else set())
+    assert all(kind == 0 for batch in drawn for kind, *_ in batch.content_keys)
+
+
+def test_patterns_are_pictures_of_their_own() -> None:
+    patterns = Patterns(3 * len(KINDS), seed=5)
+    small = [np.asarray(p.convert("L").resize((32, 32)), dtype=float) for p in patterns]
+    assert all(p.size == (SIZE, SIZE) and p.mode == "RGB" for p in patterns)
+    assert all(p.std() > 2 for p in small)  # not blank
+    assert all(np.abs(a - b).mean() > 2 for i, a in enumerate(small) for b in small[:i])  # no two alike
+    assert patterns[-1].tobytes() == draw_pattern(len(patterns) - 1, seed=5).tobytes()  # the same each time
+    assert patterns[0].tobytes() != draw_pattern(0, seed=6).tobytes()
+    with pytest.raises(IndexError):
+        patterns[len(patterns)]
 
 
 def test_paintings_get_other_colours_and_nothing_else_changes(config: TrainConfig) -> None:
@@ -309,7 +335,7 @@ def test_paintings_get_other_colours_and_nothing_else_changes(config: TrainConfi
     assert as_they_are.style_keys == recolored.style_keys
     assert torch.equal(as_they_are.content, recolored.content)
     for key, before, after in zip(as_they_are.style_keys, as_they_are.style, recolored.style):
-        if key[0] == 0:  # a photograph, which is a content too
+        if key[0] != 1:  # a photograph, which is a content too, or a pattern, whose colours are by chance anyway
             assert torch.equal(before, after)
             continue
         assert not torch.equal(before, after)
@@ -649,6 +675,8 @@ def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainCo
         ({"save_every": 0}, "save_every: expected at least 1"),
         ({"lr": float("nan")}, "lr: expected at least 0, got nan"),
         ({"photo_styles": 1.5}, "photo_styles: expected 0 to 1, got 1.5"),
+        ({"pattern_styles": 0.9}, "photo_styles, pattern_styles: expected at most 1 together, got 1.1"),
+        ({"patterns": 0}, "patterns: expected at least 1, got 0"),
         ({"recolor_styles": -0.1}, "recolor_styles: expected 0 to 1, got -0.1"),
         ({"min_scale": 0.0}, "min_scale: expected above 0"),
         ({"content_layer": "relu4_2"}, "expected layers of relu1_1, .* got 'relu4_2'"),

@@ -65,6 +65,11 @@ class TrainConfig:
     photo_styles: float = 0.2
     """Share of the styles that are photographs. Without any, the network learns to tell their statistics from a painting's,
     and gives back unchanged the photograph whose style resembles one (with identity_weight above 0)."""
+    pattern_styles: float = 0.1
+    """Share of the styles that are drawn by chance: tiles, prints, dots, strokes, line drawings. From paintings alone the
+    network gets better at paintings, and after a while worse at these."""
+    patterns: int = 350
+    """How many there are of them."""
     recolor_styles: float = 0.5
     """Share of the crops of paintings that get other colours: the channels exchanged, and each brightened or darkened. The
     modulator is given a few thousand codes of paintings again and again: with more of them the held-out style loss goes on
@@ -115,8 +120,11 @@ class TrainConfig:
     """Steps between sample pictures and held-out losses."""
 
     def __post_init__(self) -> None:
-        lowest = {"steps": 1, "batch_size": 1, "crop": 16, "variants": 1, "holdout": 0, "max_side": 16, "workers": 1,
-                  "save_every": 1, "sample_every": 1, "warmup": 0, "cache_gb": 0, "seed": 0, "lr": 0}  # fmt: skip
+        lowest = {
+            **dict.fromkeys(("steps", "batch_size", "variants", "patterns", "workers", "save_every", "sample_every"), 1),
+            **dict.fromkeys(("crop", "max_side"), 16),
+            **dict.fromkeys(("holdout", "warmup", "cache_gb", "seed", "lr"), 0),
+        }
         for name, low in lowest.items():
             at_least(low, **{name: getattr(self, name)})
         if not 0 < self.min_scale <= 1:
@@ -125,9 +133,11 @@ class TrainConfig:
             raise UsageError(f"ema: expected 0 to below 1, got {self.ema}")
         if not self.clip > 0:
             raise UsageError(f"clip: expected above 0, inf for none, got {self.clip}")
-        for name in ("photo_styles", "recolor_styles"):
+        for name in ("photo_styles", "pattern_styles", "recolor_styles"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
+        if (share := self.photo_styles + self.pattern_styles) > 1:
+            raise UsageError(f"photo_styles, pattern_styles: expected at most 1 together, got {share:g}")
         for layer in (self.content_layer, *self.style_layers):
             if layer not in LAYERS:
                 raise UsageError(f"content_layer, style_layers: expected layers of {', '.join(LAYERS)}, got {layer!r}")

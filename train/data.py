@@ -20,6 +20,7 @@ from torch import Tensor
 
 from nst_adain.images import ImageError, find_images, flatten, load_image, resize_short_side
 from train.config import TrainConfig
+from train.patterns import Patterns
 
 __all__ = ["Batch", "Pictures", "batches"]
 
@@ -75,7 +76,8 @@ class Batch(NamedTuple):
 
     Attributes:
         content, style: (B, 3, S, S) uint8.
-        content_keys, style_keys: for each crop, (kind, index of the picture, variant).
+        content_keys, style_keys: for each crop, (kind, index of the picture, variant); 0 is a photograph, 1 a painting,
+            2 a pattern.
     """
 
     content: Tensor
@@ -88,7 +90,9 @@ def batches(
     content: Pictures, style: Pictures, config: TrainConfig, start: int, rank: int = 0, world: int = 1
 ) -> Iterator[Batch]:
     """The batches of steps `start`, `start + 1`, ... without end, for process `rank` of `world`."""
-    pools = (content.train, style.train)
+    pools = (content.train, style.train, Patterns(config.patterns, config.seed))
+    # What a style is, by chance: a pattern, a photograph or else a painting.
+    limits = (config.pattern_styles, config.pattern_styles + config.photo_styles)
 
     def crop(key: tuple[int, int, int]) -> Tensor:
         image = pools[key[0]][key[1]]
@@ -107,9 +111,10 @@ def batches(
         for number in range(first, first + config.batch_size):
             rng = np.random.default_rng([config.seed, 2, number])
             for kind in (0, 1):
-                # One number is drawn more where photographs may be styles: without them the batches are those of old runs.
-                photo = kind == 1 and config.photo_styles > 0 and rng.random() < config.photo_styles
-                source = 0 if photo else kind
+                source = kind
+                if kind == 1 and limits[1]:  # without them the batches are those of old runs
+                    drawn = rng.random()
+                    source = 2 if drawn < limits[0] else 0 if drawn < limits[1] else 1
                 keys[kind].append((source, int(rng.integers(len(pools[source]))), int(rng.integers(config.variants))))
         crops = [torch.stack([crop(key) for key in side]) for side in keys]
         return Batch(crops[0], crops[1], keys[0], keys[1])
