@@ -128,17 +128,19 @@ def strokes(rng: np.random.Generator, palette: FloatArray) -> Image.Image:
 
 
 def hatching(rng: np.random.Generator, palette: FloatArray) -> Image.Image:
-    """Ink on paper: families of lines, each where the picture is darker."""
+    """Pen or pencil on paper: families of uneven lines, each where the picture is darker."""
     y, x = unit_grid(SIDE)
-    tone, ink = smooth_noise(SIDE, int(rng.integers(2, 9)), rng), np.zeros((SIDE, SIDE))
-    frequency = np.exp(rng.uniform(np.log(20), np.log(80)))
+    tone, ink = smooth_noise(SIDE, int(rng.integers(2, 12)), rng), np.zeros((SIDE, SIDE))
+    frequency = np.exp(rng.uniform(np.log(15), np.log(80)))
     for family in range(int(rng.integers(1, 4))):
-        angle = rng.uniform(0, np.pi)
-        phase = frequency * (np.cos(angle) * x + np.sin(angle) * y + 0.02 * smooth_noise(SIDE, 6, rng))
-        threshold = 0.2 + 0.5 * family - 0.8 * tone
-        ink = np.maximum(ink, np.clip((np.sin(2 * np.pi * phase) - threshold) * 3, 0, 1))
-    dark = palette[palette.sum(1).argmin()] * 0.5
+        angle, uneven = rng.uniform(0, np.pi), smooth_noise(SIDE, 60, rng)
+        bend = rng.uniform(0, 0.08) * smooth_noise(SIDE, 6, rng) + rng.uniform(0, 0.3) / frequency * uneven
+        phase = frequency * (np.cos(angle) * x + np.sin(angle) * y + bend)
+        threshold = 0.5 + 0.3 * family - 0.9 * tone + 0.6 * smooth_noise(SIDE, 90, rng)
+        ink = np.maximum(ink, np.clip((np.sin(2 * np.pi * phase) - threshold) * 2, 0, 1))
+    # Not black on white: lines everywhere at full contrast are a hundred times as far from a painting as anything else.
     light = 255 - (255 - palette[palette.sum(1).argmax()]) * rng.uniform(0, 1)
+    dark = light + (palette[palette.sum(1).argmin()] * 0.5 - light) * rng.uniform(0.15, 0.6)
     return to_image(light + (dark - light) * ink[..., None])
 
 
