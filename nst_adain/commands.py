@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -296,11 +297,13 @@ def _video(arguments: argparse.Namespace) -> None:
 
 
 def _app(arguments: argparse.Namespace) -> None:
-    from nst_adain.pretrained import available_models
+    from nst_adain.pretrained import ENCODER_VARIABLE, available_models, needs_encoder
     from nst_adain.studio import Studio
     from nst_adain.web import serve
 
-    models = list(dict.fromkeys([arguments.model, *available_models()]))
+    encoder = arguments.encoder or os.environ.get(ENCODER_VARIABLE)
+    ready = [name for name in available_models() if encoder or not needs_encoder(name)]
+    models = list(dict.fromkeys([arguments.model, *ready]))
     studio = Studio(
         models,
         encoder=arguments.encoder,

@@ -29,6 +29,7 @@ __all__ = [
     "find_weights",
     "load_encoder",
     "load_model",
+    "needs_encoder",
     "read_architecture",
     "read_weights",
     "save_weights",
@@ -90,7 +91,7 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
     tensors, metadata = read_weights(path)
     arch = read_architecture(path, metadata)
     model = StyleTransfer(arch)
-    if not any(key.startswith("encoder.") for key in tensors):
+    if _is_decoder_alone(tensors):
         encoder = encoder or os.environ.get(ENCODER_VARIABLE)
         if not encoder:
             raise FileNotFoundError(f"{path}: is a decoder alone and needs the full-width VGG-19 encoder. {ENCODER_HELP}")
@@ -104,6 +105,15 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
         raise ValueError(f"{path}: expected the tensors of its architecture: {difference}")
     model.load_state_dict(tensors)
     return model
+
+
+def needs_encoder(name: str | os.PathLike[str]) -> bool:
+    """Whether a model, named as for `load_model`, is a decoder alone. Raises: as `load_model`."""
+    return _is_decoder_alone(read_weights(find_weights(name))[0])
+
+
+def _is_decoder_alone(tensors: Mapping[str, Tensor]) -> bool:
+    return not any(key.startswith("encoder.") for key in tensors)
 
 
 def load_encoder(path: str | os.PathLike[str]) -> Encoder:

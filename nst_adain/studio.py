@@ -17,7 +17,9 @@ from PIL import Image
 from nst_adain.functional import ChannelStats
 from nst_adain.images import MAX_PIXELS, flatten, load_image, resize_short_side
 from nst_adain.inputs import Precision, Progress, check_alpha, check_side, check_weights, out_of_memory
+from nst_adain.pretrained import needs_encoder
 from nst_adain.stylizer import Controls, EncodedContent, Style, Stylizer
+from nst_adain.usage import UsageError
 
 __all__ = ["Recipe", "Studio"]
 
@@ -37,6 +39,7 @@ class Recipe:
         weights: one number for each style.
         mask: white where the styles apply, of any size; None: everywhere.
         model: one of the studio's.
+        encoder: the file of the full-width encoder, if the model is a decoder alone.
         alpha, preserve_color, size, style_size: as for calling a `Stylizer`; alpha is a number.
 
     Raises:
@@ -48,6 +51,7 @@ class Recipe:
     weights: Sequence[float]
     mask: Image.Image | None = None
     model: str = "slim"
+    encoder: str | os.PathLike[str] | None = None
     alpha: float = 1.0
     preserve_color: Literal["luminance", "coral"] | None = None
     size: int | None = None
@@ -82,6 +86,8 @@ class Recipe:
         arguments = [repr(name(self.photo)), repr(styles[0] if len(styles) == 1 else styles)]
         arguments += [f"{option}={value!r}" for option, value in self._options().items()]
         model = "" if self.model == "slim" else repr(self.model)
+        if self.encoder:
+            model += f", encoder={Path(self.encoder).name!r}"
         call = f"stylizer({', '.join(arguments)})"
         if len(call) > 80:
             call = "stylizer(\n    " + ",\n    ".join(arguments) + ",\n)"
@@ -92,6 +98,8 @@ class Recipe:
         """The command that makes the picture. Argument: as for `python`."""
         words = ["nst-adain", "stylize", *(_no_option(name(path)) for path in (self.photo, *self.styles)), "-o", "out.png"]
         options = self._options() | ({} if self.model == "slim" else {"model": self.model})
+        if self.encoder:
+            options["encoder"] = Path(self.encoder).name
         for option, value in options.items():
             values = value if isinstance(value, list) else [value]
             words += [f"--{option.replace('_', '-')}", *(str(v) for v in values)]
@@ -124,15 +132,22 @@ class Studio:
 
         Args:
             models: what may be asked for, as for `Stylizer.from_pretrained`.
-            encoder: as for `Stylizer.from_pretrained`, for the first model.
+            encoder: as for `Stylizer.from_pretrained`, for those that are a decoder alone.
             device, precision: as for `Stylizer.from_pretrained`.
             max_pixels: the largest picture that is decoded or made.
+
+        Raises:
+            UsageError: if there is an encoder, and none of the models needs it.
         """
         self.models = tuple(models)
         self.max_pixels = max_pixels
+        alone = [name for name in self.models if needs_encoder(name)]
+        if encoder and not alone:
+            raise UsageError(f"encoder: expected none for models that have their own, got {os.fspath(encoder)!r}")
+        self._encoders = dict.fromkeys(alone, encoder)
         load = functools.partial(Stylizer.from_pretrained, device=device, precision=precision)
-        first = load(self.models[0], encoder=encoder)
-        self._load: Callable[[str], Stylizer] = functools.cache(lambda name: first if name == self.models[0] else load(name))
+        self._load: Callable[[str], Stylizer] = functools.cache(lambda name: load(name, encoder=self.encoder(name)))
+        self._load(self.models[0])
         # A preview's features take some 20 MB, a style's code some kB, a style picture 1 MB.
         self._content = functools.lru_cache(maxsize=16)(self._encode_content)
         self._style = functools.lru_cache(maxsize=256)(self._encode_style)
@@ -147,6 +162,10 @@ class Studio:
         if model not in self.models:
             raise ValueError(f"model: expected one of {', '.join(self.models)}, got {model!r}")
         return self._load(model)
+
+    def encoder(self, model: str) -> str | os.PathLike[str] | None:
+        """The file of the encoder that a model was given, if it is a decoder alone."""
+        return self._encoders.get(model)
 
     def photo(self, path: Path, size: int | None = None) -> Image.Image:
         """The photograph as small as its preview, on white where it is transparent."""

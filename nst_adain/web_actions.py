@@ -74,6 +74,7 @@ class Actions:
             [share for _, share in used],
             mask=painted(mask),
             model=model,
+            encoder=self.studio.encoder(model),
             alpha=alpha,
             preserve_color=color or None,
             size=size or None,

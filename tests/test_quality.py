@@ -19,7 +19,7 @@ from nst_adain.architecture import LAYERS
 from nst_adain.demo import PHOTOGRAPHS, photograph
 from nst_adain.gallery import STYLES, draw
 from nst_adain.images import to_tensor
-from nst_adain.pretrained import available_models, load_encoder
+from nst_adain.pretrained import available_models, load_encoder, needs_encoder
 from nst_adain.stylizer import Stylizer
 from train.losses import content_loss, style_loss, style_targets
 
@@ -56,8 +56,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def stylizer(name: str) -> Stylizer:
-    return Stylizer.from_pretrained(name, device="cpu", precision="float32")
+def stylizer(name: str, teacher: Path) -> Stylizer:
+    encoder = teacher if needs_encoder(name) else None
+    return Stylizer.from_pretrained(name, encoder=encoder, device="cpu", precision="float32")
 
 
 def luma(image: Image.Image) -> np.ndarray:

@@ -23,10 +23,14 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from nst_adain.architecture import Architecture
 from nst_adain.cli import main
 from nst_adain.demo import save_inputs
+from nst_adain.models import Decoder
+from nst_adain.pretrained import save_weights
 from nst_adain.studio import PREVIEW, PREVIEW_PIXELS, Studio
 from nst_adain.stylizer import Stylizer
+from nst_adain.usage import UsageError
 from nst_adain.web import MAX_WAITING
 from nst_adain.web_actions import MAX_FRAMES, SLOTS, Actions
 
@@ -129,6 +133,25 @@ def test_full_size_equals_the_python_call(actions: Actions, slim: Stylizer, samp
     values = settings(*({"path": str(file)} for file in files), shares=[10, 30, 0, 0], alpha=0.8)
     expected = slim(files[0], files[1:], weights=[10, 30], alpha=0.8)
     np.testing.assert_array_equal(np.asarray(make(actions, values)), np.asarray(expected))
+
+
+def test_a_decoder_alone_is_given_the_encoder(samples: Path, teacher: Path, tmp_path: Path) -> None:
+    decoder = str(tmp_path / "decoder.safetensors")
+    arch = Architecture("vgg19", taps=("relu4_1",))
+    save_weights(decoder, arch, {f"decoder.{k}": v for k, v in Decoder().state_dict().items()})
+    studio = Studio(["slim", decoder], encoder=teacher, device="cpu", precision="float32")
+    actions = Actions(studio, samples.parent.resolve())
+    photo, style = (upload(actions, picture(24, 16, seed), f"{seed}.png") for seed in (1, 2))
+    expected = Stylizer.from_pretrained(decoder, encoder=teacher, device="cpu")(photo["path"], style["path"])
+    values = settings(photo, style, model=decoder)
+    np.testing.assert_array_equal(np.asarray(make(actions, values)), np.asarray(expected))
+    _, command, code, _ = actions.preview(*values)
+    # Its name is enough: a page does not say where files are on its server.
+    assert shlex.split(command)[-2:] == ["--encoder", teacher.name]
+    assert f"Stylizer.from_pretrained({decoder!r}, encoder={teacher.name!r})" in code
+    assert "encoder" not in actions.preview(*settings(photo, style))[1]
+    with pytest.raises(UsageError, match="encoder: expected none for models that have their own"):
+        Studio(["slim"], encoder=teacher, device="cpu")
 
 
 def test_a_preview_is_the_picture_in_small(actions: Actions, slim: Stylizer, samples: Path) -> None:
