@@ -59,28 +59,35 @@ class Conv3x3(nn.Conv2d):
         Returns:
             (B, C_out, H, W) of the weights' precision, or autocast's.
         """
+        constant = self._constant(x)
         if modulation is None:
-            return self._convolve(x, self.weight, self.bias, self.transformed)
+            return self._convolve(x, self.weight, self.bias, constant)
         scale, shift = modulation.std, modulation.mean
         if scale.shape[0] == scale.shape[2] == scale.shape[3] == 1:
             scale, shift, dtype = scale.flatten(), shift.flatten(), self.weight.dtype
             bias = shift if self.bias is None else self.bias * scale + shift
-            if self.transformed is None or scale.requires_grad or shift.requires_grad:
-                return self._convolve(x, (self.weight * scale[:, None, None, None]).to(dtype), bias.to(dtype))
-            return self._convolve(x, self.weight, bias.to(dtype), self.transformed * scale)
-        output = self._convolve(x, self.weight, self.bias, self.transformed)
+            if constant is not None and not (scale.requires_grad or shift.requires_grad):
+                return self._convolve(x, self.weight, bias.to(dtype), constant * scale)
+            return self._convolve(x, (self.weight * scale[:, None, None, None]).to(dtype), bias.to(dtype))
+        output = self._convolve(x, self.weight, self.bias, constant)
         return (output * scale + shift).to(output.dtype)
 
-    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None, transformed: Tensor | None = None) -> Tensor:
-        """With weights, or if they are given and can be used here, with what `winograd` made of them."""
+    def _constant(self, x: Tensor) -> Tensor | None:
+        """What `winograd` made of the weights, if it can be used here: not under autocast, nor in graphs, which are for
+        elsewhere, nor once the weights have another precision or device."""
+        if self.transformed is None or torch.is_autocast_enabled(x.device.type) or torch.compiler.is_compiling():
+            return None
+        return self.transformed if winograd.pays(self.weight) else None
+
+    @staticmethod
+    def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, constant: Tensor | None = None) -> Tensor:
+        """With `weight`, or by `winograd` with `constant`."""
         # Padded first: the narrower of the two precisions is copied, and a wide copy of the input is made once.
         padded = _Reflected.apply(x)
         if torch.is_autocast_enabled(x.device.type):
             return F.conv2d(padded, weight, bias)
         padded = padded.to(weight.dtype)
-        if transformed is not None and winograd.pays(weight) and not torch.compiler.is_compiling():  # graphs are for elsewhere
-            return winograd.convolve(padded, transformed, bias)
-        return F.conv2d(padded, weight, bias)
+        return F.conv2d(padded, weight, bias) if constant is None else winograd.convolve(padded, constant, bias)
 
 
 def freeze(network: nn.Module) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,10 +33,12 @@ class ChannelStats:
     Attributes:
         mean: (B, C, 1, 1), or (B, C, H, W) where the statistics vary over the picture.
         std: the same shape; sqrt(biased variance + `EPS`).
+        model: what tells the model that read them from others (`StyleTransfer.fingerprint`), or "": unknown, or computed.
     """
 
     mean: Tensor
     std: Tensor
+    model: str = ""
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 4 or self.mean.shape != self.std.shape:
@@ -53,7 +54,7 @@ class ChannelStats:
 
     def to(self, device: torch.device | str) -> ChannelStats:
         """The same statistics on another device."""
-        return ChannelStats(self.mean.to(device), self.std.to(device))
+        return ChannelStats(self.mean.to(device), self.std.to(device), self.model)
 
     def split(self, channels: Sequence[int]) -> list[ChannelStats]:
         """Cut along the channels, the reverse of `cat`.
@@ -80,7 +81,7 @@ class ChannelStats:
         from nst_adain.images import write_atomic
 
         tensors = {"mean": self.mean.contiguous().cpu(), "std": self.std.contiguous().cpu()}
-        write_atomic(path, save(tensors, metadata={"format": "nst_adain.ChannelStats"}))
+        write_atomic(path, save(tensors, metadata={"format": "nst_adain.ChannelStats", "model": self.model}))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ChannelStats:
@@ -90,14 +91,16 @@ class ChannelStats:
             FileNotFoundError: if there is no such file.
             ValueError: if the file is not one that `save` wrote.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load
+        from nst_adain.pretrained import read_weights
 
+        expected = f"{path}: expected channel statistics saved by ChannelStats.save"
+        tensors, metadata = read_weights(path, expected)
+        if set(tensors) != {"mean", "std"} or not all(part.is_floating_point() for part in tensors.values()):
+            raise ValueError(f"{expected}, found {', '.join(sorted(tensors)) or 'nothing'}")
         try:
-            tensors = load(Path(path).read_bytes())
-            return ChannelStats(tensors["mean"], tensors["std"])
-        except (SafetensorError, KeyError) as error:
-            raise ValueError(f"{path}: expected channel statistics saved by ChannelStats.save, got another file") from error
+            return ChannelStats(tensors["mean"], tensors["std"], metadata.get("model", ""))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
 
 def channel_stats(features: Tensor) -> ChannelStats:

@@ -77,6 +77,8 @@ def read_picture(
     elif picture.ndim != 4 or picture.shape[1] != 3 or not picture.is_floating_point() or 0 in picture.shape:
         found = f"{picture.dtype} {tuple(picture.shape)}"
         raise ValueError(f"{name}: expected a float tensor (B, 3, H, W) in [0, 1], got {found}")
+    else:
+        picture = _in_range(picture, name)
     height, width = picture.shape[-2:] if isinstance(picture, Tensor) else picture.size[::-1]
     if side is not None and (check_side(f"{name} size", side) < min(height, width) or enlarge):
         pixels = round(side * side * max(height, width) / min(height, width))
@@ -93,6 +95,18 @@ def read_picture(
     visible = picture.convert("RGB")
     visible.paste("white", mask=transparency.point([255] + [0] * 255))
     return to_pixels(visible), transparency
+
+
+def _in_range(picture: Tensor, name: str) -> Tensor:
+    """A tensor clamped to [0, 1], which resizing and networks overshoot by a little.
+
+    Raises:
+        ValueError: if it overshoots by more, as in levels of 255 or normalised for another network, or holds NaN.
+    """
+    low, high = (float(end) for end in picture.detach().aminmax())
+    if not (low >= -0.5 and high <= 1.5):
+        raise ValueError(f"{name}: expected values in [0, 1], got {low:.4g} to {high:.4g}")
+    return picture if low >= 0 and high <= 1 else picture.clamp(0, 1)
 
 
 def scale_short_side(image: Tensor, side: int) -> Tensor:
@@ -138,11 +152,15 @@ def check_alpha(alpha: float | Mask) -> float | None:
     Raises:
         ValueError: if it is a number that is negative or not finite.
     """
-    if isinstance(alpha, (str, os.PathLike, Image.Image, Tensor)) or (isinstance(alpha, np.ndarray) and alpha.ndim):
+    if isinstance(alpha, (str, os.PathLike, Image.Image)) or (isinstance(alpha, (np.ndarray, Tensor)) and alpha.ndim):
         return None
-    if not isinstance(alpha, (numbers.Real, np.ndarray)) or not math.isfinite(float(alpha)) or float(alpha) < 0:
+    try:
+        number = float(alpha) if isinstance(alpha, (numbers.Real, np.ndarray, Tensor)) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not 0 <= number < math.inf:
         raise UsageError(f"alpha: expected a number from 0 (above 1 extrapolates) or a mask, got {alpha!r}")
-    return float(alpha)
+    return number
 
 
 def check_weights(weights: Sequence[float] | None, count: int, raw: bool = False, masked: bool = False) -> list[float]:
@@ -156,7 +174,7 @@ def check_weights(weights: Sequence[float] | None, count: int, raw: bool = False
         raise UsageError("styles: expected at least one, got none")
     try:
         factors = [1.0] * count if weights is None else [float(w) for w in weights]
-    except TypeError as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"weights: expected {count} finite numbers, one for each style, got {weights!r}") from error
     if len(factors) != count or not all(map(math.isfinite, factors)):
         raise UsageError(f"weights: expected {count} finite numbers, one for each style, got {weights}")

@@ -19,6 +19,7 @@ Departures from the paper:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -163,6 +164,14 @@ class StyleTransfer(nn.Module):
             self.decoder.get_submodule(name).bfloat16()
         return self
 
+    def fingerprint(self) -> str:
+        """Tells the networks that codes are made by, encoder and modulator, from others; to be taken before `halve`."""
+        made_by = hashlib.sha256()
+        for name, part in self.state_dict().items():
+            if not name.startswith("decoder."):
+                made_by.update(part.detach().float().cpu().contiguous().numpy().tobytes())
+        return made_by.hexdigest()[:16]
+
     def encode(self, image: Tensor) -> dict[str, Tensor]:
         """The features at the taps of (B, 3, H, W) pictures in [0, 1], any H and W from 1."""
         features = self.encoder.features(pad_to_stride(image))
@@ -224,7 +233,8 @@ class _Stylised(Mapping[str, Tensor]):
 
     def __getitem__(self, tap: str) -> Tensor:
         features, own, wanted = self.taps[tap]
-        return adain(features, own, wanted).to(features.dtype)
+        # Of mixtures with negative weights it may be below 0.
+        return adain(features, own, ChannelStats(wanted.mean, wanted.std.clamp_min(0))).to(features.dtype)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.taps)
@@ -236,10 +246,11 @@ class _Stylised(Mapping[str, Tensor]):
 def strengthen(own: ChannelStats, wanted: ChannelStats, alpha: float | Tensor) -> ChannelStats:
     """What the style at strength `alpha` asks for (paper, equation 14): the content's own at 0, `wanted` at 1.
 
-    Above 1 it extrapolates, to a deviation of 0 at the least: below, the picture would turn into its negative.
+    Above 1 it extrapolates, and there takes no deviation or scale below 0, or a channel would turn into its negative.
     """
     mixed = blend([own, wanted], [1 - alpha, alpha])
-    return ChannelStats(mixed.mean, mixed.std.clamp_min(0))
+    lowest = torch.minimum(own.std, wanted.std).clamp_max(0)  # the modulator may ask for a scale a little below 0
+    return ChannelStats(mixed.mean, torch.maximum(mixed.std, lowest))
 
 
 def pad_to_stride(image: Tensor) -> Tensor:

@@ -90,7 +90,7 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
     path = find_weights(name)
     tensors, metadata = read_weights(path)
     arch = read_architecture(path, metadata)
-    model = StyleTransfer(arch)
+    model = StyleTransfer(arch).float()  # whatever torch's default is
     if _is_decoder_alone(tensors):
         encoder = encoder or os.environ.get(ENCODER_VARIABLE)
         if not encoder:
@@ -131,7 +131,7 @@ def load_encoder(path: str | os.PathLike[str]) -> Encoder:
         tensors = {k.removeprefix("encoder."): v for k, v in tensors.items() if k.startswith("encoder.")}
     if difference := compare(tensors, encoder.state_dict()):
         raise ValueError(f"{path}: expected an encoder, of VGG-19 or of nst_adain: {difference}. {ENCODER_HELP}")
-    encoder.load_state_dict(tensors)
+    encoder.float().load_state_dict(tensors)
     return encoder
 
 
@@ -161,23 +161,28 @@ def save_weights(path: str | os.PathLike[str], arch: Architecture, tensors: Mapp
     write_atomic(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=entries))
 
 
-def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_weights(path: str | os.PathLike[str], expected: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a .safetensors file, floating point as float32, and its metadata.
+
+    Args:
+        path: the file.
+        expected: what errors say that it should be.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is not a .safetensors file.
     """
+    expected = expected or f"{path}: expected a .safetensors file"
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: expected a file of weights, found nothing")
+        raise FileNotFoundError(f"{expected}, found no such file")
     try:
         with safe_open(os.fspath(path), framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dict
             metadata = file.metadata() or {}
     except SafetensorError as error:
-        raise ValueError(f"{path}: expected a .safetensors file, found something else ({error})") from error
+        raise ValueError(f"{expected}, found something else ({error})") from error
     return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, metadata
 
 

@@ -17,6 +17,7 @@ from nst_adain.images import MAX_PIXELS, load_image, open_image, to_srgb
 
 __all__ = ["Mask", "read_label_map", "read_mask", "shares"]
 
+_MANY_LABELS = 100  # of one picture: soft edges and photographs have more different values
 # A mask: a file or picture whose lightness says how much, or an array or tensor (H, W) in [0, 1].
 Mask: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[np.generic] | Tensor"
 
@@ -69,11 +70,11 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
-        TypeError, ValueError: if it is no label map, or none of the labels occurs.
+        TypeError, ValueError: if it is no label map, or a picture that looks like a mask, or none of the labels occurs.
     """
     if isinstance(labels, (str, os.PathLike)):
         labels = open_image(labels, max_pixels=max_pixels)
-    if isinstance(labels, Image.Image):
+    if drawn := isinstance(labels, Image.Image):
         if labels.mode not in ("L", "P", "1"):
             raise ValueError(f"masks: expected a label map with grey values or palette indices, got mode {labels.mode}")
         given: NDArray[np.generic] = np.asarray(labels).astype(np.int64)
@@ -82,6 +83,10 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
     if not np.issubdtype(given.dtype, np.integer):
         raise ValueError(f"masks: expected a label map of integers, or a list of masks, got {given.dtype}")
     values = given.astype(np.int64)
+    different = np.unique(values)
+    if drawn and (different.tolist() == [0, 255] or len(different) > _MANY_LABELS):
+        looks = "0 and 255 alone" if len(different) == 2 else f"{len(different)} different values"
+        raise ValueError(f"masks: expected a label map, k for style k, found {looks}, as in a mask; masks go into a list")
     known = (values >= 0) & (values < count)
     if not known.any() or count > 255:
         raise ValueError(f"masks: expected labels from 0 to {count - 1} (at most 254), got {values.min()} to {values.max()}")

@@ -104,6 +104,7 @@ class Stylizer:
             ValueError: if there is no such device or precision.
         """
         self.device = pick_device(device)
+        self.fingerprint = model.fingerprint()
         model = model.eval().requires_grad_(False).to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model.halve() if is_half(precision, self.device) else model
         freeze(self.model)
@@ -146,7 +147,8 @@ class Stylizer:
             (B, C, 1, 1): the model's code for the style, means and standard deviations of all taps first.
         """
         pixels, _ = read_picture(style, "style", style_size, max_pixels, enlarge=False)
-        return measure(self.model, pixels, None, self._tiles(pixels, _auto_side(pixels)), self.device)[0]
+        stats = measure(self.model, pixels, None, self._tiles(pixels, _auto_side(pixels)), self.device)[0]
+        return dataclasses.replace(stats, model=self.fingerprint)
 
     @torch.no_grad()
     def encode_content(
@@ -167,7 +169,7 @@ class Stylizer:
         side = _auto_side(pixels) if tile == "auto" else tile
         features = self.model.encode(as_float(pixels, _whole(pixels), self.device)) if side is None else None
         stats = measure(self.model, pixels, None, self._tiles(pixels, side, progress), self.device, features)[0]
-        return EncodedContent(pixels, features, stats, side, transparency)
+        return EncodedContent(pixels, features, dataclasses.replace(stats, model=self.fingerprint), side, transparency)
 
     @overload
     def __call__(self, content: Tensor, styles: Style | Sequence[Style], **controls: Unpack[Controls]) -> Tensor: ...
@@ -241,6 +243,8 @@ class Stylizer:
             content = self.encode_content(content, size=size, tile=tile, max_pixels=max_pixels, progress=progress)
         elif size is not None or tile != "auto":
             raise ValueError("size, tile: content is already encoded; give them to encode_content")
+        else:
+            self._check_origin("content", content.stats)
         if out is not None:
             _check_out(out, content)
         pixels, side, features = content.pixels, content.tile, content.features
@@ -289,13 +293,21 @@ class Stylizer:
                     raise ValueError(f"style: expected 1 or {len(sample)} pictures, got {len(image)}")
                 read = match_color(image.expand(max(len(image), len(sample)), -1, -1, -1), sample)
             stats = self.encode_style(read.float() / 255 if read.dtype == torch.uint8 else read, style_size=None)
-        expected = sum(self.model.arch.code_channels.values())
-        if stats.channels != expected:
-            found = f"expected statistics of {expected} channels, got {stats.channels}"
-            raise ValueError(f"style: {found}: they were encoded with another model")
+        self._check_origin("style", stats)
+        if stats.mean.shape[2:] != (1, 1):
+            raise ValueError(f"style: expected statistics (B, C, 1, 1), got {tuple(stats.mean.shape)}; use masks for regions")
         if stats.mean.shape[0] not in (1, pixels.shape[0]):
             raise ValueError(f"style: expected 1 or {pixels.shape[0]} pictures, got {stats.mean.shape[0]}")
         return stats
+
+    def _check_origin(self, name: str, stats: ChannelStats) -> None:
+        """Raise ValueError if these were encoded with another model."""
+        expected = sum(self.model.arch.code_channels.values())
+        if stats.channels != expected:
+            found = f"expected statistics of {expected} channels, got {stats.channels}"
+            raise ValueError(f"{name}: {found}: encoded with another model")
+        if stats.model not in ("", self.fingerprint):
+            raise ValueError(f"{name}: encoded with other weights than this model's; encode it again")
 
     def _tiles(self, pixels: Tensor, side: int | None, progress: Progress = False) -> Iterable[Tile]:
         height, width = pixels.shape[-2:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Iterator, Sequence
 
 from torch import Tensor
@@ -66,7 +67,7 @@ def tiles(height: int, width: int, side: int, surroundings: int) -> Iterator[Til
     Raises:
         ValueError: if the side is no positive multiple of 8.
     """
-    if not isinstance(side, int) or side < STRIDE or side % STRIDE:
+    if not isinstance(side, numbers.Integral) or side < STRIDE or side % STRIDE:  # NumPy's too
         raise ValueError(f"tile: expected a positive multiple of {STRIDE} pixels, got {side!r}")
     for top in range(0, height, side):
         for left in range(0, width, side):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain.demo import photograph
-from nst_adain.functional import ChannelStats, channel_stats
+from nst_adain.functional import ChannelStats, blend, channel_stats
 from nst_adain.gallery import STYLES, draw
 from nst_adain.images import ImageError, load_image, to_tensor
 from nst_adain.models import StyleTransfer
+from nst_adain.pretrained import load_model
 from nst_adain.stylizer import Stylizer
 
 
@@ -77,6 +79,65 @@ def test_a_style_of_another_model_is_refused(slim: Stylizer, photo: Path, painti
     style = Stylizer(tiny_model, "cpu").encode_style(painting)
     with pytest.raises(ValueError, match="expected statistics of 544 channels, got 68: .* another model"):
         slim(photo, style)
+
+
+def test_codes_of_other_weights_are_refused(slim: Stylizer, photo: Path, painting: Path, tmp_path: Path) -> None:
+    model = load_model("slim")
+    model.encoder.get_parameter("conv1_1.bias").data.add_(0.1)
+    other = Stylizer(model, "cpu", "float32")
+    other.encode_style(painting).save(tmp_path / "style.safetensors")
+    with pytest.raises(ValueError, match="style: encoded with other weights"):
+        slim(photo, ChannelStats.load(tmp_path / "style.safetensors"))
+    with pytest.raises(ValueError, match="content: encoded with other weights"):
+        slim(other.encode_content(photo), painting)
+    with pytest.raises(ValueError, match="content: expected statistics of .* encoded with another model"):
+        slim(Stylizer.from_pretrained("base", device="cpu").encode_content(photo), painting)
+    slim(photo, Stylizer.from_pretrained("slim", device="cpu", precision="bfloat16").encode_style(painting))
+    mixed = blend([slim.encode_style(painting), slim.encode_style(photo)], [0.5, 0.5])  # computed: nothing is known of it
+    slim(photo, mixed)
+
+
+def test_the_model_alone_gives_the_same(slim: Stylizer) -> None:
+    content, style = (to_tensor(picture(48, 32, seed).convert("RGB")) for seed in (1, 2))
+    model = load_model("slim").eval()
+    with torch.inference_mode():
+        expected = model(content, style).clamp(0, 1)
+    torch.testing.assert_close(slim(content, style), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("how", ["autocast", "compiled", "halved"])
+def test_modulation_is_kept_where_winograd_is_not_used(slim: Stylizer, how: str) -> None:
+    content, style = (to_tensor(draw(name).resize((96, 96))) for name in ("mosaic", "ink_wash"))
+    stylizer = Stylizer.from_pretrained("slim", device="cpu", precision="float32")
+    with contextlib.ExitStack() as stack:
+        if how == "autocast":
+            stack.enter_context(torch.autocast("cpu", torch.bfloat16))
+        elif how == "compiled":
+            stylizer.model.decode = torch.compile(stylizer.model.decode, backend="eager")  # type: ignore[method-assign]
+        else:
+            stylizer.model.halve()
+        result = stylizer(content, style)
+    assert (result - slim(content, style)).abs().mean() < 1.5 / 255
+
+
+def test_the_default_precision_of_torch_changes_nothing(slim: Stylizer, photo: Path, painting: Path) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        result = Stylizer.from_pretrained("slim", device="cpu", precision="float32")(photo, painting)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_allclose(pixels(result), pixels(slim(photo, painting)), atol=1)
+
+
+def test_values_of_tensors_are_checked(slim: Stylizer) -> None:
+    fine = torch.rand(1, 3, 24, 24)
+    for bad in (fine * 255, fine * 2 - 1, torch.full_like(fine, torch.nan), fine + torch.inf):
+        with pytest.raises(ValueError, match=r"content: expected values in \[0, 1\], got"):
+            slim(bad, fine)
+        with pytest.raises(ValueError, match=r"style: expected values in \[0, 1\], got"):
+            slim(fine, bad)
+    overshot = fine * 1.2 - 0.1
+    torch.testing.assert_close(slim(overshot, fine), slim(overshot.clamp(0, 1), fine))
 
 
 def test_transparency_is_kept(slim: Stylizer, painting: Path) -> None:
