@@ -141,7 +141,8 @@ class Modulator(nn.Module):
         """(B, C, 1, 1) statistics of all taps to (B, D, 1, 1): the shifts as `mean`, the scales as `std`."""
         code = self.output(F.relu(self.hidden(torch.cat([stats.mean, stats.std], 1).flatten(1))))
         shift, scale = code[..., None, None].float().chunk(2, dim=1)
-        return ChannelStats(shift, 1 + scale)
+        # Not below 0, where the channel would turn into its negative: styles unlike those of the training ask for that.
+        return ChannelStats(shift, (1 + scale).clamp_min(0))
 
 
 class StyleTransfer(nn.Module):
@@ -233,8 +234,7 @@ class _Stylised(Mapping[str, Tensor]):
 
     def __getitem__(self, tap: str) -> Tensor:
         features, own, wanted = self.taps[tap]
-        # Of mixtures with negative weights it may be below 0.
-        return adain(features, own, ChannelStats(wanted.mean, wanted.std.clamp_min(0))).to(features.dtype)
+        return adain(features, own, wanted).to(features.dtype)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.taps)
@@ -246,11 +246,10 @@ class _Stylised(Mapping[str, Tensor]):
 def strengthen(own: ChannelStats, wanted: ChannelStats, alpha: float | Tensor) -> ChannelStats:
     """What the style at strength `alpha` asks for (paper, equation 14): the content's own at 0, `wanted` at 1.
 
-    Above 1 it extrapolates, and there takes no deviation or scale below 0, or a channel would turn into its negative.
+    Above 1 it extrapolates, to a deviation of 0 at the least: below, the picture would turn into its negative.
     """
     mixed = blend([own, wanted], [1 - alpha, alpha])
-    lowest = torch.minimum(own.std, wanted.std).clamp_max(0)  # the modulator may ask for a scale a little below 0
-    return ChannelStats(mixed.mean, torch.maximum(mixed.std, lowest))
+    return ChannelStats(mixed.mean, mixed.std.clamp_min(0))
 
 
 def pad_to_stride(image: Tensor) -> Tensor:
