@@ -132,7 +132,7 @@ def stylize_folder(
         stylizer: the model.
         photos: folder of photographs, searched with its subfolders.
         styles: folder of style pictures, likewise.
-        out: folder for the results, made if need be; not `photos`, where they would be photographs of the next call.
+        out: folder for the results, made if need be; not one of these two, whose pictures they would be in the next call.
         pairing: "all": each photograph in each style; "random": in one, drawn for each photograph by `seed` and its name.
         seed: of the draw.
         suffix: format of the results, one of `images.WRITABLE_SUFFIXES`.
@@ -144,28 +144,21 @@ def stylize_folder(
         controls: alpha, masks, or preserve_color "luminance" ("coral" would need each style anew for each photograph).
 
     Raises:
-        NotADirectoryError, ValueError: if a folder does not exist or has no pictures, an option is out of range, or two
-            pairs would have one result.
+        NotADirectoryError, PermissionError, ValueError: if a folder does not exist, has no pictures or cannot be written to, an
+            option is out of range, or two pairs would have one result.
     """
     photos, styles, out = Path(photos), Path(styles), Path(out)
     if pairing not in ("all", "random"):
         raise UsageError(f"pairing: expected 'all' or 'random', got {pairing!r}")
-    found = find_images(photos)
-    source, target = photos.resolve(), out.resolve()
-    if target == source:
-        raise UsageError(f"out: expected another folder than that of the photographs, got {out}")
-    if target.is_relative_to(source):  # the results of an earlier call are not photographs
-        found = [path for path in found if not path.resolve().is_relative_to(target)]
-        if not found:
-            raise ValueError(f"{photos}: expected pictures outside of {out}, found none")
-    candidates = _names(find_images(styles), styles)
-    out.mkdir(parents=True, exist_ok=True)
-    output_format(out / f"x{suffix}")
     report = Report()
+    found = _pictures(photos, "photographs", out, report)
+    candidates = _names(_pictures(styles, "styles", out, report), styles)
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK | os.X_OK):  # said before the work, not after it
+        raise PermissionError(f"{out}: expected a folder that can be written to")
+    output_format(out / f"x{suffix}")
     planned = list(_jobs(_names(found, photos), list(candidates.values()), out, pairing, seed, suffix))
-    outputs = Counter(path for job in planned for _, path in job.outputs)
-    if outputs and (most := outputs.most_common(1)[0])[1] > 1:
-        raise ValueError(f"{most[0]}: would be the result of {most[1]} pairs; rename a photograph or a style")
+    _check_names(planned)
     encoded = _encode_styles(stylizer, candidates, style_size, report, progress)
     if not encoded:
         raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[0][1]}")
@@ -174,7 +167,7 @@ def stylize_folder(
         job = _Job(planned_job.photo, [(style, path) for style, path in planned_job.outputs if style in encoded])
         if not job.outputs:
             report.failed.append((job.photo, f"the style drawn for it, {planned_job.outputs[0][0]}, cannot be read"))
-        wanted = [(style, path) for style, path in job.outputs if overwrite or not path.exists()]
+        wanted = [(style, path) for style, path in job.outputs if overwrite or not _exists(path)]
         report.skipped += len(job.outputs) - len(wanted)
         if wanted:
             jobs.append(_Job(job.photo, wanted))
@@ -185,6 +178,36 @@ def stylize_folder(
         bar.close()
         _write_failures(out / FAILURES, report)
     return report
+
+
+def _pictures(folder: Path, name: str, out: Path, report: Report) -> list[Path]:
+    """The pictures of a folder, but not those in `out`, which are the results of an earlier call."""
+    found, target = find_images(folder, report.failed), out.resolve()
+    if target == folder.resolve():
+        raise UsageError(f"out: expected another folder than that of the {name}, got {out}")
+    if target.is_relative_to(folder.resolve()):
+        found = [path for path in found if not path.resolve().is_relative_to(target)]
+        if not found:
+            raise ValueError(f"{folder}: expected pictures outside of {out}, found none")
+    return found
+
+
+def _check_names(jobs: Sequence[_Job]) -> None:
+    """Raise ValueError if two pairs would have one result."""
+    made_of: dict[Path, str] = {}
+    for job in jobs:
+        for style, path in job.outputs:
+            pair = f"{job.photo} in the style {style}"
+            if path in made_of:
+                raise ValueError(f"{path}: would be the result of {made_of[path]} and of {pair}; rename one of these files")
+            made_of[path] = pair
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a name that is too long: writing it will say so, of this file alone
+        return False
 
 
 def _names(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import re
 import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from nst_adain import __version__
@@ -46,12 +48,14 @@ class _Command(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, those of the process by default, and return its exit status."""
     parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args([_plain(word) for word in (sys.argv[1:] if argv is None else argv)])
     from nst_adain.inputs import out_of_memory  # loaded by now
 
     keep_freed_memory()
     with contextlib.suppress(ValueError):  # only a program's main thread can; so that what is half written is removed
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP, and `nohup` wants it ignored
+            if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
+                signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on files; what matters of them becomes an error
@@ -72,6 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _failed("not enough memory for a picture of this size; make it smaller with --size, or --tile")
     return 0
+
+
+def _plain(word: str) -> str:
+    """-1e-3 and -1. as -0.001 and -1: what argparse does not take for a number, it takes for an option."""
+    return format(Decimal(word), "f") if re.fullmatch(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d{1,3})?", word, re.IGNORECASE) else word
 
 
 def _parser() -> argparse.ArgumentParser:

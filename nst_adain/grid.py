@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from nst_adain.frames import SUFFIXES as VIDEOS
 from nst_adain.frames import save_video
@@ -134,8 +134,10 @@ def sheet(
     canvas = Image.new("RGB", (width, height + (LABEL if bottom else 0)), "white")
     for row, pictures in enumerate(rows):
         for column, picture in enumerate(pictures):
-            fitted = ImageOps.pad(flatten(picture), (cell, cell), Image.Resampling.LANCZOS, color="white")
-            canvas.paste(fitted, (left + column * pitch, LABEL + row * pitch))
+            scale = cell / max(picture.size)
+            fitted = flatten(picture).resize([max(1, round(n * scale)) for n in picture.size], Image.Resampling.LANCZOS)
+            x, y = ((cell - n) // 2 for n in fitted.size)
+            canvas.paste(fitted, (left + column * pitch + x, LABEL + row * pitch + y))
     for row, name in enumerate(names):
         canvas.paste(_label(name, cell).transpose(Image.Transpose.ROTATE_90), (0, LABEL + row * pitch))
     for labels, y in ((columns, 0), (bottom, height)):

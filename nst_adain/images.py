@@ -287,21 +287,48 @@ def replacing(path: str | os.PathLike[str], suffix: str = ".partial") -> Iterato
         partial.unlink(missing_ok=True)
 
 
-def find_images(folder: str | os.PathLike[str]) -> list[Path]:
+def find_images(folder: str | os.PathLike[str], failed: list[tuple[Path, str]] | None = None) -> list[Path]:
     """All files below a folder that are pictures by their suffix, hidden ones left out, in a fixed order.
+
+    Args:
+        folder: searched with its subfolders, linked ones among them.
+        failed: gets the subfolders that cannot be read and why; None: they are an error.
 
     Raises:
         NotADirectoryError: if there is no such folder.
+        PermissionError: if a folder cannot be read.
         ValueError: if it has no picture.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder}: expected a folder of pictures, found no such folder")
-    named = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in READABLE_SUFFIXES and not path.is_dir()]
-    found = [path for path in named if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+        what = "a file" if folder.exists() else "no such folder"
+        raise NotADirectoryError(f"{folder}: expected a folder of pictures, found {what}")
+    files = _files_below(folder, frozenset(), failed)
+    found = sorted(path for path in files if path.suffix.lower() in READABLE_SUFFIXES)
     if not found:
         raise ValueError(f"{folder}: expected pictures ({', '.join(sorted(READABLE_SUFFIXES))}), found none")
     return found
+
+
+def _files_below(folder: Path, above: frozenset[Path], failed: list[tuple[Path, str]] | None) -> Iterator[Path]:
+    """Files that are not hidden. `above`: the folders that are being searched, into which a link may lead back."""
+    real = folder.resolve()
+    if real in above:
+        return
+    try:
+        entries = list(folder.iterdir())
+    except PermissionError as error:
+        if failed is None:
+            raise
+        failed.append((folder, f"{folder}: expected a folder that can be read: {error.strerror}"))
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _files_below(entry, above | {real}, failed)
+        else:
+            yield entry
 
 
 def flatten(image: Image.Image) -> Image.Image:

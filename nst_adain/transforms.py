@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import torch
 from PIL import Image
@@ -70,28 +70,45 @@ class RandomStyle(nn.Module):
             for style in styles
         ]
 
-    def forward(self, image: Input) -> Input:
+    @overload
+    def forward(self, image: Input) -> Input: ...
+    @overload
+    def forward(self, image: Input, *others: Any) -> tuple[Any, ...]: ...
+    def forward(self, image: Input, *others: Any) -> Input | tuple[Any, ...]:
         """Stylise a picture, or each picture of a batch, with a style, a strength and a chance of its own.
 
         Args:
-            image: a PIL image, or a float tensor (3, H, W) or (B, 3, H, W) in [0, 1].
+            image: a PIL image, or a tensor (3, H, W) or (B, 3, H, W), float in [0, 1] or uint8, of any class of torchvision's.
+            others: labels, boxes and so on, as `torchvision.transforms.v2` hands them over; they stay as they are.
 
         Returns:
-            A PIL image of mode RGB, or RGBA if there is transparency; or a tensor of the same shape and device.
+            A PIL image of mode RGB, or RGBA if there is transparency; or a tensor of the same class, shape, type and device.
+            With others a tuple of it and them.
 
         Raises:
             TypeError, ValueError: if `image` is neither, whether it is to be stylised or not.
         """
-        if isinstance(image, Image.Image):
-            return self._stylize(to_srgb(image))
+        result = self._stylize(to_srgb(image)) if isinstance(image, Image.Image) else self._tensor(image)
+        return (result, *others) if others else result
+
+    def _tensor(self, image: Tensor) -> Tensor:
         if not isinstance(image, Tensor):
             raise TypeError(f"image: expected a PIL image or a tensor, got {type(image).__name__}")
-        if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.is_floating_point():
+        known = image.is_floating_point() or image.dtype == torch.uint8
+        if image.ndim not in (3, 4) or image.shape[-3] != 3 or not known:
             found = f"{image.dtype} {tuple(image.shape)}"
-            raise ValueError(f"image: expected a float tensor (3, H, W) or (B, 3, H, W) in [0, 1], got {found}")
-        if image.ndim == 4:
-            return torch.stack([self.forward(single) for single in image])
-        return self._stylize(image[None])[0].to(image.device)
+            raise ValueError(f"image: expected a tensor (3, H, W) or (B, 3, H, W), float in [0, 1] or uint8, got {found}")
+        plain = image.as_subclass(Tensor)
+        values = plain if plain.is_floating_point() else plain / 255
+        batch = [self._stylize(single[None])[0].to(image.device) for single in (values if image.ndim == 4 else values[None])]
+        result = torch.stack(batch) if image.ndim == 4 else batch[0]
+        result = result if plain.is_floating_point() else (result * 255).round().to(torch.uint8)
+        if type(image) is Tensor:
+            return result
+        from torchvision import tv_tensors
+
+        wrapped: Tensor = tv_tensors.wrap(result, like=image)
+        return wrapped
 
     def _stylize(self, image: Input) -> Input:
         if torch.rand(()) >= self.p:

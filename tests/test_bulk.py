@@ -87,7 +87,8 @@ def test_a_repaired_style_changes_no_other_name(slim: Stylizer, folders: Path) -
 def test_pairs_with_one_result_are_refused(slim: Stylizer, folders: Path) -> None:
     picture(20, 20).save(folders / "photos" / "a__x.png")
     picture(20, 20).save(folders / "styles" / "x__x.png")
-    with pytest.raises(ValueError, match=r"a__x__x\.png: would be the result of 2 pairs"):
+    message = r"a__x__x\.png: would be the result of .*a\..* in the style x__x and of .*a__x\.png in the style x; rename"
+    with pytest.raises(ValueError, match=message):
         stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
     assert not outputs(folders / "out")
 
@@ -97,6 +98,31 @@ def test_results_below_the_photographs_are_not_photographs(slim: Stylizer, folde
     assert stylize_folder(slim, folders / "photos", folders / "styles", out).done == 4
     report = stylize_folder(slim, folders / "photos", folders / "styles", out)
     assert (report.done, report.skipped) == (0, 4)
+
+
+def test_results_below_the_styles_are_not_styles(slim: Stylizer, folders: Path) -> None:
+    out = folders / "styles" / "out"
+    assert stylize_folder(slim, folders / "photos", folders / "styles", out).done == 4
+    report = stylize_folder(slim, folders / "photos", folders / "styles", out)
+    assert (report.done, report.skipped) == (0, 4)
+    with pytest.raises(UsageError, match="out: expected another folder than that of the styles"):
+        stylize_folder(slim, folders / "photos", folders / "styles", folders / "styles")
+
+
+def test_a_name_that_is_too_long_does_not_stop_the_rest(slim: Stylizer, folders: Path) -> None:
+    picture(20, 20).save(folders / "photos" / f"{'l' + 'o' * 248 + 'ng'}.png")
+    report = stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
+    assert report.done == 4
+    assert len([error for _, error in report.failed if "name too long" in error]) == 2
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_first(
+    slim: Stylizer, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match="out: expected a folder that can be written to"):
+        stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
+    assert not outputs(folders / "out")
 
 
 def test_results_may_be_above_the_photographs_but_not_among_them(

@@ -192,6 +192,14 @@ def test_termination_leaves_nothing_half_written(tmp_path: Path, painting: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "painting.png"]
 
 
+@pytest.mark.parametrize("weight", ["-1e-3", "-1.E-3", "-.001"])
+def test_negative_numbers_are_no_options(photo: Path, painting: Path, tmp_path: Path, slim: Stylizer, weight: str) -> None:
+    output = tmp_path / "out.png"
+    assert main(["stylize", str(photo), str(painting), str(photo), "-o", str(output), "--weights", weight, "1"]) == 0
+    expected = slim(photo, [painting, photo], weights=[-1e-3, 1])
+    np.testing.assert_array_equal(np.asarray(Image.open(output)), np.asarray(expected))
+
+
 def test_convert_and_stylise_with_a_full_width_decoder(tmp_path: Path, photo: Path, teacher: Path) -> None:
     from test_pretrained import published_decoder
 

@@ -90,6 +90,12 @@ def test_sheet_keeps_aspect_ratios_and_cuts_long_labels() -> None:
     assert image.getpixel((CELL // 2, 22 + CELL // 2)) == (255, 0, 0)
 
 
+@pytest.mark.parametrize("size", [(2000, 2), (2, 2000), (1, 1)])
+def test_any_picture_fits_into_a_cell(size: tuple[int, int]) -> None:
+    image = sheet([[Image.new("RGB", size, "red")]], ["a"], cell=CELL)
+    assert (cell(image, 0, 0, left=0) == [255, 0, 0]).all(-1).any()
+
+
 def test_transparency_is_white_on_a_sheet(slim: Stylizer) -> None:
     hidden = Image.new("RGBA", (40, 40), (200, 30, 30, 0))
     image = cross_grid(slim, [("a", slim.encode_content(hidden))], [("b", slim.encode_style(picture()))], cell=CELL)

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -295,6 +295,35 @@ def test_find_images_is_recursive_sorted_and_skips_hidden_files(tmp_path: Path) 
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty: expected pictures"):
         find_images(tmp_path / "empty")
+
+
+def test_find_images_follows_links_but_not_in_circles(tmp_path: Path) -> None:
+    (tmp_path / "data" / "class").mkdir(parents=True)
+    (tmp_path / "data" / "class" / "a.png").touch()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one").symlink_to(tmp_path / "data" / "class")
+    (tmp_path / "data" / "class" / "back").symlink_to(tmp_path / "photos")
+    assert [str(p.relative_to(tmp_path)) for p in find_images(tmp_path / "photos")] == ["photos/one/a.png"]
+
+
+def test_folders_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "locked/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    def locked(folder: Path) -> Iterator[Path]:  # as for who is not root
+        if folder.name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return iterdir(folder)
+
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", locked)
+    failed: list[tuple[Path, str]] = []
+    assert find_images(tmp_path, failed) == [tmp_path / "a.png"]
+    assert failed[0][0] == tmp_path / "locked"
+    assert "expected a folder that can be read: Permission denied" in failed[0][1]
+    with pytest.raises(PermissionError, match="locked"):
+        find_images(tmp_path)
 
 
 def test_tensor_and_back() -> None:

@@ -240,6 +240,20 @@ def test_resuming_with_other_settings_is_refused(config: TrainConfig) -> None:
         Trainer("fit", config).load(checkpoint)
 
 
+def test_resuming_with_other_pictures_or_a_damaged_checkpoint_is_refused(config: TrainConfig) -> None:
+    trainer = Trainer("fit", config)
+    trainer.run(until=2)
+    checkpoint = latest_checkpoint(config.out)
+    assert checkpoint is not None
+    trainer.pictures = "1 photographs, 2 paintings"
+    with pytest.raises(ValueError, match=r"was made with \d+ photographs, \d+ paintings, found 1 photographs, 2 paintings"):
+        trainer.load(checkpoint)
+    for name in ("state.safetensors", "state.json"):
+        (checkpoint / name).write_bytes((checkpoint / name).read_bytes()[:100])
+        with pytest.raises(ValueError, match="step-00000002: is damaged"):
+            Trainer("fit", config).load(checkpoint)
+
+
 def test_a_new_run_in_a_used_folder_is_refused(config: TrainConfig) -> None:
     Trainer("fit", dataclasses.replace(config, steps=2)).run()
     done = subprocess.run([sys.executable, *command(config)], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -493,6 +507,17 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match=r"out: expected a name ending in \.safetensors, got .*x\.bin"):
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.bin")
+    (tmp_path / "scores.json").write_text('{"pairs": 2, "mean": {"style": 0.5, "content": 3.0, "ssim": 0.25}}')
+    tensors, metadata = read_weights(second.out / "weights.safetensors")
+    encoder = {name: tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
+    save_weights(
+        tmp_path / "second" / "encoder.safetensors", config.arch, encoder, **{k: metadata[k] for k in ("recipe", "steps")}
+    )
+    with pytest.raises(ValueError, match=r"encoder\.safetensors: expected a model of `fit`, found no decoder"):
+        publish(tmp_path / "second" / "encoder.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
+    (tmp_path / "bad.safetensors").write_text("nothing")
+    with pytest.raises(ValueError, match=r"bad\.safetensors: expected a \.safetensors file"):
+        publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
     (tmp_path / "README.md").write_text("# Mine")
     with pytest.raises(ValueError, match=r"README\.md: expected a list of weights, to be written anew, found another text"):
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
@@ -673,6 +698,9 @@ def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainCo
         ({"crop": 8}, "crop: expected at least 16, got 8"),
         ({"variants": 0}, "variants: expected at least 1"),
         ({"save_every": 0}, "save_every: expected at least 1"),
+        ({"content_weight": float("nan")}, "content_weight: expected at least 0, got nan"),
+        ({"style_weight": -1.0}, "style_weight: expected at least 0, got -1"),
+        ({"identity_weight": float("inf")}, "identity_weight: expected at least 0, got inf"),
         ({"lr": float("nan")}, "lr: expected at least 0, got nan"),
         ({"photo_styles": 1.5}, "photo_styles: expected 0 to 1, got 1.5"),
         ({"pattern_styles": 0.9}, "photo_styles, pattern_styles: expected at most 1 together, got 1.1"),

@@ -5,6 +5,7 @@ import pytest
 import torch
 from conftest import picture
 from PIL import Image
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from nst_adain.functional import ChannelStats
@@ -56,6 +57,13 @@ def test_in_a_torchvision_pipeline(slim: Stylizer) -> None:
     augment = RandomStyle([picture(seed=2)], p=1.0, stylizer=slim)
     pipeline = v2.Compose([v2.Resize(24), augment, v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.CenterCrop(16)])
     assert pipeline(Image.new("RGB", (50, 40), "teal")).shape == (3, 16, 16)
+    picture_and_label = v2.Compose([v2.ToImage(), v2.Resize(24), augment])(Image.new("RGB", (50, 40), "teal"), 7)
+    assert isinstance(picture_and_label[0], tv_tensors.Image)
+    assert picture_and_label[0].dtype == torch.uint8
+    assert picture_and_label[1] == 7
+    floats = augment(v2.functional.to_dtype(v2.functional.to_image(picture(24, 30)), torch.float32, scale=True))
+    bytes_of_it = augment(v2.functional.to_image(picture(24, 30)))
+    assert torch.equal((floats * 255).round().byte(), bytes_of_it)
     assert repr(augment) == "RandomStyle(1 styles, p=1.0, alpha=1..1)"
 
 
@@ -63,8 +71,8 @@ def test_wrong_arguments_are_named(slim: Stylizer) -> None:
     with pytest.raises(ValueError, match="styles: expected at least one"):
         RandomStyle([], stylizer=slim)
     never = RandomStyle([picture()], p=0.0, stylizer=slim)
-    with pytest.raises(ValueError, match="image: expected a float tensor .* got torch.uint8"):
-        never(torch.zeros(3, 8, 8, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="image: expected a tensor .* got torch.int64"):
+        never(torch.zeros(3, 8, 8, dtype=torch.int64))
     with pytest.raises(TypeError, match="image: expected a PIL image or a tensor, got ndarray"):
         never(np.zeros((3, 8, 8)))  # type: ignore[type-var]
     with pytest.raises(ValueError, match="p: expected a probability from 0 to 1, got 2"):

@@ -124,6 +124,7 @@ class TrainConfig:
             **dict.fromkeys(("steps", "batch_size", "variants", "patterns", "workers", "save_every", "sample_every"), 1),
             **dict.fromkeys(("crop", "max_side"), 16),
             **dict.fromkeys(("holdout", "warmup", "cache_gb", "seed", "lr"), 0),
+            **dict.fromkeys(("content_weight", "style_weight", "identity_weight", "tv_weight"), 0),
         }
         for name, low in lowest.items():
             at_least(low, **{name: getattr(self, name)})

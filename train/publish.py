@@ -34,7 +34,10 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
     readme = out.parent / "README.md"
     if readme.exists() and not readme.read_text().startswith(TITLE):
         raise ValueError(f"{readme}: expected a list of weights, to be written anew, found another text")
+    describe(out.parent)  # says so now if another file there cannot be read
     tensors, metadata = read_weights(weights)
+    if not any(name.startswith("decoder.") for name in tensors):
+        raise ValueError(f"{weights}: expected a model of `fit`, found no decoder")
     arch = read_architecture(weights, metadata)
     try:
         judged = json.loads(scores.read_text())

@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import set_seed
 from pytorch_optimizer import SOAP
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -66,6 +67,7 @@ class Trainer:
             freeze(teacher)
         self.content = Pictures(config.content, config.max_side, config.holdout)
         self.style = Pictures(config.style, config.max_side, config.holdout)
+        self.pictures = f"{len(self.content.train)} photographs, {len(self.style.train)} paintings"
 
         self.raw = TASKS[task](config, teacher)
         self._initialise()
@@ -170,9 +172,8 @@ class Trainer:
             keep.add("encoder")
         tensors = {k: v for k, v in self.ema.module.state_dict().items() if k.split(".")[0] in keep}
         recipe = [*self.history, {"task": self.task, "steps_done": self.step, **json.loads(c.describe())}]
-        data = f"{len(self.content.train)} photographs, {len(self.style.train)} paintings"
         steps = sum(run["steps_done"] for run in recipe)
-        save_weights(path, c.arch, tensors, recipe=json.dumps(recipe), steps=str(steps), data=data)
+        save_weights(path, c.arch, tensors, recipe=json.dumps(recipe), steps=str(steps), data=self.pictures)
 
     def save(self) -> None:
         """Write a checkpoint directory, whole or not at all, keep the two newest, and the weights so far for use."""
@@ -188,6 +189,7 @@ class Trainer:
             tensors["rng.cuda"] = torch.cuda.get_rng_state()
         state = {"step": self.step, "task": self.task, "processes": self.accelerator.num_processes, "history": self.history}
         state |= {"recipe": json.loads(self.config.describe()), "groups": optimizer["param_groups"]}
+        state["pictures"] = self.pictures
         state["optimizer"] = moments
         state["schedule"] = self.schedule.state_dict() | {"lr_lambdas": None}
 
@@ -210,9 +212,15 @@ class Trainer:
         """Go on from what `save` wrote.
 
         Raises:
-            ValueError: if the checkpoint is of another task, or of a run with other settings.
+            ValueError: if the checkpoint is of another task, or of a run with other settings or pictures, or is damaged.
         """
-        state = json.loads((checkpoint / "state.json").read_text())
+        try:
+            state = json.loads((checkpoint / "state.json").read_text())
+            tensors = load_file(checkpoint / "state.safetensors")
+        except (ValueError, SafetensorError) as error:
+            raise ValueError(f"{checkpoint}: is damaged ({error}); remove it to go on from the one before, if any") from error
+        if (pictures := state.get("pictures", self.pictures)) != self.pictures:
+            raise ValueError(f"{checkpoint}: was made with {pictures}, found {self.pictures}; start a new run with --init")
         here = {"task": self.task, "processes": self.accelerator.num_processes, **json.loads(self.config.describe())}
         there = {"task": state["task"], "processes": state["processes"], **state["recipe"]}
         changed = [k for k in here if k not in FREE_TO_CHANGE and here[k] != there.get(k)]
@@ -220,7 +228,6 @@ class Trainer:
             name = changed[0]
             made = f"with {name} {there[name]}" if name in there else f"before there was {name}"
             raise ValueError(f"{checkpoint}: was made {made}, not with {here[name]}; start a new run with --init")
-        tensors = load_file(checkpoint / "state.safetensors")
         self.raw.load_state_dict(_under("module.", tensors))
         self.ema.load_state_dict(_under("ema.", tensors))
         moments = {int(index): _with_tensors(entry, tensors) for index, entry in state["optimizer"].items()}
