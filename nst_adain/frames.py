@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from nst_adain.hdr import BT2020, HLG, PQ, to_bt709
 from nst_adain.images import ImageError, check_folder, flatten, replacing, writing
 
 if TYPE_CHECKING:
@@ -40,8 +42,9 @@ def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         raise FileNotFoundError(f"{path}: expected a video, found no such file")
     try:
         with av.open(str(path)) as reader:
-            for frame in reader.decode(picture_stream(reader, path)):
-                yield upright(frame)
+            stream = picture_stream(reader, path)
+            for frame in reader.decode(stream):
+                yield upright(frame, stream.sample_aspect_ratio)
     except av.error.FFmpegError as error:
         raise ImageError(f"{path}: expected a video that can be read: {error}") from error
 
@@ -136,9 +139,41 @@ class FrameEncoder:
             self.writer.mux(self.stream.encode())
 
 
-def upright(frame: av.VideoFrame) -> Image.Image:
-    """A frame as its maker meant it to be seen."""
+def upright(frame: av.VideoFrame, aspect: Fraction | None = None) -> Image.Image:
+    """A frame as its maker meant it to be seen: in BT.709's colours, turned, mirrored, and with square pixels.
+
+    Args:
+        frame: as it was decoded.
+        aspect: width of a pixel by its height; None: 1.
+    """
+    image = Image.fromarray(np.ascontiguousarray(_turned(_rgb(frame), frame)))
+    if aspect and aspect != 1:
+        wide = not (frame.rotation // 90) % 2  # how its maker held the camera
+        stretch = float(aspect if wide else 1 / aspect)
+        # To the longer side, so that nothing is lost; even, which players want.
+        width, height = image.width * max(1.0, stretch), image.height * max(1.0, 1 / stretch)
+        image = image.resize((max(2, round(width / 2) * 2), max(2, round(height / 2) * 2)), Image.Resampling.LANCZOS)
+    return image
+
+
+def _rgb(frame: av.VideoFrame) -> np.ndarray[Any, Any]:
+    """(H, W, 3) uint8, in the colours of BT.709."""
+    wide = frame.color_primaries == BT2020
+    if wide or frame.color_trc in (PQ, HLG):
+        coded: Any = frame.to_ndarray(format="rgb48le")
+        return to_bt709(coded, frame.color_trc, wide)
     # FFmpeg reads what says nothing of its colours as BT.601; players take that only for small pictures.
     untold = frame.colorspace == _UNTOLD and frame.height >= _HD
-    rgb = frame.to_ndarray(format="rgb24", src_colorspace="ITU709") if untold else frame.to_ndarray(format="rgb24")
-    return Image.fromarray(np.ascontiguousarray(np.rot90(rgb, (frame.rotation // 90) % 4)))
+    return frame.to_ndarray(format="rgb24", src_colorspace="ITU709") if untold else frame.to_ndarray(format="rgb24")
+
+
+def _turned(pixels: np.ndarray[Any, Any], frame: av.VideoFrame) -> np.ndarray[Any, Any]:
+    """As the frame's display matrix says: FFmpeg's angle alone is wrong where the matrix also mirrors."""
+    parts: Any = frame.side_data
+    matrix = next((np.frombuffer(bytes(part), "<i4") for part in parts if part.type.name == "DISPLAYMATRIX"), None)
+    angle = frame.rotation
+    if matrix is not None:
+        a, b, _, c, d = (float(number) for number in matrix[:5])
+        if a * d < b * c:  # mirrored first, and then turned by what is left
+            pixels, angle = pixels[:, ::-1], round(-math.degrees(math.atan2(-b, -a)))
+    return np.rot90(pixels, round(angle / 90) % 4)

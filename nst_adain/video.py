@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["stylize_video"]
 
+_OF_THE_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 def stylize_video(
     stylizer: Stylizer,
@@ -45,7 +48,8 @@ def stylize_video(
 ) -> int:
     """Stylise a video. Every frame keeps its time, sound is copied, the output is written whole or not at all.
 
-    Colours are stored as BT.709, and the file says so.
+    Colours are stored as BT.709 in standard range, and the file says so; those of BT.2020 and high dynamic range (PQ, HLG) are
+    converted. Pixels become square.
 
     Args:
         stylizer: the model.
@@ -101,9 +105,10 @@ def stylize_video(
             if count == 0:
                 raise ImageError(f"{source}: expected a video, found no frame")
     except av.error.FFmpegError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in _OF_THE_OUTPUT:
             raise OSError(error.errno, error.strerror, str(output)) from error
-        raise ImageError(f"{source}: expected a video that can be read and written as {output.suffix}: {error}") from error
+        said = re.sub(r"'[^']*'$", "", str(error)).rstrip(" :")  # without the name that the output has until it is whole
+        raise ImageError(f"{source}: expected a video that can be read and written as {output.suffix}: {said}") from error
     return count
 
 
@@ -163,7 +168,7 @@ class _Transcoder:
                 time = frame.time or 0.0
                 first = time if first is None else first
                 position = min(1.0, (time - first) / self.seconds) if self.seconds else 0.0
-                yield position, upright(frame)
+                yield position, upright(frame, self.video.sample_aspect_ratio)
                 bar.update()
         bar.close()
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import itertools
+import struct
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,6 +17,7 @@ from PIL import Image
 from nst_adain.cli import main
 from nst_adain.frames import read_frames, save_video
 from nst_adain.functional import ChannelStats
+from nst_adain.hdr import _TO_BT709, BT2020, HLG, PQ, to_bt709
 from nst_adain.images import ImageError
 from nst_adain.stylizer import Stylizer
 from nst_adain.video import stylize_video
@@ -112,6 +116,64 @@ def test_colours_are_those_that_the_file_says(slim: Stylizer, style: ChannelStat
         assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
     (shown,) = read_frames(tmp_path / "out.mp4")
     assert np.abs(np.asarray(shown, float) - np.asarray(slim(seen, style), float)).mean() < 2
+
+
+@pytest.mark.parametrize(("transfer", "coded", "shown"), [
+    # Code values of 50, 203 (white paper) and 1000 cd/m2. White is 0.96 of BT.709's, which leaves room for what is brighter.
+    (PQ, 0.4400, 142), (PQ, 0.5807, 245), (PQ, 0.7518, 255), (PQ, 0.0, 0), (HLG, 0.75, 245), (HLG, 0.0, 0), (HLG, 1.0, 255),
+])  # fmt: skip
+def test_high_dynamic_range_is_converted(tmp_path: Path, transfer: int, coded: float, shown: int) -> None:
+    with av.open(str(tmp_path / "in.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv444p10le"
+        context = stream.codec_context
+        context.colorspace, context.color_primaries, context.color_trc = BT2020, BT2020, transfer
+        grey = np.full((32, 32, 3), round(coded * 65535), np.uint16)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb48le").reformat(format="yuv444p10le")))
+        container.mux(stream.encode())
+    (frame,) = read_frames(tmp_path / "in.mkv")
+    assert np.abs(np.asarray(frame, int) - shown).max() <= 2
+
+
+def test_wide_colours_keep_their_hue() -> None:
+    red, half = np.linalg.inv(_TO_BT709) @ [1, 0, 0], 0.5**2.4
+    coded = (np.array([[red, [half] * 3]]).clip(0, 1) ** (1 / 2.4) * 65535).round().astype(np.uint16)
+    converted = to_bt709(coded, transfer=14).astype(int)
+    assert np.abs(converted[0, 0] - [255, 0, 0]).max() <= 8  # dark channels are steep there
+    assert np.abs(converted[0, 1] - 128).max() <= 1
+    assert np.abs(to_bt709(coded, transfer=14, wide=False)[0, 1].astype(int) - 128).max() <= 1
+
+
+@pytest.mark.parametrize(("matrix", "shown"), [
+    ((1, 0, 0, 1), lambda x: x), ((-1, 0, 0, 1), lambda x: x[:, ::-1]), ((1, 0, 0, -1), lambda x: x[::-1]),
+    ((-1, 0, 0, -1), lambda x: x[::-1, ::-1]), ((0, 1, -1, 0), lambda x: np.rot90(x, 3)), ((0, -1, 1, 0), np.rot90),
+    ((0, 1, 1, 0), lambda x: x.transpose(1, 0, 2)), ((0, -1, -1, 0), lambda x: np.rot90(x, 2).transpose(1, 0, 2)),
+])  # fmt: skip
+def test_frames_are_turned_and_mirrored(tmp_path: Path, matrix: tuple[int, ...], shown: Callable[[Any], Any]) -> None:
+    source = make_video(tmp_path / "in.mp4", frames=1, sound_blocks=0)
+    (stored,) = read_frames(source)
+    box = bytearray(source.read_bytes())
+    at = box.index(b"tkhd") + 44  # of a matrix in fixed point, to which QuickTime's (x, y, 1) is multiplied from the left
+    a, b, c, d = (number << 16 for number in matrix)
+    box[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    source.write_bytes(box)
+    (frame,) = read_frames(source)
+    np.testing.assert_array_equal(np.asarray(frame), shown(np.asarray(stored)))
+
+
+def test_pixels_become_square(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    source = tmp_path / "in.mp4"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 36, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture(48, 36)), format="rgb24")))
+        container.mux(stream.encode())
+    stylize_video(slim, source, [style], tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height) == (64, 36)
+        assert stream.sample_aspect_ratio in (None, 1)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
