@@ -150,6 +150,7 @@ def stylize_folder(
     photos, styles, out = Path(photos), Path(styles), Path(out)
     if pairing not in ("all", "random"):
         raise UsageError(f"pairing: expected 'all' or 'random', got {pairing!r}")
+    loaded = _loaded(controls or {})
     report = Report()
     found = _pictures(photos, "photographs", out, report)
     candidates = _names(_pictures(styles, "styles", out, report), styles)
@@ -173,11 +174,17 @@ def stylize_folder(
             jobs.append(_Job(job.photo, wanted))
     bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
     try:
-        _run(stylizer, jobs, encoded, report, bar, quality, size, controls or {})
+        _run(stylizer, jobs, encoded, report, bar, quality, size, loaded)
     finally:
         bar.close()
         _write_failures(out / FAILURES, report)
     return report
+
+
+def _loaded(controls: Controls) -> Controls:
+    """The controls with the strength's mask in memory: read once, and if it cannot be, then nothing is begun."""
+    alpha = controls.get("alpha")
+    return {**controls, "alpha": load_image(alpha)} if isinstance(alpha, (str, os.PathLike)) else controls
 
 
 def _pictures(folder: Path, name: str, out: Path, report: Report) -> list[Path]:

@@ -42,13 +42,13 @@ class _Command(argparse.ArgumentParser):
         """As of the base class."""
         if self._defaults.get("job") is None:
             getattr(importlib.import_module("nst_adain.commands"), self.prog.split()[-1])(self)
+            self.set_defaults(parser=self)
         return super().parse_known_args(args, namespace)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, those of the process by default, and return its exit status."""
-    parser = _parser()
-    arguments = parser.parse_args([_plain(word) for word in (sys.argv[1:] if argv is None else argv)])
+    arguments = _parser().parse_args([_plain(word) for word in (sys.argv[1:] if argv is None else argv)])
     from nst_adain.inputs import out_of_memory  # loaded by now
 
     keep_freed_memory()
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.simplefilter("ignore")  # Pillow's remarks on files; what matters of them becomes an error
             arguments.job(arguments)
     except UsageError as error:
-        parser.error(str(error))  # exits with 2
+        arguments.parser.error(str(error))  # of the command; exits with 2
     except KeyboardInterrupt:
         print("nst-adain: interrupted", file=sys.stderr)
         return 130

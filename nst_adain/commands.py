@@ -155,7 +155,7 @@ def convert(parser: argparse.ArgumentParser) -> None:
 
 def export(parser: argparse.ArgumentParser) -> None:
     """Options and job of `nst-adain export`."""
-    parser.description = "Writes encoder.onnx and decoder.onnx, in float32, with free batch and sides (multiples of 8)."
+    parser.description = "Writes encoder.onnx and decoder.onnx, in float32, with free batch and sides (multiples of 8 from 16)."
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="an existing folder")
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="(%(default)s)")
     add_weights(parser)

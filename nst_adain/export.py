@@ -76,7 +76,10 @@ def export_onnx(model: StyleTransfer, folder: str | os.PathLike[str]) -> list[Pa
     Raises:
         ModuleNotFoundError: if onnx or onnxscript is not installed.
         NotADirectoryError: if there is no such folder.
+        ValueError: if the model is of another precision.
     """
+    if any(parameter.dtype != torch.float32 for parameter in model.parameters()):
+        raise ValueError("model: expected float32, got one of another precision")
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: expected a folder to write to, found none")

@@ -131,7 +131,13 @@ class FrameEncoder:
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
         frame = frame.reformat(format=self.stream.pix_fmt, dst_colorspace="ITU709", dst_color_range="MPEG")
         frame.pts, frame.time_base = pts, time_base
-        self.writer.mux(self.stream.encode(frame))
+        try:
+            packets = self.stream.encode(frame)
+        except av.error.FFmpegError as error:
+            if self.stream.codec_context.is_open:
+                raise
+            raise ValueError(f"expected frames that {self.stream.name} can encode, got {width} x {height} pixels") from error
+        self.writer.mux(packets)
 
     def finish(self) -> None:
         """Write what the encoder still holds."""

@@ -297,7 +297,8 @@ class Stylizer:
         if stats.mean.shape[2:] != (1, 1):
             raise ValueError(f"style: expected statistics (B, C, 1, 1), got {tuple(stats.mean.shape)}; use masks for regions")
         if stats.mean.shape[0] not in (1, pixels.shape[0]):
-            raise ValueError(f"style: expected 1 or {pixels.shape[0]} pictures, got {stats.mean.shape[0]}")
+            wanted = "1 picture" if pixels.shape[0] == 1 else f"1 or {pixels.shape[0]} pictures"
+            raise ValueError(f"style: expected {wanted}, got {stats.mean.shape[0]}")
         return stats
 
     def _check_origin(self, name: str, stats: ChannelStats) -> None:

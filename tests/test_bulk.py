@@ -14,7 +14,7 @@ from PIL import Image
 
 from nst_adain.bulk import CORE_PIXELS, _Cores, stylize_folder
 from nst_adain.cli import main
-from nst_adain.stylizer import Stylizer
+from nst_adain.stylizer import Controls, Stylizer
 from nst_adain.usage import UsageError
 
 THREADS = torch.get_num_threads()
@@ -107,6 +107,17 @@ def test_results_below_the_styles_are_not_styles(slim: Stylizer, folders: Path) 
     assert (report.done, report.skipped) == (0, 4)
     with pytest.raises(UsageError, match="out: expected another folder than that of the styles"):
         stylize_folder(slim, folders / "photos", folders / "styles", folders / "styles")
+
+
+def test_a_mask_that_cannot_be_read_is_said_once_and_first(slim: Stylizer, folders: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.png: expected a picture"):
+        stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", controls={"alpha": folders / "none.png"})
+    assert not (folders / "out").exists()
+    Image.new("L", (8, 8), 0).save(folders / "black.png")
+    controls: Controls = {"alpha": folders / "black.png"}
+    stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", controls=controls)
+    expected = slim(folders / "photos" / "a.png", folders / "styles" / "y.png", alpha=0)
+    np.testing.assert_array_equal(np.asarray(Image.open(folders / "out" / "a__y.png")), np.asarray(expected))
 
 
 def test_a_name_that_is_too_long_does_not_stop_the_rest(slim: Stylizer, folders: Path) -> None:

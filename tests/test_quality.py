@@ -15,13 +15,11 @@ import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from nst_adain.architecture import LAYERS
 from nst_adain.demo import PHOTOGRAPHS, photograph
 from nst_adain.gallery import STYLES, draw
-from nst_adain.images import to_tensor
 from nst_adain.pretrained import available_models, load_encoder, needs_encoder
 from nst_adain.stylizer import Stylizer
-from train.losses import content_loss, style_loss, style_targets
+from train.score import Reference, compare
 
 SIDE = 256
 
@@ -68,21 +66,10 @@ def luma(image: Image.Image) -> np.ndarray:
 @torch.inference_mode()
 def test_scores_of_the_shipped_weights(name: str, stylizer: Stylizer, teacher: Path) -> None:
     encoder = load_encoder(teacher)
-    totals = np.zeros(3)
-    styles = {name: draw(name).resize((SIDE, SIDE), Image.Resampling.LANCZOS) for name in STYLES}
-    wanted = {n: style_targets(encoder.features(to_tensor(image)), LAYERS, "moments") for n, image in styles.items()}
-    for subject in PHOTOGRAPHS:
-        photo = photograph(subject).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-        target = encoder(to_tensor(photo))
-        for style, image in styles.items():
-            out = stylizer(photo, image)
-            features = encoder.features(to_tensor(out))
-            totals += (
-                float(style_loss(style_targets(features, LAYERS, "moments"), wanted[style])) / len(LAYERS),
-                float(content_loss(features["relu4_1"], target)),
-                structural_similarity(luma(photo), luma(out), data_range=1.0),
-            )
-    style_score, content_score, similarity = totals / (len(PHOTOGRAPHS) * len(STYLES))
+    styles = [Reference(encoder, draw(style).resize((SIDE, SIDE), Image.Resampling.LANCZOS)) for style in STYLES]
+    photos = [Reference(encoder, photograph(subject).resize((SIDE, SIDE), Image.Resampling.LANCZOS)) for subject in PHOTOGRAPHS]
+    scores = [compare(photo, style, stylizer(photo.image, style.image)) for photo in photos for style in styles]
+    style_score, content_score, similarity = np.mean([dataclasses.astuple(score) for score in scores], axis=0)
     print(f"{name}: style {style_score:.4f} content {content_score:.4f} ssim {similarity:.4f}")
     assert style_score < LIMITS[name].style
     assert content_score < LIMITS[name].content

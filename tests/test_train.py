@@ -480,6 +480,39 @@ def test_evaluate_writes_what_a_judge_reads(config: TrainConfig, tmp_path: Path)
         evaluate(config.content, config.style, tmp_path / "scored", pairs=tmp_path / "pairs.txt", device="cpu")
 
 
+def test_scores_are_the_judges(config: TrainConfig, tmp_path: Path, teacher: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from train.evaluate import evaluate
+    from train.score import score
+
+    folders = tmp_path / "photos", tmp_path / "paintings"
+    for folder, names in zip(folders, (("a", "b"), ("x", "y__z"))):
+        folder.mkdir()
+        for seed, name in enumerate(names):
+            picture(48, 40, seed + len(folder.name)).save(folder / f"{name}.png")
+    evaluate(*folders, tmp_path / "scored", device="cpu")
+    for path in (tmp_path / "scored").glob("*y__z.png"):
+        path.unlink()  # the judge cuts names at the first two underscores, and this test is not about names
+    capsys.readouterr()
+    score(*folders, tmp_path / "scored", teacher, tmp_path / "scores.json")
+    options = [f"--{name}={folder}" for name, folder in zip(("content", "style"), folders)]
+    judge = [sys.executable, str(teacher.parents[1] / "tools" / "score.py"), *options, f"--stylised={tmp_path / 'scored'}"]
+    done = subprocess.run([*judge, f"--json={tmp_path / 'judge.json'}"], capture_output=True, text=True, check=True)
+    ours, judges = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("scores", "judge"))
+    assert ours["pairs"] == judges["pairs"] == 2
+    for row, other in zip(sorted(ours["rows"], key=lambda r: r["pair"]), sorted(judges["rows"], key=lambda r: r["pair"])):
+        assert {k: pytest.approx(v, rel=1e-4) for k, v in row.items() if k != "pair"} == {
+            k: other[k] for k in row if k != "pair"
+        }
+    assert capsys.readouterr().out.split()[:4] == done.stdout.split()[:4]
+    (tmp_path / "scored" / "a__x.png").rename(tmp_path / "scored" / "a__q.png")
+    with pytest.raises(ValueError, match=r"a__q\.png: expected a name CONTENT__STYLE"):
+        score(*folders, tmp_path / "scored", teacher)
+    picture(20, 20).save(tmp_path / "scored" / "a__q.png")
+    (tmp_path / "scored" / "a__q.png").rename(tmp_path / "scored" / "a__x.png")
+    with pytest.raises(ValueError, match=r"a__x\.png: expected the size of .*a\.png, \(48, 40\), found \(20, 20\)"):
+        score(*folders, tmp_path / "scored", teacher)
+
+
 def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path: Path) -> None:
     from train.publish import publish
 
@@ -503,7 +536,7 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
     with pytest.raises(ValueError, match=r"scores\.json.*'pairs'"):
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
     (tmp_path / "scores.json").write_text("style 0.5")
-    with pytest.raises(ValueError, match=r"scores\.json, .*: expected a judge's figures"):
+    with pytest.raises(ValueError, match=r"scores\.json, .*: expected what `score` wrote"):
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match=r"out: expected a name ending in \.safetensors, got .*x\.bin"):
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.bin")

@@ -1,4 +1,4 @@
-"""`python -m train distill | fit | evaluate | publish | benchmark | layers | throughput | flicker`; each with --help."""
+"""`python -m train distill | fit | evaluate | score | publish | benchmark | layers | throughput | flicker`, with --help."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from train.evaluate import evaluate
 from train.flicker import flicker
 from train.layers import layers
 from train.publish import publish
+from train.score import score
 from train.throughput import throughput
 
 
@@ -52,6 +53,7 @@ def main() -> int:
                 "distill": distill,
                 "fit": fit,
                 "evaluate": evaluate,
+                "score": score,
                 "publish": publish,
                 "benchmark": benchmark,
                 "layers": layers,

@@ -1,4 +1,4 @@
-"""Render pairs of pictures for a judge to score."""
+"""Render pairs of pictures, to be scored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nst_adain.images import find_images, save_image
 from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
 
-__all__ = ["evaluate"]
+__all__ = ["by_stem", "evaluate"]
 
 
 def evaluate(
@@ -39,7 +39,7 @@ def evaluate(
         device: where to run.
         precision: of the convolutions.
     """
-    contents, styles = _by_stem(content), _by_stem(style)
+    contents, styles = by_stem(content), by_stem(style)
     wanted = list(itertools.product(contents, styles))
     if pairs:
         known = {f"{c}__{s}": (c, s) for c, s in wanted}  # a name may have two underscores itself
@@ -56,7 +56,12 @@ def evaluate(
     print(out)
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def by_stem(folder: Path) -> dict[str, Path]:
+    """The pictures of a folder by their names without suffix.
+
+    Raises:
+        ValueError: if two have one.
+    """
     named: dict[str, Path] = {}
     for path in find_images(folder):
         if path.stem in named:

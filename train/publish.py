@@ -20,7 +20,7 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
 
     Args:
         weights: a run's weights.safetensors.
-        scores: what the judge wrote: JSON with "pairs" and, under "mean", style, content and ssim.
+        scores: what `score` wrote: JSON with "pairs" and, under "mean", style, content and ssim.
         out: the file to write, such as weights/slim.safetensors.
         half: store half precision: half the size.
 
@@ -44,7 +44,7 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
         figures = {"pairs": judged["pairs"], **{k: round(judged["mean"][k], 4) for k in ("style", "content", "ssim")}}
         kept = {key: metadata[key] for key in ("recipe", "steps", "data")}
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{scores}, {weights}: expected a judge's figures and the weights of a run: {error!r}") from error
+        raise ValueError(f"{scores}, {weights}: expected what `score` wrote and the weights of a run: {error!r}") from error
     tensors = {k: v.half() if half else v for k, v in tensors.items()}
     save_weights(out, arch, tensors, **kept, scores=json.dumps(figures), licence="MIT")
     write_atomic(readme, describe(out.parent).encode())
