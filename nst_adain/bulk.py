@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from nst_adain.functional import ChannelStats
 from nst_adain.images import ImageError, find_images, load_image, output_format, save_image, write_atomic
-from nst_adain.inputs import out_of_memory
+from nst_adain.inputs import check_side, out_of_memory
 from nst_adain.stylizer import Controls, Stylizer
 from nst_adain.usage import UsageError
 
@@ -150,6 +150,9 @@ def stylize_folder(
     photos, styles, out = Path(photos), Path(styles), Path(out)
     if pairing not in ("all", "random"):
         raise UsageError(f"pairing: expected 'all' or 'random', got {pairing!r}")
+    for name, side in (("size", size), ("style_size", style_size)):
+        if side is not None:
+            check_side(name, side)
     loaded = _loaded(controls or {})
     report = Report()
     found = _pictures(photos, "photographs", out, report)

@@ -98,7 +98,7 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
 
 def _array(mask: NDArray[np.generic] | Tensor, name: str) -> NDArray[np.generic]:
     if isinstance(mask, Tensor):
-        mask = mask.detach().cpu().numpy()
+        mask = (mask.float() if mask.dtype == torch.bfloat16 else mask).detach().cpu().numpy()  # NumPy has no bfloat16
     if not isinstance(mask, np.ndarray):
         raise TypeError(f"{name}: expected a path, a picture, an array or a tensor, got {type(mask).__name__}")
     if mask.ndim != 2 or 0 in mask.shape:

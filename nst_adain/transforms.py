@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any, TypeVar, overload
@@ -60,10 +61,10 @@ class RandomStyle(nn.Module):
             raise ValueError("styles: expected at least one, got none")
         if not 0 <= p <= 1:
             raise ValueError(f"p: expected a probability from 0 to 1, got {p}")
-        low, high = alpha if isinstance(alpha, Sequence) else (float(alpha), float(alpha))
-        if not 0 <= low <= high:
+        low, high = alpha if isinstance(alpha, Sequence) and len(alpha) == 2 else (alpha, alpha)
+        if isinstance(low, Sequence) or not 0 <= low <= high < math.inf:
             raise ValueError(f"alpha: expected a number from 0 or an ascending pair of them, got {alpha}")
-        self.p, self.low, self.high = p, low, high
+        self.p, self.low, self.high = p, float(low), float(high)
         self.stylizer = stylizer or Stylizer.from_pretrained(device="cpu")
         self.styles = [
             style if isinstance(style, ChannelStats) else self.stylizer.encode_style(style, style_size=style_size)
@@ -101,7 +102,7 @@ class RandomStyle(nn.Module):
         plain = image.as_subclass(Tensor)
         values = plain if plain.is_floating_point() else plain / 255
         batch = [self._stylize(single[None])[0].to(image.device) for single in (values if image.ndim == 4 else values[None])]
-        result = torch.stack(batch) if image.ndim == 4 else batch[0]
+        result = (torch.stack(batch) if batch else values) if image.ndim == 4 else batch[0]
         result = result if plain.is_floating_point() else (result * 255).round().to(torch.uint8)
         if type(image) is Tensor:
             return result

@@ -79,6 +79,10 @@ def test_wrong_arguments_are_named(slim: Stylizer) -> None:
         RandomStyle([picture()], p=2, stylizer=slim)
     with pytest.raises(ValueError, match=r"alpha: expected .* got \(1, 0\)"):
         RandomStyle([picture()], alpha=(1, 0), stylizer=slim)
+    for alpha in ((1,), (0.1, 0.2, 0.3), float("inf"), float("nan"), (0, float("inf"))):
+        with pytest.raises(ValueError, match="alpha: expected a number from 0 or an ascending pair of them, got"):
+            RandomStyle([picture()], alpha=alpha, stylizer=slim)  # type: ignore[arg-type]
+    assert RandomStyle([picture()], stylizer=slim)(torch.empty(0, 3, 8, 8)).shape == (0, 3, 8, 8)
     with pytest.raises(TypeError, match="styles: expected a list of them, got one str"):
         RandomStyle("painting.png", stylizer=slim)
     assert RandomStyle([picture()], alpha=np.float32(0.5), stylizer=slim).high == 0.5

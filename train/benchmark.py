@@ -273,6 +273,10 @@ def _plot(rows: list[dict[str, Any]], picture: Path) -> None:
             if points:  # in one colour on both sides
                 axes.loglog(*zip(*points), marker="o", label=name, color=f"C{index}")
         axes.set(xlabel="side of the picture, px", ylabel=label)
+        sizes = sorted({row["size"] for row in rows if key in row})
+        axes.set_xticks(sizes, labels=map(str, sizes))
+        axes.set_xticks([], minor=True)
         axes.grid(alpha=0.3, which="both")
-        axes.legend()
+    handles = {text: line for axes in figure.axes for line, text in zip(*axes.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
     figure.savefig(picture, dpi=120)
