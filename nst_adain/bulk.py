@@ -165,16 +165,8 @@ def stylize_folder(
     _check_names(planned)
     encoded = _encode_styles(stylizer, candidates, style_size, report, progress)
     if not encoded:
-        raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[0][1]}")
-    jobs = []
-    for planned_job in planned:
-        job = _Job(planned_job.photo, [(style, path) for style, path in planned_job.outputs if style in encoded])
-        if not job.outputs:
-            report.failed.append((job.photo, f"the style drawn for it, {planned_job.outputs[0][0]}, cannot be read"))
-        wanted = [(style, path) for style, path in job.outputs if overwrite or not _exists(path)]
-        report.skipped += len(job.outputs) - len(wanted)
-        if wanted:
-            jobs.append(_Job(job.photo, wanted))
+        raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
+    jobs = list(_missing(planned, encoded, overwrite, report))
     bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
     try:
         _run(stylizer, jobs, encoded, report, bar, quality, size, loaded)
@@ -185,9 +177,14 @@ def stylize_folder(
 
 
 def _loaded(controls: Controls) -> Controls:
-    """The controls with the strength's mask in memory: read once, and if it cannot be, then nothing is begun."""
-    alpha = controls.get("alpha")
-    return {**controls, "alpha": load_image(alpha)} if isinstance(alpha, (str, os.PathLike)) else controls
+    """The controls with masks in memory: read once, and if they cannot be, then nothing is begun."""
+    loaded: Controls = {**controls}
+    alpha, masks = controls.get("alpha"), controls.get("masks")
+    if isinstance(alpha, (str, os.PathLike)):
+        loaded["alpha"] = load_image(alpha)
+    if isinstance(masks, (list, tuple)):
+        loaded["masks"] = [load_image(mask) if isinstance(mask, (str, os.PathLike)) else mask for mask in masks]
+    return loaded
 
 
 def _pictures(folder: Path, name: str, out: Path, report: Report) -> list[Path]:
@@ -195,7 +192,7 @@ def _pictures(folder: Path, name: str, out: Path, report: Report) -> list[Path]:
     found, target = find_images(folder, report.failed), out.resolve()
     if target == folder.resolve():
         raise UsageError(f"out: expected another folder than that of the {name}, got {out}")
-    if target.is_relative_to(folder.resolve()):
+    if not folder.resolve().is_relative_to(target):  # else all are in it, as with "."
         found = [path for path in found if not path.resolve().is_relative_to(target)]
         if not found:
             raise ValueError(f"{folder}: expected pictures outside of {out}, found none")
@@ -275,6 +272,18 @@ def _jobs(
             chosen = [styles[int(draw.integers(len(styles)))]]
         outputs = [(style, out / name.parent / f"{name.name}__{'-'.join(style.parts)}{suffix}") for style in chosen]
         yield _Job(path, outputs)
+
+
+def _missing(planned: Sequence[_Job], encoded: Mapping[Path, ChannelStats], overwrite: bool, report: Report) -> Iterator[_Job]:
+    """What of it can be made and is to be made; the rest is reported."""
+    for job in planned:
+        possible = [(style, path) for style, path in job.outputs if style in encoded]
+        if not possible:
+            report.failed.append((job.photo, f"the style drawn for it, {job.outputs[0][0]}, cannot be read"))
+        wanted = [(style, path) for style, path in possible if overwrite or not _exists(path)]
+        report.skipped += len(possible) - len(wanted)
+        if wanted:
+            yield _Job(job.photo, wanted)
 
 
 def _run(

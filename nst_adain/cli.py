@@ -48,7 +48,9 @@ class _Command(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, those of the process by default, and return its exit status."""
-    arguments = _parser().parse_args([_plain(word) for word in (sys.argv[1:] if argv is None else argv)])
+    words = list(sys.argv[1:] if argv is None else argv)
+    options = words.index("--") if "--" in words else len(words)
+    arguments = _parser().parse_args([*map(_plain, words[:options]), *words[options:]])
     from nst_adain.inputs import out_of_memory  # loaded by now
 
     keep_freed_memory()
@@ -80,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _plain(word: str) -> str:
     """-1e-3 and -1. as -0.001 and -1: what argparse does not take for a number, it takes for an option."""
-    return format(Decimal(word), "f") if re.fullmatch(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d{1,3})?", word, re.IGNORECASE) else word
+    unknown = re.fullmatch(r"-(\d+\.|(\d+\.?\d*|\.\d+)e[-+]?\d{1,3})", word, re.IGNORECASE)
+    return format(Decimal(word), "f") if unknown else word
 
 
 def _parser() -> argparse.ArgumentParser:

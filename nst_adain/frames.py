@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PIL import Image
@@ -136,7 +136,9 @@ class FrameEncoder:
         except av.error.FFmpegError as error:
             if self.stream.codec_context.is_open:
                 raise
-            raise ValueError(f"expected frames that {self.stream.name} can encode, got {width} x {height} pixels") from error
+            raise ValueError(
+                f"size: expected frames that {self.stream.name} can encode, got {width} x {height} pixels"
+            ) from error
         self.writer.mux(packets)
 
     def finish(self) -> None:
@@ -152,10 +154,11 @@ def upright(frame: av.VideoFrame, aspect: Fraction | None = None) -> Image.Image
         frame: as it was decoded.
         aspect: width of a pixel by its height; None: 1.
     """
-    image = Image.fromarray(np.ascontiguousarray(_turned(_rgb(frame), frame)))
+    mirrored, turns = _orientation(frame)
+    pixels = _rgb(frame)
+    image = Image.fromarray(np.ascontiguousarray(np.rot90(pixels[:, ::-1] if mirrored else pixels, turns)))
     if aspect and aspect != 1:
-        wide = not (frame.rotation // 90) % 2  # how its maker held the camera
-        stretch = float(aspect if wide else 1 / aspect)
+        stretch = float(1 / aspect if turns % 2 else aspect)
         # To the longer side, so that nothing is lost; even, which players want.
         width, height = image.width * max(1.0, stretch), image.height * max(1.0, 1 / stretch)
         image = image.resize((max(2, round(width / 2) * 2), max(2, round(height / 2) * 2)), Image.Resampling.LANCZOS)
@@ -164,22 +167,29 @@ def upright(frame: av.VideoFrame, aspect: Fraction | None = None) -> Image.Image
 
 def _rgb(frame: av.VideoFrame) -> np.ndarray[Any, Any]:
     """(H, W, 3) uint8, in the colours of BT.709."""
-    wide = frame.color_primaries == BT2020
-    if wide or frame.color_trc in (PQ, HLG):
-        coded: Any = frame.to_ndarray(format="rgb48le")
+    untold = frame.colorspace == _UNTOLD
+    high = frame.color_trc in (PQ, HLG)
+    wide = frame.color_primaries == BT2020 or (high and frame.color_primaries == _UNTOLD)
+    if wide or high:
+        matrix = BT2020 if wide and untold else None  # None: the frame's
+        coded: Any = frame.to_ndarray(format="rgb48le", src_colorspace=matrix)
         return to_bt709(coded, frame.color_trc, wide)
     # FFmpeg reads what says nothing of its colours as BT.601; players take that only for small pictures.
-    untold = frame.colorspace == _UNTOLD and frame.height >= _HD
-    return frame.to_ndarray(format="rgb24", src_colorspace="ITU709") if untold else frame.to_ndarray(format="rgb24")
+    if untold and frame.height >= _HD:
+        return frame.to_ndarray(format="rgb24", src_colorspace="ITU709")
+    return frame.to_ndarray(format="rgb24")
 
 
-def _turned(pixels: np.ndarray[Any, Any], frame: av.VideoFrame) -> np.ndarray[Any, Any]:
-    """As the frame's display matrix says: FFmpeg's angle alone is wrong where the matrix also mirrors."""
-    parts: Any = frame.side_data
-    matrix = next((np.frombuffer(bytes(part), "<i4") for part in parts if part.type.name == "DISPLAYMATRIX"), None)
-    angle = frame.rotation
+def _orientation(frame: av.VideoFrame) -> tuple[bool, int]:
+    """Whether the frame has to be mirrored left to right, and how many quarter turns to the left it then needs."""
+    angle, parts = float(frame.rotation), cast(Any, frame.side_data)
+    matrix = None
+    with contextlib.suppress(KeyError, ValueError):  # PyAV does not know every kind of side data that FFmpeg finds
+        matrix = np.frombuffer(bytes(parts["DISPLAYMATRIX"]), "<i4")
+    mirrored = False
     if matrix is not None:
         a, b, _, c, d = (float(number) for number in matrix[:5])
-        if a * d < b * c:  # mirrored first, and then turned by what is left
-            pixels, angle = pixels[:, ::-1], round(-math.degrees(math.atan2(-b, -a)))
-    return np.rot90(pixels, round(angle / 90) % 4)
+        mirrored = a * d < b * c
+        if mirrored:  # FFmpeg's angle is that of a matrix which only turns
+            angle = -math.degrees(math.atan2(-b, -a))
+    return mirrored, round(angle / 90) % 4

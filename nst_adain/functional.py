@@ -91,16 +91,20 @@ class ChannelStats:
             FileNotFoundError: if there is no such file.
             ValueError: if the file is not one that `save` wrote.
         """
-        from nst_adain.pretrained import read_weights
+        from safetensors import SafetensorError, safe_open
 
-        expected = f"{path}: expected channel statistics saved by ChannelStats.save"
-        tensors, metadata = read_weights(path, expected)
-        if set(tensors) != {"mean", "std"} or not all(part.is_floating_point() for part in tensors.values()):
-            raise ValueError(f"{expected}, found {', '.join(sorted(tensors)) or 'nothing'}")
         try:
-            return ChannelStats(tensors["mean"], tensors["std"], metadata.get("model", ""))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            with safe_open(os.fspath(path), framework="pt") as file:
+                # Copies: what is read stays mapped to the file.
+                mean, std = (file.get_tensor(name).clone() for name in ("mean", "std"))
+                model = (file.metadata() or {}).get("model", "")
+            if not (mean.is_floating_point() and std.is_floating_point()):
+                raise ValueError(f"expected floating point, got {mean.dtype} and {std.dtype}")
+            return ChannelStats(mean, std, model)
+        except (SafetensorError, ValueError) as error:
+            raise ValueError(
+                f"{path}: expected channel statistics saved by ChannelStats.save, got another file ({error})"
+            ) from error
 
 
 def channel_stats(features: Tensor) -> ChannelStats:

@@ -1,6 +1,6 @@
 """Style pictures that this package draws itself, so that a demonstration needs no file and no one's rights.
 
-Every function returns an RGB picture of `SIZE` x `SIZE` pixels, the same one each time.
+Every style is an RGB picture of `SIZE` x `SIZE` pixels, the same one each time. What draws them, `train` has use for too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-__all__ = ["STYLES", "draw"]
+__all__ = ["STYLES", "FloatArray", "draw", "nearest_two", "rgb", "smooth_noise", "to_image", "unit_grid"]
 
 SIZE = 512
 OVERSAMPLING = 2  # drawn twice as large and reduced: smooth edges

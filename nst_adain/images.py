@@ -296,7 +296,7 @@ def find_images(folder: str | os.PathLike[str], failed: list[tuple[Path, str]] |
 
     Raises:
         NotADirectoryError: if there is no such folder.
-        PermissionError: if a folder cannot be read.
+        PermissionError: if the folder cannot be read.
         ValueError: if it has no picture.
     """
     folder = Path(folder)
@@ -316,16 +316,14 @@ def _files_below(folder: Path, above: frozenset[Path], failed: list[tuple[Path, 
     if real in above:
         return
     try:
-        entries = list(folder.iterdir())
+        entries = [(entry, entry.is_dir()) for entry in folder.iterdir() if not entry.name.startswith(".")]
     except PermissionError as error:
-        if failed is None:
+        if failed is None or not above:
             raise
         failed.append((folder, f"{folder}: expected a folder that can be read: {error.strerror}"))
         return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
+    for entry, is_folder in entries:
+        if is_folder:
             yield from _files_below(entry, above | {real}, failed)
         else:
             yield entry

@@ -7,11 +7,13 @@ file of its own, "conv1_1.weight" ... "conv4_1.bias", that the user brings.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -109,11 +111,12 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
 
 def needs_encoder(name: str | os.PathLike[str]) -> bool:
     """Whether a model, named as for `load_model`, is a decoder alone. Raises: as `load_model`."""
-    return _is_decoder_alone(read_weights(find_weights(name))[0])
+    with _opened(find_weights(name)) as file:
+        return _is_decoder_alone(file.keys())
 
 
-def _is_decoder_alone(tensors: Mapping[str, Tensor]) -> bool:
-    return not any(key.startswith("encoder.") for key in tensors)
+def _is_decoder_alone(names: Iterable[str]) -> bool:
+    return not any(name.startswith("encoder.") for name in names)
 
 
 def load_encoder(path: str | os.PathLike[str]) -> Encoder:
@@ -161,29 +164,30 @@ def save_weights(path: str | os.PathLike[str], arch: Architecture, tensors: Mapp
     write_atomic(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=entries))
 
 
-def read_weights(path: str | os.PathLike[str], expected: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a .safetensors file, floating point as float32, and its metadata.
-
-    Args:
-        path: the file.
-        expected: what errors say that it should be.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is not a .safetensors file.
     """
-    expected = expected or f"{path}: expected a .safetensors file"
+    with _opened(path) as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dict
+        metadata = file.metadata() or {}
+    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, metadata
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{expected}, found no such file")
+        raise FileNotFoundError(f"{path}: expected a file of weights, found nothing")
     try:
         with safe_open(os.fspath(path), framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dict
-            metadata = file.metadata() or {}
+            yield file
     except SafetensorError as error:
-        raise ValueError(f"{expected}, found something else ({error})") from error
-    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, metadata
+        raise ValueError(f"{path}: expected a .safetensors file, found something else ({error})") from error
 
 
 def read_architecture(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Architecture:

@@ -70,7 +70,8 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
-        TypeError, ValueError: if it is no label map, or a picture that looks like a mask, or none of the labels occurs.
+        TypeError, ValueError: if it is no label map, or none of the labels occurs, or it is a picture that looks like a mask,
+            with the values 0 and 255 alone (as an array, it is taken as it is), or with very many.
     """
     if isinstance(labels, (str, os.PathLike)):
         labels = open_image(labels, max_pixels=max_pixels)
@@ -83,10 +84,11 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
     if not np.issubdtype(given.dtype, np.integer):
         raise ValueError(f"masks: expected a label map of integers, or a list of masks, got {given.dtype}")
     values = given.astype(np.int64)
-    different = np.unique(values)
-    if drawn and (different.tolist() == [0, 255] or len(different) > _MANY_LABELS):
-        looks = "0 and 255 alone" if len(different) == 2 else f"{len(different)} different values"
-        raise ValueError(f"masks: expected a label map, k for style k, found {looks}, as in a mask; masks go into a list")
+    if drawn:
+        different = np.unique(values)
+        if different.tolist() == [0, 255] or len(different) > max(_MANY_LABELS, count):
+            looks = "0 and 255 alone" if len(different) == 2 else f"{len(different)} different values"
+            raise ValueError(f"masks: expected a label map, k for style k, found {looks}, as in a mask; masks go into a list")
     known = (values >= 0) & (values < count)
     if not known.any() or count > 255:
         raise ValueError(f"masks: expected labels from 0 to {count - 1} (at most 254), got {values.min()} to {values.max()}")

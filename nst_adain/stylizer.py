@@ -244,7 +244,7 @@ class Stylizer:
         elif size is not None or tile != "auto":
             raise ValueError("size, tile: content is already encoded; give them to encode_content")
         else:
-            self._check_origin("content", content.stats)
+            self.check_origin("content", content.stats)
         if out is not None:
             _check_out(out, content)
         pixels, side, features = content.pixels, content.tile, content.features
@@ -293,7 +293,7 @@ class Stylizer:
                     raise ValueError(f"style: expected 1 or {len(sample)} pictures, got {len(image)}")
                 read = match_color(image.expand(max(len(image), len(sample)), -1, -1, -1), sample)
             stats = self.encode_style(read.float() / 255 if read.dtype == torch.uint8 else read, style_size=None)
-        self._check_origin("style", stats)
+        self.check_origin("style", stats)
         if stats.mean.shape[2:] != (1, 1):
             raise ValueError(f"style: expected statistics (B, C, 1, 1), got {tuple(stats.mean.shape)}; use masks for regions")
         if stats.mean.shape[0] not in (1, pixels.shape[0]):
@@ -301,8 +301,8 @@ class Stylizer:
             raise ValueError(f"style: expected {wanted}, got {stats.mean.shape[0]}")
         return stats
 
-    def _check_origin(self, name: str, stats: ChannelStats) -> None:
-        """Raise ValueError if these were encoded with another model."""
+    def check_origin(self, name: str, stats: ChannelStats) -> None:
+        """Raise ValueError, which begins with `name`, if these were encoded with another model."""
         expected = sum(self.model.arch.code_channels.values())
         if stats.channels != expected:
             found = f"expected statistics of {expected} channels, got {stats.channels}"

@@ -52,7 +52,7 @@ class RandomStyle(nn.Module):
 
         Raises:
             TypeError: if `styles` is one picture.
-            ValueError: if there are no styles, or `p` or `alpha` is out of range.
+            ValueError: if there are no styles, or one was encoded by another model, or `p` or `alpha` is out of range.
         """
         super().__init__()
         if isinstance(styles, (str, os.PathLike, Image.Image, Tensor, ChannelStats)):
@@ -70,6 +70,8 @@ class RandomStyle(nn.Module):
             style if isinstance(style, ChannelStats) else self.stylizer.encode_style(style, style_size=style_size)
             for style in styles
         ]
+        for style in self.styles:  # now, and not when one is drawn
+            self.stylizer.check_origin("styles", style)
 
     @overload
     def forward(self, image: Input) -> Input: ...
@@ -104,12 +106,7 @@ class RandomStyle(nn.Module):
         batch = [self._stylize(single[None])[0].to(image.device) for single in (values if image.ndim == 4 else values[None])]
         result = (torch.stack(batch) if batch else values) if image.ndim == 4 else batch[0]
         result = result if plain.is_floating_point() else (result * 255).round().to(torch.uint8)
-        if type(image) is Tensor:
-            return result
-        from torchvision import tv_tensors
-
-        wrapped: Tensor = tv_tensors.wrap(result, like=image)
-        return wrapped
+        return result.as_subclass(type(image))
 
     def _stylize(self, image: Input) -> Input:
         if torch.rand(()) >= self.p:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 __all__ = ["UsageError", "at_least"]
 
 
@@ -14,5 +12,5 @@ class UsageError(ValueError):
 def at_least(lowest: float, **options: float) -> None:
     """Raise UsageError if one of these options is lower."""
     for name, value in options.items():
-        if not lowest <= value < math.inf:  # nor is NaN
+        if not value >= lowest:  # nor is NaN
             raise UsageError(f"{name}: expected at least {lowest}, got {value}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -105,10 +104,11 @@ def stylize_video(
             if count == 0:
                 raise ImageError(f"{source}: expected a video, found no frame")
     except av.error.FFmpegError as error:
-        if error.errno in _OF_THE_OUTPUT:
+        if error.errno in _OF_THE_OUTPUT and error.filename != str(source):
             raise OSError(error.errno, error.strerror, str(output)) from error
-        said = re.sub(r"'[^']*'$", "", str(error)).rstrip(" :")  # without the name that the output has until it is whole
-        raise ImageError(f"{source}: expected a video that can be read and written as {output.suffix}: {said}") from error
+        # Without `filename`, which may be the one that the output has until it is whole.
+        what = f"expected a video that can be read and written as {output.suffix}: {error.strerror}"
+        raise ImageError(f"{source}: {what}") from error
     return count
 
 

@@ -109,6 +109,14 @@ def test_results_below_the_styles_are_not_styles(slim: Stylizer, folders: Path) 
         stylize_folder(slim, folders / "photos", folders / "styles", folders / "styles")
 
 
+def test_results_behind_a_link_are_not_photographs(slim: Stylizer, folders: Path) -> None:
+    (folders / "out").mkdir()
+    (folders / "photos" / "results").symlink_to(folders / "out")
+    for done, skipped in ((4, 0), (0, 4)):
+        report = stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
+        assert (report.done, report.skipped) == (done, skipped)
+
+
 def test_a_mask_that_cannot_be_read_is_said_once_and_first(slim: Stylizer, folders: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.png: expected a picture"):
         stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", controls={"alpha": folders / "none.png"})

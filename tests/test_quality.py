@@ -1,6 +1,6 @@
 """The shipped weights on a small fixed set: a worse file cannot slip in.
 
-The figures are those of the judge (style, content, structural similarity), on the photographs and styles of the
+The figures are those of `python -m train score` (style, content, structural similarity), on the photographs and styles of the
 demonstration, so that they need no picture from elsewhere. Limits: what the shipped file reached, and a tenth more.
 """
 
@@ -17,9 +17,10 @@ from skimage.metrics import structural_similarity
 
 from nst_adain.demo import PHOTOGRAPHS, photograph
 from nst_adain.gallery import STYLES, draw
-from nst_adain.pretrained import available_models, load_encoder, needs_encoder
+from nst_adain.pretrained import available_models, needs_encoder
 from nst_adain.stylizer import Stylizer
-from train.score import Reference, compare
+from train.losses import load_teacher
+from train.score import Judge
 
 SIDE = 256
 
@@ -65,10 +66,13 @@ def luma(image: Image.Image) -> np.ndarray:
 
 @torch.inference_mode()
 def test_scores_of_the_shipped_weights(name: str, stylizer: Stylizer, teacher: Path) -> None:
-    encoder = load_encoder(teacher)
-    styles = [Reference(encoder, draw(style).resize((SIDE, SIDE), Image.Resampling.LANCZOS)) for style in STYLES]
-    photos = [Reference(encoder, photograph(subject).resize((SIDE, SIDE), Image.Resampling.LANCZOS)) for subject in PHOTOGRAPHS]
-    scores = [compare(photo, style, stylizer(photo.image, style.image)) for photo in photos for style in styles]
+    judge = Judge(load_teacher(teacher))
+    styles = [draw(style).resize((SIDE, SIDE), Image.Resampling.LANCZOS) for style in STYLES]
+    wanted, scores = [judge.moments(style) for style in styles], []
+    for subject in PHOTOGRAPHS:
+        photo = photograph(subject).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        target = judge.target(photo)
+        scores += [judge(stylizer(photo, style), photo, target, moments) for style, moments in zip(styles, wanted)]
     style_score, content_score, similarity = np.mean([dataclasses.astuple(score) for score in scores], axis=0)
     print(f"{name}: style {style_score:.4f} content {content_score:.4f} ssim {similarity:.4f}")
     assert style_score < LIMITS[name].style

@@ -84,6 +84,16 @@ def test_wrong_masks_are_named(mask: object, error: type[Exception], message: st
         read_mask(mask, (4, 4))  # type: ignore[arg-type]
 
 
+def test_pictures_that_look_like_masks_are_no_label_maps() -> None:
+    for mask in (Image.new("L", (8, 8), 255), Image.linear_gradient("L")):
+        mask.paste(0, (0, 0, 4, 8))
+        with pytest.raises(ValueError, match=r"expected a label map.* found .* as in a mask; masks go into a list"):
+            read_label_map(mask, 2, (8, 8))
+    drawn = Image.fromarray(np.arange(120, dtype=np.uint8).reshape(10, 12))
+    assert len(read_label_map(drawn, 120, (10, 12))) == 120
+    assert len(read_label_map(np.array([[0, 255]]), 1, (1, 2))) == 1
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

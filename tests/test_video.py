@@ -17,7 +17,7 @@ from PIL import Image
 from nst_adain.cli import main
 from nst_adain.frames import read_frames, save_video
 from nst_adain.functional import ChannelStats
-from nst_adain.hdr import _TO_BT709, BT2020, HLG, PQ, to_bt709
+from nst_adain.hdr import BT2020, HLG, PQ, to_bt709
 from nst_adain.images import ImageError
 from nst_adain.stylizer import Stylizer
 from nst_adain.video import stylize_video
@@ -135,13 +135,39 @@ def test_high_dynamic_range_is_converted(tmp_path: Path, transfer: int, coded: f
     assert np.abs(np.asarray(frame, int) - shown).max() <= 2
 
 
-def test_wide_colours_keep_their_hue() -> None:
-    red, half = np.linalg.inv(_TO_BT709) @ [1, 0, 0], 0.5**2.4
-    coded = (np.array([[red, [half] * 3]]).clip(0, 1) ** (1 / 2.4) * 65535).round().astype(np.uint16)
+@pytest.mark.parametrize("told", [True, False])
+def test_saturated_colours_of_high_dynamic_range(tmp_path: Path, told: bool) -> None:
+    """BT.709's red, a fifth as bright as white, in BT.2020's primaries (ITU-R BT.2087) and PQ; its matrix tagged or not."""
+    light = 0.2 * np.array([0.6274, 0.0691, 0.0164]) * 203 / 10000
+    power = light ** (1305 / 8192)
+    coded = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** (2523 / 32)
+    with av.open(str(tmp_path / "in.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv444p10le"
+        context = stream.codec_context
+        context.color_primaries, context.color_trc = BT2020, PQ
+        context.colorspace = BT2020 if told else 2
+        red = np.full((32, 32, 3), (coded * 65535).round(), np.uint16)
+        frame = av.VideoFrame.from_ndarray(red, format="rgb48le").reformat(format="yuv444p10le", dst_colorspace=BT2020)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    (shown,) = read_frames(tmp_path / "in.mkv")
+    assert np.abs(np.asarray(shown, int)[16, 16] - [round(0.2 ** (1 / 2.4) * 255), 0, 0]).max() <= 12  # dark is steep
+
+
+def test_wide_colours_of_standard_range() -> None:
+    light = np.array([[[0.6274, 0.0691, 0.0164], [0.5**2.4] * 3]])  # BT.709's red, and a grey
+    coded = (light ** (1 / 2.4) * 65535).round().astype(np.uint16)
     converted = to_bt709(coded, transfer=14).astype(int)
-    assert np.abs(converted[0, 0] - [255, 0, 0]).max() <= 8  # dark channels are steep there
+    assert np.abs(converted[0, 0] - [255, 0, 0]).max() <= 8
     assert np.abs(converted[0, 1] - 128).max() <= 1
     assert np.abs(to_bt709(coded, transfer=14, wide=False)[0, 1].astype(int) - 128).max() <= 1
+
+
+def test_frames_that_cannot_be_encoded_are_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="size: expected frames that libx264 can encode, got 20000 x 2 pixels"):
+        save_video([Image.new("RGB", (20000, 2))], tmp_path / "out.mp4")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("matrix", "shown"), [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -124,10 +125,12 @@ class TrainConfig:
             **dict.fromkeys(("steps", "batch_size", "variants", "patterns", "workers", "save_every", "sample_every"), 1),
             **dict.fromkeys(("crop", "max_side"), 16),
             **dict.fromkeys(("holdout", "warmup", "cache_gb", "seed", "lr"), 0),
-            **dict.fromkeys(("content_weight", "style_weight", "identity_weight", "tv_weight"), 0),
         }
         for name, low in lowest.items():
             at_least(low, **{name: getattr(self, name)})
+        for name in ("content_weight", "style_weight", "identity_weight", "tv_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"{name}: expected a finite number from 0, got {getattr(self, name)}")
         if not 0 < self.min_scale <= 1:
             raise UsageError(f"min_scale: expected above 0 and at most 1, got {self.min_scale}")
         if not 0 <= self.ema < 1:

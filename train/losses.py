@@ -1,4 +1,4 @@
-"""What the trained networks are asked for, as pure functions of features.
+"""What the trained networks are asked for: pure functions of features of a loss network.
 
 Huang & Belongie 2017, https://arxiv.org/abs/1703.06868, equations 12 and 13; Gatys et al. 2016 for Gram matrices.
 """
@@ -6,14 +6,32 @@ Huang & Belongie 2017, https://arxiv.org/abs/1703.06868, equations 12 and 13; Ga
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nst_adain.architecture import LAYERS
 from nst_adain.functional import at_least_float32, channel_stats
+from nst_adain.models import Encoder
+from nst_adain.pretrained import load_encoder
 
-__all__ = ["content_loss", "gram_matrix", "style_loss", "style_targets", "total_variation"]
+__all__ = ["content_loss", "gram_matrix", "load_teacher", "style_loss", "style_targets", "total_variation"]
+
+
+def load_teacher(path: Path) -> Encoder:
+    """The loss network, frozen.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no encoder with relu1_1 to relu4_1.
+    """
+    teacher = load_encoder(path).eval().requires_grad_(False)
+    if teacher.plan.layers != LAYERS:
+        found = f"found one with {', '.join(teacher.plan.layers)}"
+        raise ValueError(f"{path}: expected a loss network with {', '.join(LAYERS)}, {found}")
+    return teacher
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
     readme = out.parent / "README.md"
     if readme.exists() and not readme.read_text().startswith(TITLE):
         raise ValueError(f"{readme}: expected a list of weights, to be written anew, found another text")
-    describe(out.parent)  # says so now if another file there cannot be read
+    describe(out.parent, out)  # says so now if another file there cannot be read
     tensors, metadata = read_weights(weights)
     if not any(name.startswith("decoder.") for name in tensors):
         raise ValueError(f"{weights}: expected a model of `fit`, found no decoder")
@@ -51,8 +51,8 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
     print(out)
 
 
-def describe(folder: Path) -> str:
-    """Markdown about all published weights in a folder, from their metadata."""
+def describe(folder: Path, leave_out: Path | None = None) -> str:
+    """Markdown about all published weights in a folder but one, from their metadata."""
     lines = [
         TITLE,
         "",
@@ -63,6 +63,8 @@ def describe(folder: Path) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for path in sorted(folder.glob("*.safetensors")):
+        if path == leave_out:
+            continue
         tensors, metadata = read_weights(path)
         if "scores" not in metadata:  # such as a run's own
             continue

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json as json_format
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
+from torch import Tensor
 from tqdm import tqdm
 
 from nst_adain.architecture import LAYERS
 from nst_adain.images import check_folder, find_images, flatten, load_image, to_tensor, write_atomic
 from nst_adain.models import Encoder
-from nst_adain.pretrained import load_encoder
 from train.evaluate import by_stem
-from train.losses import content_loss, style_loss, style_targets
+from train.losses import content_loss, load_teacher, style_loss, style_targets
 
-__all__ = ["Reference", "Score", "compare", "score"]
+__all__ = ["Judge", "Score", "score"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,24 +41,33 @@ class Score:
     ssim: float
 
 
-class Reference:
-    """A content or style picture, and what results are compared with of it."""
+class Judge:
+    """Scores pictures in the features of a loss network: full-width VGG-19, whose figures are published."""
 
-    def __init__(self, encoder: Encoder, image: Image.Image) -> None:
-        features = encoder.features(to_tensor(image))
-        self.encoder, self.image, self.size = encoder, image, image.size
-        self.target, self.moments = features[LAYERS[-1]], style_targets(features, LAYERS, "moments")
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
 
+    @torch.inference_mode()
+    def moments(self, style: Image.Image) -> dict[str, tuple[Tensor, ...]]:
+        """What is compared of a style picture, RGB."""
+        return style_targets(self.encoder.features(to_tensor(style)), LAYERS, "moments")
 
-@torch.inference_mode()
-def compare(content: Reference, style: Reference, image: Image.Image) -> Score:
-    """The score of `image`, RGB in the content's size."""
-    result = Reference(content.encoder, image)
-    return Score(
-        style=float(style_loss(result.moments, style.moments)) / len(LAYERS),
-        content=float(content_loss(result.target, content.target)),
-        ssim=float(structural_similarity(_luma(content.image), _luma(image), data_range=1.0)),
-    )
+    @torch.inference_mode()
+    def target(self, content: Image.Image) -> Tensor:
+        """What is compared of a content picture, RGB."""
+        return self.encoder(to_tensor(content))
+
+    @torch.inference_mode()
+    def __call__(
+        self, image: Image.Image, content: Image.Image, target: Tensor, moments: Mapping[str, tuple[Tensor, ...]]
+    ) -> Score:
+        """The score of `image`, RGB in the content's size, from the content, its `target` and the style's `moments`."""
+        features = self.encoder.features(to_tensor(image))
+        return Score(
+            style=float(style_loss(style_targets(features, LAYERS, "moments"), moments)) / len(LAYERS),
+            content=float(content_loss(features[LAYERS[-1]], target)),
+            ssim=float(structural_similarity(_luma(content), _luma(image), data_range=1.0)),
+        )
 
 
 def score(content: Path, style: Path, stylised: Path, teacher: Path, json: Path | None = None) -> None:
@@ -73,20 +84,20 @@ def score(content: Path, style: Path, stylised: Path, teacher: Path, json: Path 
         check_folder(json)
     contents, styles = by_stem(content), by_stem(style)
     known = {f"{c}__{s}": (c, s) for c, s in itertools.product(contents, styles)}
-    encoder = load_encoder(teacher)
-    rows, seen = [], {}
-    with torch.inference_mode():
-        for path in tqdm(find_images(stylised), unit="picture", disable=not sys.stderr.isatty()):
-            if path.stem not in known:
-                raise ValueError(f"{path}: expected a name CONTENT__STYLE after files of {content} and {style}")
-            pair = [folder[name] for folder, name in zip((contents, styles), known[path.stem])]
-            for file in pair:
-                if file not in seen:
-                    seen[file] = Reference(encoder, flatten(load_image(file)))
-            image = flatten(load_image(path))
-            if image.size != seen[pair[0]].size:
-                raise ValueError(f"{path}: expected the size of {pair[0]}, {seen[pair[0]].size}, found {image.size}")
-            rows.append({"pair": path.stem, **dataclasses.asdict(compare(seen[pair[0]], seen[pair[1]], image))})
+    judge = Judge(load_teacher(teacher))
+    moments = functools.cache(lambda name: judge.moments(flatten(load_image(styles[name]))))
+    rows, shown, photo, target = [], "", None, None
+    for path in tqdm(find_images(stylised), unit="picture", disable=not sys.stderr.isatty()):
+        if path.stem not in known:
+            raise ValueError(f"{path}: expected a name CONTENT__STYLE after files of {content} and {style}")
+        name, style_name = known[path.stem]
+        if photo is None or target is None or name != shown:  # one at a time: features are large, and names are sorted
+            photo = flatten(load_image(contents[name]))
+            shown, target = name, judge.target(photo)
+        image = flatten(load_image(path))
+        if image.size != photo.size:
+            raise ValueError(f"{path}: expected the size of {contents[name]}, {photo.size}, found {image.size}")
+        rows.append({"pair": path.stem, **dataclasses.asdict(judge(image, photo, target, moments(style_name)))})
     mean = {name: float(np.mean([row[name] for row in rows])) for name in ("style", "content", "ssim")}
     if json is not None:
         write_atomic(json, json_format.dumps({"pairs": len(rows), "mean": mean, "rows": rows}, indent=1).encode())

@@ -20,13 +20,13 @@ from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from nst_adain.architecture import LAYERS
 from nst_adain.convolution import freeze
 from nst_adain.inputs import native_bf16
-from nst_adain.pretrained import load_encoder, read_weights, save_weights
+from nst_adain.pretrained import read_weights, save_weights
 from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop
 from train.initial import calibrate, load_initial
+from train.losses import load_teacher
 from train.report import LossLog, Validation, plot_losses
 from train.tasks import Distillation, StyleTransferTask
 
@@ -58,11 +58,8 @@ class Trainer:
         bf16 = config.precision == "bf16" or (config.precision == "auto" and native_bf16(device))
         self.accelerator = accelerator = Accelerator(cpu=config.cpu, mixed_precision="bf16" if bf16 else "no")
         set_seed(config.seed)
-        teacher = load_encoder(config.teacher).eval().requires_grad_(False)
+        teacher = load_teacher(config.teacher)
         teacher.to(accelerator.device, memory_format=torch.channels_last)
-        if teacher.plan.layers != LAYERS:
-            found = f"found one with {', '.join(teacher.plan.layers)}"
-            raise ValueError(f"{config.teacher}: expected a loss network with {', '.join(LAYERS)}, {found}")
         if not bf16:  # which is faster still
             freeze(teacher)
         self.content = Pictures(config.content, config.max_side, config.holdout)
@@ -212,7 +209,8 @@ class Trainer:
         """Go on from what `save` wrote.
 
         Raises:
-            ValueError: if the checkpoint is of another task, or of a run with other settings or pictures, or is damaged.
+            ValueError: if the checkpoint is of another task, or of a run with other settings or another number of pictures,
+                or is damaged.
         """
         try:
             state = json.loads((checkpoint / "state.json").read_text())
