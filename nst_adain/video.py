@@ -126,7 +126,8 @@ class _Transcoder:
         self.sounds = {}
         for sound in reader.streams.audio:
             try:
-                self.sounds[sound.index] = writer.add_stream_from_template(sound)
+                track = self.sounds[sound.index] = writer.add_stream_from_template(sound)
+                track.metadata.update({tag: sound.metadata[tag] for tag in ("language", "title") if tag in sound.metadata})
             except ValueError as error:
                 raise ImageError(
                     f"{source}: its sound cannot be copied into {writer.format.name}: {error}; try .mkv"

@@ -84,6 +84,7 @@ def test_every_sound_track_is_copied(slim: Stylizer, style: ChannelStats, tmp_pa
     with av.open(str(single)) as first, av.open(str(single)) as second, av.open(str(source), "w") as writer:
         inputs = [first.streams.video[0], first.streams.audio[0], second.streams.audio[0]]
         outputs = {stream: writer.add_stream_from_template(stream) for stream in inputs}
+        outputs[inputs[2]].metadata["language"] = "ger"
         for packet in itertools.chain(first.demux(inputs[:2]), second.demux(inputs[2])):
             if packet.size:
                 packet.stream = outputs[packet.stream]
@@ -91,6 +92,7 @@ def test_every_sound_track_is_copied(slim: Stylizer, style: ChannelStats, tmp_pa
     stylize_video(slim, source, [style], tmp_path / "out.mkv")
     sound = read(single)[2]
     with av.open(str(tmp_path / "out.mkv")) as container:
+        assert [stream.metadata.get("language") for stream in container.streams.audio] == [None, "ger"]
         tracks = {stream.index: [] for stream in container.streams.audio}
         for packet in container.demux(container.streams.audio):
             tracks[packet.stream.index] += [bytes(packet)] if packet.size else []
