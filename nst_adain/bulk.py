@@ -201,13 +201,13 @@ def _pictures(folder: Path, name: str, out: Path, report: Report) -> list[Path]:
 
 def _check_names(jobs: Sequence[_Job]) -> None:
     """Raise ValueError if two pairs would have one result."""
-    made_of: dict[Path, str] = {}
+    made_of: dict[Path, tuple[Path, Path]] = {}
     for job in jobs:
         for style, path in job.outputs:
-            pair = f"{job.photo} in the style {style}"
             if path in made_of:
-                raise ValueError(f"{path}: would be the result of {made_of[path]} and of {pair}; rename one of these files")
-            made_of[path] = pair
+                pairs = " and of ".join(f"{photo} in the style {name}" for photo, name in (made_of[path], (job.photo, style)))
+                raise ValueError(f"{path}: would be the result of {pairs}; rename one of these files")
+            made_of[path] = job.photo, style
 
 
 def _exists(path: Path) -> bool:

@@ -103,8 +103,9 @@ class RandomStyle(nn.Module):
             raise ValueError(f"image: expected a tensor (3, H, W) or (B, 3, H, W), float in [0, 1] or uint8, got {found}")
         plain = image.as_subclass(Tensor)
         values = plain if plain.is_floating_point() else plain / 255
-        batch = [self._stylize(single[None])[0].to(image.device) for single in (values if image.ndim == 4 else values[None])]
-        result = (torch.stack(batch) if batch else values) if image.ndim == 4 else batch[0]
+        singles = values[None] if values.ndim == 3 else values
+        done = [self._stylize(single[None]).to(image.device) for single in singles]
+        result = torch.cat(done).reshape(values.shape) if done else values
         result = result if plain.is_floating_point() else (result * 255).round().to(torch.uint8)
         return result.as_subclass(type(image))
 

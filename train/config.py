@@ -121,13 +121,12 @@ class TrainConfig:
     """Steps between sample pictures and held-out losses."""
 
     def __post_init__(self) -> None:
-        lowest = {
-            **dict.fromkeys(("steps", "batch_size", "variants", "patterns", "workers", "save_every", "sample_every"), 1),
-            **dict.fromkeys(("crop", "max_side"), 16),
-            **dict.fromkeys(("holdout", "warmup", "cache_gb", "seed", "lr"), 0),
-        }
-        for name, low in lowest.items():
-            at_least(low, **{name: getattr(self, name)})
+        for lowest, names in (
+            (1, ("steps", "batch_size", "variants", "patterns", "workers", "save_every", "sample_every")),
+            (16, ("crop", "max_side")),
+            (0, ("holdout", "warmup", "cache_gb", "seed", "lr")),
+        ):
+            at_least(lowest, **{name: getattr(self, name) for name in names})
         for name in ("content_weight", "style_weight", "identity_weight", "tv_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name}: expected a finite number from 0, got {getattr(self, name)}")

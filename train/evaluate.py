@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,7 +13,7 @@ from nst_adain.images import find_images, save_image
 from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
 
-__all__ = ["by_stem", "evaluate"]
+__all__ = ["by_stem", "evaluate", "pairs_by_name"]
 
 
 def evaluate(
@@ -40,9 +41,9 @@ def evaluate(
         precision: of the convolutions.
     """
     contents, styles = by_stem(content), by_stem(style)
-    wanted = list(itertools.product(contents, styles))
+    known = pairs_by_name(contents, styles)
+    wanted = list(known.values())
     if pairs:
-        known = {f"{c}__{s}": (c, s) for c, s in wanted}  # a name may have two underscores itself
         lines = [line.strip() for line in pairs.read_text().splitlines() if line.strip()]
         if unknown := [line for line in lines if line not in known]:
             raise ValueError(f"{pairs}: expected CONTENT__STYLE after files of {content} and {style}, found {unknown[0]!r}")
@@ -54,6 +55,11 @@ def evaluate(
         image = stylizer(contents[content_name], encoded[style_name], alpha=alpha)
         save_image(image, out / f"{content_name}__{style_name}.png")
     print(out)
+
+
+def pairs_by_name(contents: Iterable[str], styles: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Every pair by the name of its result, CONTENT__STYLE: each may have two underscores itself."""
+    return {f"{content}__{style}": (content, style) for content, style in itertools.product(contents, styles)}
 
 
 def by_stem(folder: Path) -> dict[str, Path]:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import colorsys
 import functools
-from collections.abc import Sequence
-from typing import overload
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -22,7 +20,7 @@ OVERSAMPLING = 2  # drawn twice as large and reduced: smooth edges
 SIDE = SIZE * OVERSAMPLING
 
 
-class Patterns(Sequence[Image.Image]):
+class Patterns:
     """`count` pictures, the same ones for the same seed, each drawn when it is first asked for."""
 
     def __init__(self, count: int, seed: int) -> None:
@@ -32,14 +30,8 @@ class Patterns(Sequence[Image.Image]):
     def __len__(self) -> int:
         return self.count
 
-    @overload
-    def __getitem__(self, number: int) -> Image.Image: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[Image.Image]: ...
-    def __getitem__(self, number: int | slice) -> Image.Image | list[Image.Image]:
-        """One picture, or those of a slice."""
-        chosen = range(self.count)[number]
-        return self.draw(chosen) if isinstance(chosen, int) else [self.draw(n) for n in chosen]
+    def __getitem__(self, number: int) -> Image.Image:
+        return self.draw(range(self.count)[number])
 
 
 def draw_pattern(number: int, seed: int) -> Image.Image:

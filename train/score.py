@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import json as json_format
 import sys
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from tqdm import tqdm
 from nst_adain.architecture import LAYERS
 from nst_adain.images import check_folder, find_images, flatten, load_image, to_tensor, write_atomic
 from nst_adain.models import Encoder
-from train.evaluate import by_stem
+from train.evaluate import by_stem, pairs_by_name
 from train.losses import content_loss, load_teacher, style_loss, style_targets
 
 __all__ = ["Judge", "Score", "score"]
@@ -83,7 +82,7 @@ def score(content: Path, style: Path, stylised: Path, teacher: Path, json: Path 
     if json is not None:
         check_folder(json)
     contents, styles = by_stem(content), by_stem(style)
-    known = {f"{c}__{s}": (c, s) for c, s in itertools.product(contents, styles)}
+    known = pairs_by_name(contents, styles)
     judge = Judge(load_teacher(teacher))
     moments = functools.cache(lambda name: judge.moments(flatten(load_image(styles[name]))))
     rows, shown, photo, target = [], "", None, None
