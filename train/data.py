@@ -78,12 +78,14 @@ class Batch(NamedTuple):
         content, style: (B, 3, S, S) uint8.
         content_keys, style_keys: for each crop, (kind, index of the picture, variant); 0 is a photograph, 1 a painting,
             2 a pattern.
+        number: of the first pair.
     """
 
     content: Tensor
     style: Tensor
     content_keys: list[tuple[int, int, int]]
     style_keys: list[tuple[int, int, int]]
+    number: int
 
 
 def batches(
@@ -117,7 +119,7 @@ def batches(
                     source = 2 if drawn < limits[0] else 0 if drawn < limits[1] else 1
                 keys[kind].append((source, int(rng.integers(len(pools[source]))), int(rng.integers(config.variants))))
         crops = [torch.stack([crop(key) for key in side]) for side in keys]
-        return Batch(crops[0], crops[1], keys[0], keys[1])
+        return Batch(crops[0], crops[1], keys[0], keys[1], first)
 
     with ThreadPoolExecutor(config.workers) as pool:
         ahead = deque(pool.submit(batch, start + i) for i in range(2 * config.workers))

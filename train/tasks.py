@@ -140,11 +140,12 @@ class StyleTransferTask(nn.Module):
         c = self.config
         like = next(self.parameters())
         content, style = _as_float(batch.content, like), _as_float(batch.style, like)
-        # Every picture is encoded once: contents, then styles. A quarter of either is also stylised with itself. Of both:
+        # Every picture is encoded once: contents, then styles. A quarter is also stylised with itself, of both kinds in turn:
         # were it photographs alone, the modulator would learn to tell their codes, and to leave alone what looks like one.
         pictures = torch.cat([content, style])
         contents, styles = range(len(content)), range(len(content), len(pictures))
-        itself = [*contents[::4], *styles[::4]] if c.identity_weight else []
+        apart = min(4, len(pictures))
+        itself = list(range(batch.number % apart, len(pictures), apart)) if c.identity_weight else []
         output = self._stylise(pictures, [*contents, *itself], [*styles, *itself])
         output, again = output[: len(content)], output[len(content) :]
 
