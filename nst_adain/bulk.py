@@ -5,7 +5,6 @@ Geirhos et al. 2019, https://arxiv.org/abs/1811.12231. Several pictures are read
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
 import io
@@ -14,19 +13,19 @@ import os
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NoReturn, TypeVar
+from typing import Literal, NoReturn
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from nst_adain.cores import Cores
+from nst_adain.files import write_atomic
 from nst_adain.functional import ChannelStats
-from nst_adain.images import ImageError, find_images, load_image, output_format, save_image, write_atomic
+from nst_adain.images import ImageError, find_images, load_image, output_format, save_image
 from nst_adain.inputs import check_side, out_of_memory
 from nst_adain.stylizer import Controls, Stylizer
 from nst_adain.usage import UsageError
@@ -34,10 +33,6 @@ from nst_adain.usage import UsageError
 __all__ = ["Report", "stylize_folder"]
 
 FAILURES = "failures.csv"  # in the output folder; removed when there are none
-CORE_PIXELS = 1024 * 1024  # of a picture for each core that computes it: with more cores memory grows no faster
-READERS = 2  # threads that read and write while the others compute
-
-_T = TypeVar("_T")
 
 
 @dataclasses.dataclass
@@ -61,49 +56,6 @@ class _Job:
 
     photo: Path
     outputs: list[tuple[Path, Path]]
-
-
-class _Cores:
-    """The processor's cores, shared out among the pictures that are computed at the same time.
-
-    A network on a small picture is faster on one core than on several, counted in the time of all: at each layer these wait
-    for the last of them, which may be busy with reading or writing. A GPU is one core.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self.total = torch.get_num_threads() if device.type == "cpu" else 1
-        self.workers = self.total + READERS
-        self.stopped = threading.Event()
-        self._free, self._changed, self._queue = self.total, threading.Condition(), threading.Lock()
-
-    @contextlib.contextmanager
-    def share(self, pixels: int, least: int = 1) -> Iterator[None]:
-        """Compute in this block with the cores that a picture of this size is due, at least `least`, once they are free."""
-        count = min(self.total, max(least, math.ceil(pixels / CORE_PIXELS)))
-        with self._queue, self._changed:  # who waits for many is not overtaken for ever by those who want one
-            self._changed.wait_for(lambda: self._free >= count)
-            self._free -= count
-        try:
-            torch.set_num_threads(count)  # of this thread
-            yield
-        finally:
-            with self._changed:
-                self._free += count
-                self._changed.notify_all()
-
-    def work(self, function: Callable[[_T], None], items: Sequence[_T]) -> None:
-        """Call `function` on each item, by several threads.
-
-        The first error, or an interrupt, sets `stopped`, which `function` should heed if it takes long, and ends it.
-        """
-        pool = ThreadPoolExecutor(self.workers)
-        try:
-            for call in as_completed([pool.submit(function, item) for item in items]):
-                call.result()
-        finally:
-            self.stopped.set()
-            pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(self.total)  # also what threads to come start with
 
 
 def stylize_folder(
@@ -227,7 +179,7 @@ def _encode_styles(
     stylizer: Stylizer, names: Mapping[Path, Path], style_size: int | None, report: Report, progress: bool
 ) -> dict[Path, ChannelStats]:
     """Statistics by name."""
-    cores = _Cores(stylizer.device)
+    cores = Cores(stylizer.device)
     encoded: dict[Path, ChannelStats] = {}
     failed: dict[Path, str] = {}
     bar = tqdm(total=len(names), unit="style", disable=not progress)
@@ -296,7 +248,7 @@ def _run(
     size: int | None,
     controls: Controls,
 ) -> None:
-    cores = _Cores(stylizer.device)
+    cores = Cores(stylizer.device)
     jobs = list(_split(jobs, cores.workers))
     least = cores.total // max(1, len(jobs))
     failed: dict[Path, str] = {}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from nst_adain.files import check_folder
 from nst_adain.frames import SUFFIXES as VIDEO_SUFFIXES
-from nst_adain.images import WRITABLE_SUFFIXES, check_folder, output_format, save_image
+from nst_adain.images import WRITABLE_SUFFIXES, output_format, save_image
 from nst_adain.options import (
     add_controls,
     add_model,

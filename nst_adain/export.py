@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from nst_adain.architecture import STRIDE
+from nst_adain.files import write_atomic
 from nst_adain.functional import ChannelStats
-from nst_adain.images import write_atomic
 from nst_adain.models import StyleTransfer, strengthen
 
 __all__ = ["export_onnx"]

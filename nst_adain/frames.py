@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from PIL import Image
 
+from nst_adain.files import check_folder, replacing, writing
 from nst_adain.hdr import BT2020, HLG, PQ, to_bt709
-from nst_adain.images import ImageError, check_folder, flatten, replacing, writing
+from nst_adain.images import ImageError, flatten
 
 if TYPE_CHECKING:
     import av

@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nst_adain.files import write_atomic
+
 __all__ = ["EPS", "ChannelStats", "adain", "blend", "channel_stats"]
 
 # Added to the variance before the square root, as in the paper's code: a constant channel has the standard
@@ -77,8 +79,6 @@ class ChannelStats:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a .safetensors file, whole or not at all."""
         from safetensors.torch import save
-
-        from nst_adain.images import write_atomic
 
         tensors = {"mean": self.mean.contiguous().cpu(), "std": self.std.contiguous().cpu()}
         write_atomic(path, save(tensors, metadata={"format": "nst_adain.ChannelStats", "model": self.model}))

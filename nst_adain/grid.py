@@ -9,10 +9,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from nst_adain.files import write_atomic
 from nst_adain.frames import SUFFIXES as VIDEOS
 from nst_adain.frames import save_video
 from nst_adain.functional import ChannelStats
-from nst_adain.images import flatten, write_atomic
+from nst_adain.images import flatten
 from nst_adain.stylizer import EncodedContent, Stylizer
 from nst_adain.usage import UsageError
 

@@ -1,4 +1,4 @@
-"""Reading and writing pictures: any common file in, an upright sRGB picture out, and files written whole or not at all."""
+"""Reading and writing pictures: any common file in, an upright sRGB picture out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import io
 import logging
 import os
-import secrets
 import threading
 import zlib
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import torch
 from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
+from nst_adain.files import check_folder, write_atomic
 from nst_adain.usage import UsageError
 
 __all__ = [
@@ -28,15 +28,12 @@ __all__ = [
     "find_images",
     "load_image",
     "open_image",
-    "replacing",
     "resize_short_side",
     "save_image",
     "to_image",
     "to_pixels",
     "to_srgb",
     "to_tensor",
-    "write_atomic",
-    "writing",
 ]
 
 MAX_PIXELS = 200_000_000  # twice 10,000 x 10,000; decoded pixels take 3 or 4 bytes each
@@ -248,43 +245,6 @@ def output_format(path: str | os.PathLike[str]) -> str:
         raise UsageError(f"{path}: expected a name ending in {', '.join(WRITABLE_SUFFIXES)}, got {path.suffix!r}")
     check_folder(path)
     return WRITABLE_SUFFIXES[path.suffix.lower()]
-
-
-def check_folder(path: Path) -> None:
-    """Raise OSError unless `path` can be a file: the folder that it is to be written in exists, and it is no folder."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: expected the name of a file, found a folder")
-
-
-def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
-    """Write a file so that under its name there is only ever the old content or the new one."""
-    with replacing(path) as partial, writing(path), open(partial, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def writing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Errors of the system in this block are about `path`, whatever hidden name is written to, or none."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], suffix: str = ".partial") -> Iterator[Path]:
-    """A hidden name beside `path` to write to: it becomes `path` at the end, or is removed if an error ends the block."""
-    partial = Path(path).with_name(f".{secrets.token_hex(8)}{suffix}")
-    try:
-        yield partial
-        with writing(path):
-            os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def find_images(folder: str | os.PathLike[str], failed: list[tuple[Path, str]] | None = None) -> list[Path]:

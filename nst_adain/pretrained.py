@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from nst_adain.architecture import Architecture
-from nst_adain.images import write_atomic
+from nst_adain.files import write_atomic
 from nst_adain.models import Decoder, Encoder, StyleTransfer
 from nst_adain.usage import UsageError
 

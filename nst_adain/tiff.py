@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nst_adain.images import check_folder, replacing, writing
+from nst_adain.files import check_folder, replacing, writing
 
 __all__ = ["create_tiff", "map_tiff"]
 

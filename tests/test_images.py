@@ -14,7 +14,6 @@ from conftest import picture
 from PIL import Image, ImageCms
 
 from nst_adain.images import ImageError, find_images, flatten, load_image, resize_short_side, save_image, to_image, to_tensor
-from nst_adain.images import write_atomic as write
 
 
 def difference(a: Image.Image, b: Image.Image) -> float:
@@ -268,20 +267,6 @@ def test_unknown_suffix_and_missing_folder_are_named(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(IsADirectoryError, match=r"folder\.png: expected the name of a file, found a folder"):
         save_image(picture(), tmp_path / "folder.png")
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "x.bin"
-    write(path, b"old")
-
-    def fail(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "disk full")
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match=r"disk full: .*x\.bin"):
-        write(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_find_images_is_recursive_sorted_and_skips_hidden_files(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from nst_adain.images import check_folder, write_atomic
+from nst_adain.files import check_folder, write_atomic
 from nst_adain.pretrained import read_architecture, read_weights, save_weights
 from nst_adain.usage import UsageError
 

@@ -17,7 +17,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nst_adain.architecture import LAYERS
-from nst_adain.images import check_folder, find_images, flatten, load_image, to_tensor, write_atomic
+from nst_adain.files import check_folder, write_atomic
+from nst_adain.images import find_images, flatten, load_image, to_tensor
 from nst_adain.models import Encoder
 from train.evaluate import by_stem, pairs_by_name
 from train.losses import content_loss, load_teacher, style_loss, style_targets

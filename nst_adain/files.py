@@ -1,0 +1,48 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["check_folder", "replacing", "write_atomic", "writing"]
+
+
+def check_folder(path: Path) -> None:
+    """Raise OSError unless `path` can be a file: the folder that it is to be written in exists, and it is no folder."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected the name of a file, found a folder")
+
+
+def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
+    """Write a file so that under its name there is only ever the old content or the new one."""
+    with replacing(path) as partial, writing(path), open(partial, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of the system in this block are about `path`, whatever hidden name is written to, or none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str], suffix: str = ".partial") -> Iterator[Path]:
+    """A hidden name beside `path` to write to: it becomes `path` at the end, or is removed if an error ends the block."""
+    partial = Path(path).with_name(f".{secrets.token_hex(8)}{suffix}")
+    try:
+        yield partial
+        with writing(path):
+            os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from nst_adain.files import write_atomic
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.bin"
+    write_atomic(path, b"old")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "disk full")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match=r"disk full: .*x\.bin"):
+        write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
