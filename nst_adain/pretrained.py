@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = [
     "available_models",
     "compare",
     "convert_published",
+    "encoder_norms",
     "find_weights",
     "load_encoder",
     "load_model",
@@ -39,9 +41,10 @@ __all__ = [
 ]
 
 ARCHITECTURE_KEY = "nst_adain.architecture"  # in the metadata of our weights, and of no other file
+NORMS_KEY = "nst_adain.encoder_norms"  # likewise, of a decoder alone
 ENCODER_VARIABLE = "NST_ADAIN_VGG19"
 ENCODER_HELP = (
-    "Get vgg_normalised.pth from the releases of github.com/naoto0804/pytorch-AdaIN, or torchvision's vgg19 weights, run "
+    "Get vgg_normalised.pth from the releases of github.com/naoto0804/pytorch-AdaIN, run "
     f"`nst-adain convert FILE -o vgg19.safetensors`, and name the result by --encoder or by {ENCODER_VARIABLE}"
 )
 
@@ -97,8 +100,9 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
         encoder = encoder or os.environ.get(ENCODER_VARIABLE)
         if not encoder:
             raise FileNotFoundError(f"{path}: is a decoder alone and needs the full-width VGG-19 encoder. {ENCODER_HELP}")
-        theirs = load_encoder(encoder).state_dict()
-        if difference := compare(theirs, model.encoder.state_dict()):
+        given = load_encoder(encoder)
+        theirs = given.state_dict()
+        if difference := compare(theirs, model.encoder.state_dict()) or _compare_norms(given, metadata):
             raise ValueError(f"{encoder}: expected the encoder that {path} was trained with: {difference}")
         tensors |= {f"encoder.{k}": v for k, v in theirs.items()}
     elif encoder:
@@ -136,6 +140,23 @@ def load_encoder(path: str | os.PathLike[str]) -> Encoder:
         raise ValueError(f"{path}: expected an encoder, of VGG-19 or of nst_adain: {difference}. {ENCODER_HELP}")
     encoder.float().load_state_dict(tensors)
     return encoder
+
+
+def encoder_norms(encoder: Encoder) -> dict[str, str]:
+    """The norm of each layer's weights, as an entry of the metadata of a decoder alone: by these it knows its encoder."""
+    norms = [encoder.get_parameter(f"{name}.weight").norm().item() for name in encoder.names]
+    return {NORMS_KEY: json.dumps([float(f"{norm:.4g}") for norm in norms])}
+
+
+def _compare_norms(encoder: Encoder, metadata: Mapping[str, str]) -> str | None:
+    """What tells an encoder from that of a decoder with this metadata, in words, or None: copies of fewer bits pass."""
+    if NORMS_KEY not in metadata:
+        return None
+    wanted, found = (json.loads(entries[NORMS_KEY]) for entries in (metadata, encoder_norms(encoder)))
+    for name, a, b in zip(encoder.names, found, wanted):
+        if not math.isclose(a, b, rel_tol=0.05):
+            return f"its {name} has weights of the norm {a:g}, not {b:g}: those of another VGG-19"
+    return None
 
 
 def compare(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from conftest import picture
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from nst_adain import winograd
@@ -35,6 +35,7 @@ from train.layers import layers
 from train.losses import content_loss, gram_matrix, style_loss, style_targets, total_variation
 from train.patterns import KINDS, SIZE, Patterns, draw_pattern
 from train.peers import MicroAST
+from train.publish import publish
 from train.report import read_losses
 from train.tasks import TargetCache
 from train.throughput import throughput
@@ -454,6 +455,15 @@ def test_full_width_decoder_alone_is_trained_against_the_teacher(config: TrainCo
     Trainer("fit", config).run()
     assert {key.split(".")[0] for key in weights_of(config.out)} == {"decoder", "modulator"}
     assert load_model(config.out / "weights.safetensors", encoder=teacher).arch.width == 1
+    other = config.out / "other.safetensors"  # of the same shapes
+    save_file(Encoder().state_dict(), other)
+    message = r"other\.safetensors: expected the encoder that .*weights\.safetensors was trained with: its conv1_1 has weights"
+    with pytest.raises(ValueError, match=message):
+        load_model(config.out / "weights.safetensors", encoder=other)
+    (config.out / "scores.json").write_text('{"pairs": 2, "mean": {"style": 0.5, "content": 3.0, "ssim": 0.25}}')
+    publish(config.out / "weights.safetensors", config.out / "scores.json", config.out / "vgg19.safetensors")
+    with pytest.raises(ValueError, match="those of another VGG-19"):
+        load_model(config.out / "vgg19.safetensors", encoder=other)
 
 
 def test_teacher_is_not_trained(config: TrainConfig) -> None:
@@ -536,8 +546,6 @@ def test_scores_are_those_of_the_papers_formulas(
 
 
 def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path: Path) -> None:
-    from train.publish import publish
-
     Trainer("fit", config).run()
     second = dataclasses.replace(config, init=config.out / "weights.safetensors", out=tmp_path / "second", lr=1e-4)
     Trainer("fit", second).run()

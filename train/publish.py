@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from nst_adain.files import check_folder, write_atomic
-from nst_adain.pretrained import read_architecture, read_weights, save_weights
+from nst_adain.pretrained import NORMS_KEY, read_architecture, read_weights, save_weights
 from nst_adain.usage import UsageError
 
 __all__ = ["describe", "publish"]
@@ -43,6 +43,7 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
         judged = json.loads(scores.read_text())
         figures = {"pairs": judged["pairs"], **{k: round(judged["mean"][k], 4) for k in ("style", "content", "ssim")}}
         kept = {key: metadata[key] for key in ("recipe", "steps", "data")}
+        kept |= {key: metadata[key] for key in [NORMS_KEY] if key in metadata}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{scores}, {weights}: expected what `score` wrote and the weights of a run: {error!r}") from error
     tensors = {k: v.half() if half else v for k, v in tensors.items()}

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from nst_adain.convolution import freeze
 from nst_adain.inputs import native_bf16
-from nst_adain.pretrained import read_weights, save_weights
+from nst_adain.pretrained import encoder_norms, read_weights, save_weights
 from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop
 from train.initial import calibrate, load_initial
@@ -173,7 +173,10 @@ class Trainer:
         tensors = {k: v for k, v in self.ema.module.state_dict().items() if k.split(".")[0] in keep}
         recipe = [*self.history, {"task": self.task, "steps_done": self.step, **json.loads(c.describe())}]
         steps = sum(run["steps_done"] for run in recipe)
-        save_weights(path, c.arch, tensors, recipe=json.dumps(recipe), steps=str(steps), data=self.pictures)
+        entries = {"recipe": json.dumps(recipe), "steps": str(steps), "data": self.pictures}
+        if self.task == "fit" and "encoder" not in keep:
+            entries |= encoder_norms(self.raw.model.encoder)
+        save_weights(path, c.arch, tensors, **entries)
 
     def save(self) -> None:
         """Write a checkpoint directory, whole or not at all, keep the two newest, and the weights so far for use."""
