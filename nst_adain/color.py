@@ -13,7 +13,7 @@ __all__ = ["match_color", "transfer_luminance"]
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
 
 
-def match_color(style: Tensor, content: Tensor) -> Tensor:
+def match_color(style: Tensor, content: Tensor, seen: Tensor | None = None) -> Tensor:
     """Give a style picture the colours of the content: the same mean and covariance of RGB (CORAL).
 
     Sun et al. 2016, https://arxiv.org/abs/1511.05547; section 4.2 of Gatys et al. Covariances are means over the pixels,
@@ -22,6 +22,7 @@ def match_color(style: Tensor, content: Tensor) -> Tensor:
     Args:
         style: (B, 3, H, W), RGB in [0, 1].
         content: (B or 1, 3, any, any), RGB in [0, 1].
+        seen: the pixels of the style that count, likewise; None: all.
 
     Returns:
         (B, 3, H, W), RGB, clamped to [0, 1].
@@ -29,7 +30,7 @@ def match_color(style: Tensor, content: Tensor) -> Tensor:
     Raises:
         ValueError: if a picture has another shape.
     """
-    style_mean, style_covariance = _colour_moments(style)
+    style_mean, style_covariance = _colour_moments(style if seen is None else seen)
     content_mean, content_covariance = _colour_moments(content)
     matrix = _power(content_covariance, 0.5) @ _power(style_covariance, -0.5)
     flat = style.double().flatten(2)

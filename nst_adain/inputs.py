@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageStat
 from torch import Tensor
 
 from nst_adain.images import MAX_PIXELS, ImageError, check_pixels, load_image, resize_short_side, to_pixels, to_srgb
@@ -57,8 +57,8 @@ def read_picture(
         enlarge: whether a smaller picture is scaled up.
 
     Returns:
-        (1, 3, H, W) uint8 of a file or PIL image, white where it is invisible, read when it is used if the file can be
-        mapped into memory; a tensor as it is, or scaled. And the transparency, or None.
+        (1, 3, H, W) uint8 of a file or PIL image, of the mean colour where it is invisible, read when it is used if the file
+        can be mapped into memory; a tensor as it is, or scaled. And the transparency, or None.
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
@@ -80,10 +80,11 @@ def read_picture(
     else:
         picture = _in_range(picture, name)
     height, width = picture.shape[-2:] if isinstance(picture, Tensor) else picture.size[::-1]
-    if side is not None and (check_side(f"{name} size", side) < min(height, width) or enlarge):
+    argument = "size" if name == "content" else f"{name}_size"
+    if side is not None and (check_side(argument, side) < min(height, width) or enlarge):
         pixels = round(side * side * max(height, width) / min(height, width))
         if pixels > max_pixels:
-            raise ImageError(f"{name} size: {side} makes {pixels:,} pixels, more than the limit of {max_pixels:,} (max_pixels)")
+            raise ImageError(f"{argument}: {side} makes {pixels:,} pixels, more than the limit of {max_pixels:,} (max_pixels)")
         scaled = scale_short_side(picture, side) if isinstance(picture, Tensor) else resize_short_side(picture, side)
         picture = scaled
     if isinstance(picture, Tensor):
@@ -93,7 +94,9 @@ def read_picture(
     # Half-transparent pixels keep their own colour, or the result would have white seams; invisible ones may hold anything.
     transparency = picture.getchannel("A")
     visible = picture.convert("RGB")
-    visible.paste("white", mask=transparency.point([255] + [0] * 255))
+    if transparency.getextrema() != (0, 0):
+        mean = tuple(round(level) for level in ImageStat.Stat(visible, transparency).mean)
+        visible.paste(mean, mask=transparency.point([255] + [0] * 255))
     return to_pixels(visible), transparency
 
 
@@ -173,6 +176,8 @@ def check_weights(weights: Sequence[float] | None, count: int, raw: bool = False
     if count == 0:
         raise UsageError("styles: expected at least one, got none")
     try:
+        if isinstance(weights, str):  # whose letters may be digits
+            raise TypeError
         factors = [1.0] * count if weights is None else [float(w) for w in weights]
     except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"weights: expected {count} finite numbers, one for each style, got {weights!r}") from error

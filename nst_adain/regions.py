@@ -121,4 +121,4 @@ def shares(masks: Tensor, weights: Sequence[float], stride: int) -> Tensor:
     """
     weighted = F.avg_pool2d(masks, stride) * masks.new_tensor(weights).view(1, -1, 1, 1)
     total = weighted.sum(1, keepdim=True)
-    return torch.where(total > 0, weighted / total.clamp_min(1e-6), 1 / masks.shape[1])
+    return torch.where(total > 0, weighted / total.clamp_min(torch.finfo(total.dtype).tiny), 1 / masks.shape[1])

@@ -168,7 +168,7 @@ class Studio:
         return self._encoders.get(model)
 
     def photo(self, path: Path, size: int | None = None) -> Image.Image:
-        """The photograph as small as its preview, on white where it is transparent."""
+        """The photograph as small as its preview."""
         return self._reduced(load_image(path, max_pixels=self.max_pixels), size)
 
     def preview(self, recipe: Recipe) -> Image.Image:
@@ -226,9 +226,7 @@ class Studio:
 
     def _reduced(self, image: Image.Image, size: int | None) -> Image.Image:
         short, long = sorted(image.size)
-        return flatten(
-            resize_short_side(image, max(1, min(size or short, PREVIEW, int((PREVIEW_PIXELS * short / long) ** 0.5))))
-        )
+        return resize_short_side(image, max(1, min(size or short, PREVIEW, int((PREVIEW_PIXELS * short / long) ** 0.5))))
 
 
 def _no_option(name: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, overload
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -146,8 +148,8 @@ class Stylizer:
         Returns:
             (B, C, 1, 1): the model's code for the style, means and standard deviations of all taps first.
         """
-        pixels, _ = read_picture(style, "style", style_size, max_pixels, enlarge=False)
-        stats = measure(self.model, pixels, None, self._tiles(pixels, _auto_side(pixels)), self.device)[0]
+        pixels, transparency = read_picture(style, "style", style_size, max_pixels, enlarge=False)
+        stats = self._measure(pixels, _auto_side(pixels), transparency)[0]
         return dataclasses.replace(stats, model=self.fingerprint)
 
     @torch.no_grad()
@@ -165,10 +167,9 @@ class Stylizer:
         Args:
             content, size, tile, max_pixels, progress: as for calling the stylizer.
         """
-        pixels, transparency = read_picture(content, "content", size, max_pixels, enlarge=True)
-        side = _auto_side(pixels) if tile == "auto" else tile
-        features = self.model.encode(as_float(pixels, _whole(pixels), self.device)) if side is None else None
-        stats = measure(self.model, pixels, None, self._tiles(pixels, side, progress), self.device, features)[0]
+        pixels, side, transparency = _open(content, size, tile, max_pixels)
+        features = self._features(pixels, side)
+        stats = self._measure(pixels, side, transparency, features=features, progress=progress)[0]
         return EncodedContent(pixels, features, dataclasses.replace(stats, model=self.fingerprint), side, transparency)
 
     @overload
@@ -240,22 +241,26 @@ class Stylizer:
         given: list[Style] = list(styles) if isinstance(styles, (list, tuple)) else [styles]  # type: ignore[list-item]
         factors = check_weights(weights, len(given), raw_weights, masks is not None)
         if not isinstance(content, EncodedContent):
-            content = self.encode_content(content, size=size, tile=tile, max_pixels=max_pixels, progress=progress)
+            pixels, side, transparency = _open(content, size, tile, max_pixels)
         elif size is not None or tile != "auto":
             raise ValueError("size, tile: content is already encoded; give them to encode_content")
         else:
             self.check_origin("content", content.stats)
+            pixels, side, transparency = content.pixels, content.tile, content.transparency
         if out is not None:
-            _check_out(out, content)
-        pixels, side, features = content.pixels, content.tile, content.features
+            _check_out(out, pixels, transparency)
+        # All files are read before anything is computed: what is wrong with one is said at once.
         height, width = pixels.shape[-2:]
-        encoded = [self._style(style, pixels, preserve_color, style_size, max_pixels) for style in given]
         regions = read_masks(masks, len(given), (height, width), max_pixels)
         if strength is None:
             strength = read_mask(alpha, (height, width), "alpha", max_pixels)  # type: ignore[arg-type]
-        own = [content.stats]
-        if regions is not None:
-            own = measure(self.model, pixels, regions, self._tiles(pixels, side), self.device, features)
+        colors = _colors(pixels, transparency) if preserve_color == "coral" else None
+        encoded = [self._style(style, len(pixels), colors, style_size, max_pixels) for style in given]
+        features = content.features if isinstance(content, EncodedContent) else self._features(pixels, side)
+        if isinstance(content, EncodedContent) and regions is None:
+            own = [content.stats]
+        else:
+            own = self._measure(pixels, side, transparency, regions, features, progress)
         look = Look(encoded, factors, regions, strength)
         output = out
         if output is None:
@@ -272,32 +277,48 @@ class Stylizer:
         if out is not None or output.is_floating_point():
             return output
         image = Image.fromarray(output[0].permute(1, 2, 0).numpy())
-        if content.transparency is not None:
-            image.putalpha(content.transparency)
+        if transparency is not None:
+            image.putalpha(transparency)
         return image
 
-    def _style(
-        self, style: Style, pixels: Tensor, preserve_color: str | None, style_size: int | None, max_pixels: int
-    ) -> ChannelStats:
-        """A style's statistics, checked to fit the model and the content."""
+    def _features(self, pixels: Tensor, side: int | None) -> dict[str, Tensor] | None:
+        return self.model.encode(as_float(pixels, _whole(pixels), self.device)) if side is None else None
+
+    def _measure(
+        self,
+        pixels: Tensor,
+        side: int | None,
+        transparency: Image.Image | None,
+        regions: Tensor | None = None,
+        features: dict[str, Tensor] | None = None,
+        progress: Progress = False,
+    ) -> list[ChannelStats]:
+        """The code of what is visible of a picture, in all or in each region."""
+        if transparency is not None and transparency.getextrema() != (255, 255):
+            opacity = torch.from_numpy(np.array(transparency))[None, None]
+            regions = opacity if regions is None else (regions.float() * opacity / 255).round().byte()
+        return measure(self.model, pixels, regions, self._tiles(pixels, side, progress), self.device, features)
+
+    def _style(self, style: Style, count: int, colors: Tensor | None, style_size: int | None, max_pixels: int) -> ChannelStats:
+        """A style's statistics, checked to fit the model and `count` contents; of `colors`, if it is to be recoloured."""
         if isinstance(style, ChannelStats):
-            if preserve_color == "coral":
+            if colors is not None:
                 raise ValueError("preserve_color: 'coral' recolours style pictures, and this style is already encoded")
             stats = style.to(self.device)
         else:
-            read, _ = read_picture(style, "style", style_size, max_pixels, enlarge=False)
-            if preserve_color == "coral":
-                step = max(1, min(pixels.shape[-2:]) // 512)  # colours need no detail, and a huge content no copy
-                sample, image = (as_float(x, _whole(x), torch.device("cpu")) for x in (pixels[..., ::step, ::step], read))
-                if len(image) not in (1, len(sample)) and len(sample) > 1:
-                    raise ValueError(f"style: expected 1 or {len(sample)} pictures, got {len(image)}")
-                read = match_color(image.expand(max(len(image), len(sample)), -1, -1, -1), sample)
-            stats = self.encode_style(read.float() / 255 if read.dtype == torch.uint8 else read, style_size=None)
+            read, transparency = read_picture(style, "style", style_size, max_pixels, enlarge=False)
+            if colors is not None:
+                image = as_float(read, _whole(read), torch.device("cpu"))
+                if len(image) not in (1, count) and count > 1:
+                    raise ValueError(f"style: expected 1 or {count} pictures, got {len(image)}")
+                seen = None if transparency is None else _colors(read, transparency)
+                read = match_color(image.expand(max(len(image), count), -1, -1, -1), colors, seen)
+            stats = self._measure(read, _auto_side(read), transparency)[0]
         self.check_origin("style", stats)
         if stats.mean.shape[2:] != (1, 1):
             raise ValueError(f"style: expected statistics (B, C, 1, 1), got {tuple(stats.mean.shape)}; use masks for regions")
-        if stats.mean.shape[0] not in (1, pixels.shape[0]):
-            wanted = "1 picture" if pixels.shape[0] == 1 else f"1 or {pixels.shape[0]} pictures"
+        if stats.mean.shape[0] not in (1, count):
+            wanted = "1 picture" if count == 1 else f"1 or {count} pictures"
             raise ValueError(f"style: expected {wanted}, got {stats.mean.shape[0]}")
         return stats
 
@@ -309,6 +330,8 @@ class Stylizer:
             raise ValueError(f"{name}: {found}: encoded with another model")
         if stats.model not in ("", self.fingerprint):
             raise ValueError(f"{name}: encoded with other weights than this model's; encode it again")
+        if not stats.model and not (stats.mean.isfinite().all() and stats.std.isfinite().all()):  # computed by the caller
+            raise ValueError(f"{name}: expected finite statistics, found others")
 
     def _tiles(self, pixels: Tensor, side: int | None, progress: Progress = False) -> Iterable[Tile]:
         height, width = pixels.shape[-2:]
@@ -323,11 +346,33 @@ class Stylizer:
         return bar
 
 
-def _check_out(out: Tensor, content: EncodedContent) -> None:
-    wanted, found = tuple(content.pixels.shape), tuple(out.shape)
+def _open(content: Picture, size: int | None, tile: Tiling, max_pixels: int) -> tuple[Tensor, int | None, Image.Image | None]:
+    """A content's pixels, the side of its tiles, and its transparency."""
+    pixels, transparency = read_picture(content, "content", size, max_pixels, enlarge=True)
+    side = _auto_side(pixels) if tile == "auto" else tile
+    if side is None and isinstance(content, (str, os.PathLike)):
+        pixels = pixels.clone()  # of a file that is mapped into memory, and may be changed later; a large one stays there
+    return pixels, side, transparency
+
+
+def _colors(pixels: Tensor, transparency: Image.Image | None) -> Tensor:
+    """The colours of a picture, (B, 3, 1 or h, n) in [0, 1]: visible pixels, of a large picture a grid of them."""
+    step = max(1, math.isqrt(pixels.shape[-1] * pixels.shape[-2]) // 512)
+    thinned = pixels[..., ::step, ::step]
+    sample = as_float(thinned, _whole(thinned), torch.device("cpu"))
+    if transparency is not None:
+        visible = torch.from_numpy(np.array(transparency)[::step, ::step] > 0)
+        sample = sample[:, :, None, visible] if visible.any() else sample
+    return sample
+
+
+def _check_out(out: Tensor, pixels: Tensor, transparency: Image.Image | None) -> None:
+    wanted, found = tuple(pixels.shape), tuple(out.shape)
     if found != wanted or not (out.dtype == torch.uint8 or out.is_floating_point()):
         raise ValueError(f"out: expected a uint8 or float tensor of the shape {wanted}, got {out.dtype} {found}")
-    if content.transparency is not None:
+    if out.untyped_storage().data_ptr() == pixels.untyped_storage().data_ptr():
+        raise ValueError("out: expected other memory than the content's, which is read to the end")
+    if transparency is not None:
         raise ValueError("out: expected a content without transparency, which it has no place for")
 
 

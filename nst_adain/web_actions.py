@@ -19,7 +19,7 @@ from PIL import Image
 from nst_adain import grid
 from nst_adain.demo import PHOTOGRAPHS
 from nst_adain.gallery import STYLES
-from nst_adain.images import load_image, save_image
+from nst_adain.images import flatten, load_image, save_image
 from nst_adain.inputs import out_of_memory
 from nst_adain.studio import Recipe, Studio
 from nst_adain.video import stylize_video
@@ -86,7 +86,7 @@ class Actions:
         url = ""
         if photo is not None:
             with contextlib.suppress(OSError, ValueError):  # the preview, which comes next, says what is wrong
-                url = data_url(self.studio.photo(self._path(photo)))
+                url = data_url(flatten(self.studio.photo(self._path(photo))))
         return [gr.update(before=url), gr.update(photo=url, value="")]
 
     def thumbnail(self, name: str) -> str:

@@ -17,10 +17,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nst_adain.architecture import Architecture
 from nst_adain.color import LUMA
+from nst_adain.demo import photograph
 from nst_adain.functional import ChannelStats, blend
+from nst_adain.gallery import draw
 from nst_adain.images import load_image, to_tensor
 from nst_adain.models import StyleTransfer
-from nst_adain.stylizer import Stylizer
+from nst_adain.stylizer import Controls, Stylizer
 from nst_adain.tiling import Moments
 
 
@@ -217,6 +219,7 @@ def test_wrong_controls_are_named(slim: Stylizer, photo: torch.Tensor, styles: l
     encoded = [slim.encode_style(style) for style in styles]
     cases: list[tuple[dict[str, object], str]] = [
         ({"weights": [1, 2]}, "weights: expected 3 finite numbers"),
+        ({"weights": "123"}, "weights: expected 3 finite numbers"),
         ({"weights": [1, 2, float("nan")]}, "weights: expected 3 finite numbers"),
         ({"weights": [1, -2, 1]}, "sum to 0"),
         ({"weights": 1}, "weights: expected 3 finite numbers, one for each style, got 1"),
@@ -245,7 +248,7 @@ def test_a_huge_picture_in_constant_memory(tmp_path: Path, options: dict[str, st
 import sys, threading, time, psutil
 from PIL import Image
 from nst_adain.cli import main
-from nst_adain.stylizer import Stylizer
+from nst_adain.stylizer import Controls, Stylizer
 from nst_adain.tiling import Moments
 Stylizer.from_pretrained("slim", device="cpu")(Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64)))
 process, peak, done = psutil.Process(), [0], threading.Event()
@@ -278,7 +281,7 @@ def test_a_4k_picture_at_once(tmp_path: Path) -> None:
     """3840 x 2160 pixels without tiles: below 1.5 GiB above the loaded model."""
     code = """
 import torch
-from nst_adain.stylizer import Stylizer
+from nst_adain.stylizer import Controls, Stylizer
 from train.benchmark import PeakRss
 stylizer = Stylizer.from_pretrained("slim", device="cpu", precision="float32")
 content, style = torch.rand(1, 3, 2160, 3840), stylizer.encode_style(torch.rand(1, 3, 64, 64))
@@ -297,7 +300,56 @@ def test_a_transparent_photograph_keeps_its_colours_where_no_mask_applies(slim: 
     photo.putpixel((3, 3), (9, 9, 9, 0))
     out = slim(photo, picture(), masks=[np.zeros((2, 2))])
     assert out.getpixel((10, 10)) == (255, 0, 0, 128)
-    assert out.getpixel((3, 3)) == (255, 255, 255, 0)
+    assert out.getpixel((3, 3)) == (255, 0, 0, 0)  # the mean of what is visible
+
+
+@pytest.mark.parametrize("preserve_color", [None, "coral"])
+@pytest.mark.parametrize("tile", [None, 128])
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_is_invisible_does_not_count(slim: Stylizer, preserve_color: Any, tile: int | None, masked: bool) -> None:
+    photo, style = photograph("coffee").resize((128, 128)), draw("mosaic").resize((128, 128))
+    margin = Image.new("RGBA", (384, 384), (200, 0, 255, 0))
+    margin.paste(photo, (128, 128))
+    controls: Controls = {"preserve_color": preserve_color, "tile": tile}
+    if masked:
+        controls["masks"] = [np.ones((2, 2))]
+    expected = np.asarray(slim(photo, style, **controls), dtype=float)
+    out = np.asarray(slim(margin, style, **controls).crop((128, 128, 256, 256)).convert("RGB"), dtype=float)
+    difference = np.abs(out - expected)[24:-24, 24:-24].mean()
+    assert difference < 12  # 65 and more when they counted as white
+    cut_out = np.asarray(slim(photo, margin, **controls, style_size=None), dtype=float)
+    itself = np.asarray(slim(photo, photo, **controls), dtype=float)
+    assert np.abs(cut_out - itself).mean() < 12
+
+
+def test_the_smallest_weight_is_all_where_no_other_mask_applies(slim: Stylizer) -> None:
+    left = np.zeros((64, 64))
+    left[:, :32] = 1
+    photo, styles, masks = picture(64, 64), [picture(40, 40, 2), picture(40, 40, 3)], [left, 1 - left]
+    out = slim(photo, styles, masks=masks)
+    assert out.tobytes() == slim(photo, styles, masks=masks, weights=[1e-20, 1]).tobytes()
+
+
+def test_what_is_wrong_with_masks_is_said_before_anything_is_computed(
+    slim: Stylizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def encode(image: torch.Tensor) -> dict[str, torch.Tensor]:
+        raise AssertionError("encoded")
+
+    monkeypatch.setattr(slim.model, "encode", encode)
+    with pytest.raises(ValueError, match="masks: expected 1"):
+        slim(picture(), picture(), masks=[np.ones((2, 2))] * 3)
+    with pytest.raises(FileNotFoundError, match=r"none\.png"):
+        slim(picture(), picture(), alpha=tmp_path / "none.png")
+
+
+def test_a_picture_in_tiles_is_encoded_twice_with_masks_too(slim: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    style, calls, encode = slim.encode_style(picture()), [], slim.model.encode
+    monkeypatch.setattr(slim.model, "encode", lambda image: (calls.append(1), encode(image))[1])
+    told: list[int] = []
+    slim(picture(64, 64), style, tile=32, masks=[np.ones((2, 2))], progress=lambda done, total: told.append(done))
+    assert len(calls) == 8
+    assert told == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]
 
 
 class _Float64(TorchDispatchMode):

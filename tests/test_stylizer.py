@@ -97,6 +97,12 @@ def test_codes_of_other_weights_are_refused(slim: Stylizer, photo: Path, paintin
     slim(photo, mixed)
 
 
+def test_statistics_that_are_no_numbers_are_named(slim: Stylizer, photo: Path, painting: Path) -> None:
+    style = slim.encode_style(painting)
+    with pytest.raises(ValueError, match="style: expected finite statistics"):
+        slim(photo, ChannelStats(style.mean * float("nan"), style.std))
+
+
 def test_the_model_alone_gives_the_same(slim: Stylizer) -> None:
     content, style = (to_tensor(picture(48, 32, seed).convert("RGB")) for seed in (1, 2))
     model = load_model("slim").eval()
@@ -156,7 +162,7 @@ def test_size_scales_the_short_side(slim: Stylizer, photo: Path, painting: Path)
     assert slim(photo, painting, size=62).size == (90, 62)
     with pytest.raises(ValueError, match="content is already encoded"):
         slim(slim.encode_content(photo), painting, size=62)  # type: ignore[call-overload]
-    with pytest.raises(ValueError, match=r"content size: 4000 makes .* more than the limit of 1,000,000"):
+    with pytest.raises(ValueError, match=r"size: 4000 makes .* more than the limit of 1,000,000"):
         slim(photo, painting, size=4000, max_pixels=1_000_000)
 
 
@@ -221,9 +227,9 @@ def test_wrong_alpha_is_named(slim: Stylizer, photo: Path, alpha: object) -> Non
 
 @pytest.mark.parametrize("side", [0, -5, 1.5])
 def test_wrong_sizes_are_named(slim: Stylizer, photo: Path, side: object) -> None:
-    with pytest.raises(ValueError, match="^content size: expected a whole number"):
+    with pytest.raises(ValueError, match="^size: expected a whole number"):
         slim(photo, photo, size=side)  # type: ignore[call-overload]
-    with pytest.raises(ValueError, match="^style size: expected a whole number"):
+    with pytest.raises(ValueError, match="^style_size: expected a whole number"):
         slim(photo, photo, style_size=side)  # type: ignore[call-overload]
 
 

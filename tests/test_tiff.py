@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from nst_adain.cli import main
 from nst_adain.images import ImageError, load_image, to_pixels
-from nst_adain.stylizer import Stylizer
+from nst_adain.stylizer import Stylizer, _colors
 from nst_adain.tiff import create_tiff, map_tiff
 
 
@@ -132,6 +132,24 @@ def test_out_receives_the_result(slim: Stylizer) -> None:
     transparent = Image.new("RGBA", (40, 30), (1, 2, 3, 4))
     with pytest.raises(ValueError, match="out: expected a content without transparency"):
         slim(transparent, style, out=out)
+    with pytest.raises(ValueError, match="out: expected other memory than the content's"):
+        slim(floats, style, out=floats)
+
+
+def test_an_encoded_content_needs_its_file_no_more(tmp_path: Path, slim: Stylizer) -> None:
+    style = picture(32, 32)
+    picture(64, 48, seed=1).save(tmp_path / "a.tif")
+    assert map_tiff(tmp_path / "a.tif") is not None
+    content = slim.encode_content(tmp_path / "a.tif")
+    expected = slim(content, style, preserve_color="luminance")
+    with open(tmp_path / "a.tif", "rb+") as file:
+        file.truncate(100)
+    assert slim(content, style, preserve_color="luminance").tobytes() == expected.tobytes()
+
+
+def test_colours_of_a_panorama_take_no_more_memory() -> None:
+    assert _colors(torch.zeros(1, 3, 16, 2**18, dtype=torch.uint8), None)[0, 0].numel() <= 1024**2
+    assert _colors(torch.zeros(1, 3, 2048, 2048, dtype=torch.uint8), None).shape[2:] == (512, 512)
 
 
 def test_a_mapped_file_keeps_to_the_limit_of_pixels(tmp_path: Path, slim: Stylizer) -> None:

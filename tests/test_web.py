@@ -376,7 +376,7 @@ def test_what_a_video_cannot_do_is_said(actions: Actions, samples: Path) -> None
 def test_a_size_that_is_too_large_is_said_when_it_is_made(actions: Actions, samples: Path) -> None:
     actions.studio.max_pixels = 1_000_000
     sample = {"path": str(samples / "mosaic.png")}
-    with pytest.raises(gr.Error, match="content size: 100000 makes 10,000,000,000 pixels, more than the limit"):
+    with pytest.raises(gr.Error, match="size: 100000 makes 10,000,000,000 pixels, more than the limit"):
         make(actions, settings(sample, sample, size=100000))
 
 
