@@ -25,9 +25,9 @@ from tqdm import tqdm
 from nst_adain.cores import Cores
 from nst_adain.files import write_atomic
 from nst_adain.functional import ChannelStats
-from nst_adain.images import ImageError, find_images, load_image, output_format, save_image
+from nst_adain.images import MAX_PIXELS, ImageError, find_images, load_image, output_format, save_image
 from nst_adain.inputs import check_side, out_of_memory
-from nst_adain.stylizer import Controls, Stylizer
+from nst_adain.stylizer import Controls, Stylizer, read_controls
 from nst_adain.usage import UsageError
 
 __all__ = ["Report", "stylize_folder"]
@@ -71,6 +71,7 @@ def stylize_folder(
     overwrite: bool = False,
     size: int | None = None,
     style_size: int | None = 512,
+    max_pixels: int = MAX_PIXELS,
     progress: bool = False,
     controls: Controls | None = None,
 ) -> Report:
@@ -92,6 +93,7 @@ def stylize_folder(
         overwrite: make also those that exist.
         size: short side to which photographs are scaled.
         style_size: short side to which style pictures are reduced.
+        max_pixels: the largest picture that is decoded or made.
         progress: show a progress bar on standard error.
         controls: alpha, masks, or preserve_color "luminance" ("coral" would need each style anew for each photograph).
 
@@ -105,7 +107,7 @@ def stylize_folder(
     for name, side in (("size", size), ("style_size", style_size)):
         if side is not None:
             check_side(name, side)
-    loaded = _loaded(controls or {})
+    loaded = read_controls({**(controls or {}), "max_pixels": max_pixels})
     report = Report()
     found = _pictures(photos, "photographs", out, report)
     candidates = _names(_pictures(styles, "styles", out, report), styles)
@@ -115,7 +117,7 @@ def stylize_folder(
     output_format(out / f"x{suffix}")
     planned = list(_jobs(_names(found, photos), list(candidates.values()), out, pairing, seed, suffix))
     _check_names(planned)
-    encoded = _encode_styles(stylizer, candidates, style_size, report, progress)
+    encoded = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)
     if not encoded:
         raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
     jobs = list(_missing(planned, encoded, overwrite, report))
@@ -126,17 +128,6 @@ def stylize_folder(
         bar.close()
         _write_failures(out / FAILURES, report)
     return report
-
-
-def _loaded(controls: Controls) -> Controls:
-    """The controls with masks in memory: read once, and if they cannot be, then nothing is begun."""
-    loaded: Controls = {**controls}
-    alpha, masks = controls.get("alpha"), controls.get("masks")
-    if isinstance(alpha, (str, os.PathLike)):
-        loaded["alpha"] = load_image(alpha)
-    if isinstance(masks, (list, tuple)):
-        loaded["masks"] = [load_image(mask) if isinstance(mask, (str, os.PathLike)) else mask for mask in masks]
-    return loaded
 
 
 def _pictures(folder: Path, name: str, out: Path, report: Report) -> list[Path]:
@@ -176,7 +167,12 @@ def _names(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
 
 
 def _encode_styles(
-    stylizer: Stylizer, names: Mapping[Path, Path], style_size: int | None, report: Report, progress: bool
+    stylizer: Stylizer,
+    names: Mapping[Path, Path],
+    style_size: int | None,
+    max_pixels: int,
+    report: Report,
+    progress: bool,
 ) -> dict[Path, ChannelStats]:
     """Statistics by name."""
     cores = Cores(stylizer.device)
@@ -186,7 +182,7 @@ def _encode_styles(
 
     def encode(path: Path) -> None:
         try:
-            picture = load_image(path)
+            picture = load_image(path, max_pixels=max_pixels)
             with cores.share(_area(picture, style_size)):
                 encoded[names[path]] = stylizer.encode_style(picture, style_size=style_size)
         except Exception as error:
@@ -265,9 +261,9 @@ def _run(
 
     def work(job: _Job) -> None:
         try:
-            photo = load_image(job.photo)
+            photo = load_image(job.photo, max_pixels=controls["max_pixels"])
             with cores.share(_area(photo, size), least):
-                content = stylizer.encode_content(photo, size=size)
+                content = stylizer.encode_content(photo, size=size, max_pixels=controls["max_pixels"])
         except Exception as error:
             finish(len(job.outputs), job.photo, error)
             return

@@ -76,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        return _failed("not enough memory for a picture of this size; make it smaller with --size, or --tile")
+        ways = " or ".join(f"--{name}" for name in ("size", "tile") if hasattr(arguments, name))
+        return _failed(f"not enough memory for a picture of this size{ways and f'; make it smaller with {ways}'}")
     return 0
 
 

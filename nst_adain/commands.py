@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
-from nst_adain.files import check_folder
+from nst_adain.files import check_folder, result_name
 from nst_adain.frames import SUFFIXES as VIDEO_SUFFIXES
-from nst_adain.images import WRITABLE_SUFFIXES, output_format, save_image
+from nst_adain.functional import ChannelStats
+from nst_adain.images import WRITABLE_SUFFIXES, load_image, output_format, save_image
 from nst_adain.options import (
     add_controls,
     add_model,
@@ -68,7 +70,7 @@ def grid(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=whole_from(1), help="short side at which photographs are stylised, in pixels (default: that of --cell)"
     )
-    add_controls(parser, ["alpha", "style_size"])
+    add_controls(parser, ["alpha", "style_size", "max_pixels"])
     add_quality(parser)
     add_model(parser)
     parser.set_defaults(job=_grid)
@@ -84,7 +86,7 @@ def morph(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=whole_from(2), default=24, help="pictures (%(default)s)")
     parser.add_argument("--fps", type=whole_from(1), default=12, help="pictures in a second (%(default)s)")
     parser.add_argument("--loop", action="store_true", help="and back to the first style")
-    add_controls(parser, ["alpha", "size", "style_size"])
+    add_controls(parser, ["alpha", "size", "style_size", "max_pixels"])
     add_model(parser)
     parser.set_defaults(job=_morph)
 
@@ -98,7 +100,7 @@ def batch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=whole_from(0), default=0, help="of the draw (%(default)s)")
     parser.add_argument("--format", type=suffix, default=".png", help="suffix of the results (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="make again what is there already")
-    add_controls(parser, ["alpha", "preserve_color", "size", "style_size"])
+    add_controls(parser, ["alpha", "preserve_color", "size", "style_size", "max_pixels"])
     add_quality(parser)
     add_model(parser)
     parser.set_defaults(job=_batch)
@@ -115,7 +117,7 @@ def video(parser: argparse.ArgumentParser) -> None:
         "--steadiness", type=number_below_1, default=0.7, help="0: none; to 1: less flicker, softer (%(default)s)"
     )
     parser.add_argument("--crf", type=whole_from(0, 51), default=18, help="quality, 0 is best (%(default)s)")
-    add_controls(parser, ["alpha", "weights", "preserve_color", "size", "style_size"])
+    add_controls(parser, ["alpha", "weights", "preserve_color", "size", "style_size", "max_pixels"])
     add_model(parser)
     parser.set_defaults(job=_video)
 
@@ -169,10 +171,28 @@ def _stylizer(arguments: argparse.Namespace) -> Stylizer:
     )
 
 
+def _encoded(stylizer: Stylizer, paths: Sequence[Path], arguments: argparse.Namespace) -> list[ChannelStats]:
+    size, limit = arguments.style_size, arguments.max_pixels
+    return [stylizer.encode_style(path, style_size=size, max_pixels=limit) for path in paths]
+
+
+def _strength(arguments: argparse.Namespace) -> float | Image.Image:
+    """For many pictures: a mask is read once."""
+    alpha: float | Path = arguments.alpha
+    return load_image(alpha, max_pixels=arguments.max_pixels) if isinstance(alpha, Path) else alpha
+
+
+def _check_apart(output: Path, *inputs: object) -> None:
+    """Raise UsageError if the output is one of the inputs, of which those that are no paths do not count."""
+    if output.resolve() in [path.resolve() for path in inputs if isinstance(path, Path)]:
+        raise UsageError(f"{output}: expected another name than that of an input")
+
+
 def _stylize(arguments: argparse.Namespace) -> None:
-    names = "_".join(style.stem for style in arguments.styles)
-    output = arguments.output or Path(f"{arguments.content.stem}__{names}.png")
+    output = arguments.output or Path(result_name(arguments.content, arguments.styles))
     output_format(output)  # a wrong name is said before the work, not after
+    regions = [*(arguments.masks or []), arguments.label_map, arguments.alpha]
+    _check_apart(output, arguments.content, *arguments.styles, *regions)
     stylizer = _stylizer(arguments)
     content = stylizer.encode_content(
         arguments.content, size=arguments.size, tile=arguments.tile, max_pixels=arguments.max_pixels
@@ -203,6 +223,7 @@ def _grid(arguments: argparse.Namespace) -> None:
     from nst_adain import grid
 
     output_format(arguments.output)
+    _check_apart(arguments.output, *arguments.contents, *arguments.styles, arguments.alpha)
     single = arguments.alphas or arguments.corners
     if single and len(arguments.contents) > 1:
         raise UsageError(f"--contents: expected one photograph with --alphas or --corners, got {len(arguments.contents)}")
@@ -212,16 +233,16 @@ def _grid(arguments: argparse.Namespace) -> None:
         raise UsageError("--alpha: not allowed with --alphas")
     stylizer = _stylizer(arguments)
     # No more than the cells show: every content's features are held.
-    contents = [(p.stem, stylizer.encode_content(p, size=arguments.size or arguments.cell)) for p in arguments.contents]
-    styles = [(p.stem, stylizer.encode_style(p, style_size=arguments.style_size)) for p in arguments.styles]
+    limit, side = arguments.max_pixels, arguments.size or arguments.cell
+    contents = [(path.stem, stylizer.encode_content(path, size=side, max_pixels=limit)) for path in arguments.contents]
+    styles = [(path.stem, code) for path, code in zip(arguments.styles, _encoded(stylizer, arguments.styles, arguments))]
+    alpha = _strength(arguments)
     if arguments.alphas:
         image = grid.alpha_grid(stylizer, contents[0][1], styles, arguments.alphas, cell=arguments.cell)
     elif arguments.corners:
-        image = grid.corner_grid(
-            stylizer, contents[0][1], styles, arguments.corners, alpha=arguments.alpha, cell=arguments.cell
-        )
+        image = grid.corner_grid(stylizer, contents[0][1], styles, arguments.corners, alpha=alpha, cell=arguments.cell)
     else:
-        image = grid.cross_grid(stylizer, contents, styles, alpha=arguments.alpha, cell=arguments.cell)
+        image = grid.cross_grid(stylizer, contents, styles, alpha=alpha, cell=arguments.cell)
     save_image(image, arguments.output, quality=arguments.quality)
     print(arguments.output)
 
@@ -232,11 +253,13 @@ def _morph(arguments: argparse.Namespace) -> None:
     if len(arguments.styles) < 2:
         raise UsageError(f"style: expected at least two, got {len(arguments.styles)}")
     check_folder(arguments.output)
+    _check_apart(arguments.output, arguments.content, *arguments.styles, arguments.alpha)
     stylizer = _stylizer(arguments)
-    content = stylizer.encode_content(arguments.content, size=arguments.size)
-    styles = [stylizer.encode_style(path, style_size=arguments.style_size) for path in arguments.styles]
+    content = stylizer.encode_content(arguments.content, size=arguments.size, max_pixels=arguments.max_pixels)
+    styles = _encoded(stylizer, arguments.styles, arguments)
+    alpha = _strength(arguments)
     weights = path_weights(len(styles), arguments.frames, loop=arguments.loop)
-    frames = (stylizer(content, styles, weights=w, alpha=arguments.alpha) for w in weights)
+    frames = (stylizer(content, list(styles), weights=w, alpha=alpha) for w in weights)
     pictures = (frame for frame in frames if isinstance(frame, Image.Image))
     save_animation(pictures, arguments.output, fps=arguments.fps)
     print(arguments.output)
@@ -259,6 +282,7 @@ def _batch(arguments: argparse.Namespace) -> None:
         overwrite=arguments.overwrite,
         size=arguments.size,
         style_size=arguments.style_size,
+        max_pixels=arguments.max_pixels,
         progress=sys.stderr.isatty(),
         controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
     )
@@ -280,7 +304,7 @@ def _video(arguments: argparse.Namespace) -> None:
     if arguments.preserve_color == "coral":
         raise UsageError("--preserve-color: expected luminance, got 'coral', which would need the style anew for each frame")
     stylizer = _stylizer(arguments)
-    styles = [stylizer.encode_style(path, style_size=arguments.style_size) for path in arguments.styles or ends]
+    styles = _encoded(stylizer, arguments.styles or ends, arguments)
     count = stylize_video(
         stylizer,
         arguments.source,
@@ -291,6 +315,7 @@ def _video(arguments: argparse.Namespace) -> None:
         steadiness=arguments.steadiness,
         size=arguments.size,
         crf=arguments.crf,
+        max_pixels=arguments.max_pixels,
         progress=sys.stderr.isatty(),
         controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
     )

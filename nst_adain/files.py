@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["check_folder", "replacing", "write_atomic", "writing"]
+__all__ = ["check_folder", "replacing", "result_name", "write_atomic", "writing"]
+
+_LONGEST = 120  # bytes of each half of a name, which may have 255
 
 
 def check_folder(path: Path) -> None:
@@ -17,6 +19,12 @@ def check_folder(path: Path) -> None:
         raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: expected the name of a file, found a folder")
+
+
+def result_name(photo: Path, styles: Sequence[Path], suffix: str = ".png") -> str:
+    """PHOTO__STYLE.png, or PHOTO__STYLE_STYLE.png: cut where that would be too long for a file's name."""
+    halves = photo.stem, "_".join(style.stem for style in styles)
+    return "__".join(half.encode()[:_LONGEST].decode(errors="ignore") for half in halves) + suffix
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["SUFFIXES", "FrameEncoder", "picture_stream", "read_frames", "save_video", "scaled", "upright", "whole_or_nothing"]
+__all__ = [
+    "SUFFIXES",
+    "FrameEncoder",
+    "picture_stream",
+    "read_frames",
+    "save_video",
+    "scaled",
+    "scaled_size",
+    "upright",
+    "whole_or_nothing",
+]
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm")  # of containers that can be written
 # Code points of ITU-T H.273, and the height from which players take colours that nothing is said of for BT.709.
@@ -63,9 +73,13 @@ def picture_stream(reader: InputContainer, path: str | os.PathLike[str]) -> Vide
 
 def scaled(image: Image.Image, side: int) -> Image.Image:
     """A frame with a short side of `side` pixels, both sides made even, which players want."""
-    scale = side / min(image.size)
-    width, height = (max(2, round(length * scale / 2) * 2) for length in image.size)
-    return image.resize((width, height), Image.Resampling.LANCZOS)
+    return image.resize(scaled_size(image.size, side), Image.Resampling.LANCZOS)
+
+
+def scaled_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Width and height of what `scaled` makes of a frame of this size."""
+    width, height = (max(2, round(length * side / min(size) / 2) * 2) for length in size)
+    return width, height
 
 
 def save_video(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, fps: float = 12.0, crf: int = 18) -> None:

@@ -14,6 +14,7 @@ from nst_adain.frames import SUFFIXES as VIDEOS
 from nst_adain.frames import save_video
 from nst_adain.functional import ChannelStats
 from nst_adain.images import flatten
+from nst_adain.regions import Mask
 from nst_adain.stylizer import EncodedContent, Stylizer
 from nst_adain.usage import UsageError
 
@@ -27,7 +28,9 @@ Labelled = Sequence[tuple[str, EncodedContent]]
 Styles = Sequence[tuple[str, ChannelStats]]
 
 
-def cross_grid(stylizer: Stylizer, contents: Labelled, styles: Styles, *, alpha: float = 1.0, cell: int = 256) -> Image.Image:
+def cross_grid(
+    stylizer: Stylizer, contents: Labelled, styles: Styles, *, alpha: float | Mask = 1.0, cell: int = 256
+) -> Image.Image:
     """A row for each content, a column for each style."""
     rows = [[_picture(stylizer(content, style, alpha=alpha)) for _, style in styles] for _, content in contents]
     return sheet(rows, [name for name, _ in styles], [name for name, _ in contents], cell)
@@ -42,7 +45,7 @@ def alpha_grid(
 
 
 def corner_grid(
-    stylizer: Stylizer, content: EncodedContent, styles: Styles, side: int, *, alpha: float = 1.0, cell: int = 256
+    stylizer: Stylizer, content: EncodedContent, styles: Styles, side: int, *, alpha: float | Mask = 1.0, cell: int = 256
 ) -> Image.Image:
     """`side` x `side` mixtures of four styles, each pure in a corner: top left, top right, bottom left, bottom right.
 

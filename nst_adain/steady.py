@@ -90,7 +90,8 @@ class SmoothedPictures:
         if self.steadiness == 0 or min(source.shape[:2]) < SMALLEST:
             return stylised
         now = stylised.astype(np.float32)
-        if self.source is not None and self.average is not None and not cut:
+        same = self.source is not None and self.source.shape == source.shape  # a stream may change its resolution
+        if self.source is not None and self.average is not None and same and not cut:
             places, seen = _flow(source, self.source)
             # Cubic, as each frame is resampled again and again, and linear would blur it.
             before = cv2.remap(self.average, places[0], places[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

@@ -17,7 +17,7 @@ from torch import Tensor
 from nst_adain.color import match_color, transfer_luminance
 from nst_adain.convolution import freeze
 from nst_adain.functional import ChannelStats
-from nst_adain.images import MAX_PIXELS
+from nst_adain.images import MAX_PIXELS, load_image, open_image
 from nst_adain.inputs import (
     Picture,
     Precision,
@@ -38,7 +38,7 @@ from nst_adain.tiling import Tile, halo, tiles
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["EncodedContent", "Style", "Stylizer"]
+__all__ = ["Controls", "EncodedContent", "Style", "Stylizer", "read_controls"]
 
 Style: TypeAlias = "Picture | ChannelStats"
 Tiling: TypeAlias = "int | Literal['auto'] | None"
@@ -61,6 +61,20 @@ class Controls(TypedDict, total=False):
     max_pixels: int
     progress: Progress
     out: Tensor | None
+
+
+def read_controls(controls: Controls) -> Controls:
+    """The same with the files of masks in memory, for many calls: read once, and if one cannot be, then nothing is begun."""
+    read: Controls = {**controls}
+    alpha, masks, limit = controls.get("alpha"), controls.get("masks"), controls.get("max_pixels", MAX_PIXELS)
+    if isinstance(alpha, (str, os.PathLike)):
+        read["alpha"] = load_image(alpha, max_pixels=limit)
+    if isinstance(masks, (str, os.PathLike)):
+        read["masks"] = open_image(masks, max_pixels=limit)
+    elif isinstance(masks, (list, tuple)):
+        files = (str, os.PathLike)
+        read["masks"] = [load_image(mask, max_pixels=limit) if isinstance(mask, files) else mask for mask in masks]
+    return read
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

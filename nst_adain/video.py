@@ -14,12 +14,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from nst_adain.frames import FrameEncoder, picture_stream, scaled, upright, whole_or_nothing
+from nst_adain.frames import FrameEncoder, picture_stream, scaled, scaled_size, upright, whole_or_nothing
 from nst_adain.functional import ChannelStats
-from nst_adain.images import ImageError
+from nst_adain.images import MAX_PIXELS, ImageError, check_pixels
 from nst_adain.inputs import Progress, check_side, check_weights
 from nst_adain.steady import SmoothedPictures, SmoothedStats
-from nst_adain.stylizer import Controls, Stylizer
+from nst_adain.stylizer import Controls, Stylizer, read_controls
 from nst_adain.usage import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def stylize_video(
     steadiness: float = 0.7,
     size: int | None = None,
     crf: int = 18,
+    max_pixels: int = MAX_PIXELS,
     progress: Progress = False,
     controls: Controls | None = None,
 ) -> int:
@@ -60,6 +61,7 @@ def stylize_video(
         steadiness: how much of what is shown comes from the frames before, moved along with what they show: 0 none, 0.9 most.
         size: short side to which frames are scaled; both sides become even, which players want.
         crf: quality of the encoder, 0 (best) to 51.
+        max_pixels: the largest frame that is read or made.
         progress: show a progress bar on standard error; or a function that is called before each frame with how many are done
             and how many there are, None if the file does not say. What it raises ends the call.
         controls: alpha, or preserve_color "luminance".
@@ -70,7 +72,8 @@ def stylize_video(
     Raises:
         ModuleNotFoundError: if PyAV or OpenCV is not installed.
         FileNotFoundError: if there is no such source, or no such folder for the output.
-        ImageError: if the source is no video, or is damaged; of one that is cut short, what is there is stylised.
+        ImageError: if the source is no video, is damaged, or has larger frames than allowed; of one that is cut short, what
+            is there is stylised.
         ValueError: if an option is out of range.
     """
     import av
@@ -82,8 +85,11 @@ def stylize_video(
         raise UsageError(f"{output}: expected another name than the source's")
     if controls and "masks" in controls:
         raise ValueError("controls: expected no masks, whose regions have statistics that are not smoothed over time")
+    kept = read_controls({**(controls or {}), "max_pixels": max_pixels})
     start = check_weights(weights, len(styles))
     end = start if end_weights is None else check_weights(end_weights, len(styles))
+    if size is not None:
+        check_side("size", size)
     statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
     pictures = SmoothedPictures(steadiness)
     try:
@@ -93,10 +99,12 @@ def stylize_video(
             if end != start and frames.seconds is None:
                 raise ValueError(f"{source}: does not say how long it is, so the mixture cannot change over time")
             for position, image in frames.images(progress):
-                image = image if size is None else scaled(image, check_side("size", size))
-                content = stylizer.encode_content(image)
+                for wanted in (image.size, image.size if size is None else scaled_size(image.size, size)):
+                    check_pixels(source, *wanted, max_pixels)
+                image = image if size is None else scaled(image, size)
+                content = stylizer.encode_content(image, max_pixels=max_pixels)
                 content = dataclasses.replace(content, stats=statistics(content.stats))
-                given: Controls = {**(controls or {}), "weights": _between(start, end, position), "raw_weights": True}
+                given: Controls = {**kept, "weights": _between(start, end, position), "raw_weights": True}
                 result = stylizer(content, list(styles), **given)
                 frames.write(pictures(np.asarray(image), np.asarray(result), statistics.cut))
                 count += 1

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import html
+import itertools
 import os
 import re
 import secrets
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from PIL import Image
 
 from nst_adain import grid
 from nst_adain.demo import PHOTOGRAPHS
+from nst_adain.files import result_name
 from nst_adain.gallery import STYLES
 from nst_adain.images import flatten, load_image, save_image
 from nst_adain.inputs import out_of_memory
@@ -112,7 +114,11 @@ class Actions:
 
     def instructions(self, recipe: Recipe) -> tuple[str, str]:
         """The command and the Python code that make the same picture."""
-        command, code = recipe.command(self._name), recipe.python(self._name)
+        names: dict[Path, str] = {}
+        for path in (recipe.photo, *recipe.styles):
+            if path not in names:
+                names[path] = self._name(path, names.values())
+        command, code = recipe.command(names.__getitem__), recipe.python(names.__getitem__)
         if any(path.parent == self.samples for path in (recipe.photo, *recipe.styles)):
             command = f"nst-adain demo --inputs samples\n{command}"
             code = f"from nst_adain.demo import save_inputs\n{code}".replace("\n\n", '\n\nsave_inputs("samples")\n', 1)
@@ -148,8 +154,7 @@ class Actions:
             image, in_tiles = self.studio.full(recipe, _report(cancelled, progress, "tiles"))
             if in_tiles:
                 gr.Warning("There was not enough memory for the whole picture at once: it was made in small tiles.")
-            names = "_".join(path.stem for path in recipe.styles)
-            path = self._save(image, f"{recipe.photo.stem}__{names}.png")
+            path = self._save(image, result_name(recipe.photo, recipe.styles))
         label = f"Download {image.width} x {image.height} PNG, {path.stat().st_size / 1e6:.1f} MB"
         return gr.update(value=str(path), label=label, visible=True)
 
@@ -189,7 +194,7 @@ class Actions:
             recipe = self.recipe(source, *values[1:])
             if recipe.preserve_color == "coral":
                 raise ValueError("A video keeps its colours by lightness: choose that under colours.")
-            output = self._file(f"{recipe.photo.stem}__{'_'.join(path.stem for path in recipe.styles)}.mp4")
+            output = self._file(result_name(recipe.photo, recipe.styles, ".mp4"))
             stylize_video(
                 self.studio.stylizer(recipe.model),
                 recipe.photo,
@@ -198,6 +203,7 @@ class Actions:
                 weights=recipe.weights,
                 steadiness=steadiness,
                 size=recipe.size,
+                max_pixels=self.studio.max_pixels,
                 progress=_report(cancelled, progress, "frames", MAX_FRAMES),
                 controls={"alpha": recipe.alpha, "preserve_color": recipe.preserve_color},
             )
@@ -240,9 +246,11 @@ class Actions:
             raise FileNotFoundError(f"{path.name} is no longer kept here: choose it again.")
         return path
 
-    def _name(self, path: Path) -> str:
-        """Under which name the user has a file."""
-        return f"samples/{path.name}" if path.parent == self.samples else path.name
+    def _name(self, path: Path, taken: Collection[str]) -> str:
+        """Under which name the user has a file; another than those of other files, as pasted ones are all named alike."""
+        name = f"samples/{path.name}" if path.parent == self.samples else path.name
+        numbered = (f"{path.stem}-{number}{path.suffix}" for number in itertools.count(2))
+        return next(candidate for candidate in itertools.chain([name], numbered) if candidate not in taken)
 
     def _file(self, name: str) -> Path:
         """A new file's path. Its folder has a name that nobody guesses: files are served to whoever knows their path."""

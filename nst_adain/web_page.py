@@ -83,6 +83,8 @@ def _picture(label: str, actions: Actions, names: Any, first: str | None, source
     value = None if first is None else str(actions.samples / f"{first}.png")
     image = gr.Image(value, label=label, type="filepath", sources=sources, height=190, buttons=[], alt_text=label)
     samples = shelf([(name, name.replace("_", " "), actions.thumbnail(name)) for name in names])
+    # A sample that was chosen counts as made by the app, which would be removed with the rest.
+    image.keep_in_cache.update(str(actions.samples / f"{name}.png") for name in names)
     samples.click(actions.choose, None, image, show_progress="hidden", api_visibility="private")
     return image
 

@@ -253,3 +253,11 @@ def test_an_error_in_one_picture_that_is_not_the_files_ends_the_job(slim: Styliz
     with pytest.raises(ValueError, match="alpha"):
         stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", controls={"alpha": -1})
     assert outputs(folders / "out") == []
+
+
+def test_a_label_map_that_cannot_be_read_is_said_at_once(slim: Stylizer, folders: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"labels\.png"):
+        stylize_folder(
+            slim, folders / "photos", folders / "styles", folders / "out", controls={"masks": folders / "labels.png"}
+        )
+    assert not (folders / "out").exists()

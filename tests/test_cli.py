@@ -12,6 +12,7 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain.cli import main
+from nst_adain.images import load_image
 from nst_adain.stylizer import Stylizer
 
 
@@ -171,7 +172,73 @@ def test_running_out_of_memory_is_said_in_words(
 
     monkeypatch.setattr(Stylizer, "encode_content", fail)
     assert main(["stylize", str(photo), str(photo), "-o", str(photo.with_name("out.png"))]) == 1
-    assert "not enough memory" in capsys.readouterr().err
+    assert "make it smaller with --size or --tile" in capsys.readouterr().err
+    assert main(["morph", str(photo), str(photo), str(photo), "-o", str(photo.with_name("out.gif"))]) == 1
+    assert capsys.readouterr().err.endswith("make it smaller with --size\n")
+
+
+def test_inputs_are_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("grid.png", "morph.gif", "s.png"):
+        picture().save(name)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for command in (
+        "stylize grid.png s.png -o s.png",
+        "stylize grid.png s.png -o ./grid.png",
+        "stylize grid.png s.png --alpha morph.png -o morph.png",
+        "grid --contents grid.png --styles s.png",
+        "morph s.png s.png morph.gif",
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(command.split())
+        assert "expected another name than that of an input" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_names_made_of_long_names_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo, style = tmp_path / f"{'ä' * 100}.png", tmp_path / f"{'b' * 200}.png"
+    for path in (photo, style):
+        picture().save(path)
+    assert main(["stylize", str(photo), str(style)]) == 0
+    assert (tmp_path / f"{'ä' * 60}__{'b' * 120}.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "command", ["grid --contents a.png --styles s.png", "morph a.png s.png s.png", "batch in --styles st -o out"]
+)
+def test_the_limit_of_pixels_can_be_chosen(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "s.png", "in/a.png", "st/s.png"):
+        Path(name).parent.mkdir(exist_ok=True)
+        picture(40, 30).save(name)
+    assert main([*command.split(), "--max-pixels", "1000"]) == 1
+    assert "40 x 30 is 1,200 pixels, more than the limit of 1,000" in capsys.readouterr().err
+    assert main([*command.split(), "--max-pixels", "100000"]) == 0
+
+
+@pytest.mark.parametrize(
+    "command", ["grid --contents a.png --styles s.png s.png --cell 32", "morph a.png s.png s.png --frames 3"]
+)
+def test_a_mask_is_read_once_for_many_pictures(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "s.png"):
+        picture(40, 30).save(name)
+    Image.linear_gradient("L").save("mask.png")
+    read: list[str] = []
+
+    def load(path: Path, **limits: int) -> Image.Image:
+        read.append(str(path))
+        return load_image(path, **limits)
+
+    for module in ("commands", "regions", "inputs", "stylizer"):
+        monkeypatch.setattr(f"nst_adain.{module}.load_image", load)
+    assert main([*command.split(), "--alpha", "mask.png"]) == 0
+    assert read.count("mask.png") == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process is not terminated by a signal")

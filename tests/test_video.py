@@ -286,6 +286,33 @@ def test_masks_cannot_be_smoothed(slim: Stylizer, style: ChannelStats, tmp_path:
         stylize_video(slim, source, [style], tmp_path / "out.mp4", controls={"masks": [np.ones((2, 2))]})
 
 
+@pytest.mark.parametrize("size", [None, 32])
+def test_the_resolution_may_change_within_a_stream(
+    slim: Stylizer, style: ChannelStats, tmp_path: Path, size: int | None
+) -> None:
+    parts = []
+    for width, height in ((64, 48), (96, 64)):
+        with av.open(str(tmp_path / "part.h264"), "w", format="h264") as container:
+            video = container.add_stream("libx264", rate=10)
+            video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+            for seed in range(3):
+                container.mux(video.encode(av.VideoFrame.from_image(picture(width, height, seed))))
+            container.mux(video.encode())
+        parts.append((tmp_path / "part.h264").read_bytes())
+    (tmp_path / "in.h264").write_bytes(b"".join(parts))
+    assert stylize_video(slim, tmp_path / "in.h264", [style], tmp_path / "out.mp4", size=size) == 6
+    assert len(read(tmp_path / "out.mp4")[1]) == 6
+
+
+def test_frames_keep_to_the_limit_of_pixels(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mkv", frames=2)
+    with pytest.raises(ImageError, match=r"in\.mkv: 48 x 32 is 1,536 pixels, more than the limit of 1,000"):
+        stylize_video(slim, source, [style], tmp_path / "out.mp4", max_pixels=1000)
+    with pytest.raises(ImageError, match=r"in\.mkv: 1500 x 1000 is 1,500,000 pixels, more than"):
+        stylize_video(slim, source, [style], tmp_path / "out.mp4", size=1000, max_pixels=2000)
+    assert not (tmp_path / "out.mp4").exists()
+
+
 @pytest.mark.parametrize("sound_blocks", [12, 120])  # sound that is longer than the pictures changes nothing
 def test_mixture_changes_over_time(slim: Stylizer, style: ChannelStats, tmp_path: Path, sound_blocks: int) -> None:
     still = make_video(tmp_path / "in.mp4", frames=8, sound_blocks=sound_blocks)
