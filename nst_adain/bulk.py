@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nst_adain.cores import Cores
-from nst_adain.files import write_atomic
+from nst_adain.files import make_folder, write_atomic
 from nst_adain.functional import ChannelStats
 from nst_adain.images import MAX_PIXELS, ImageError, find_images, load_image, output_format, save_image
 from nst_adain.inputs import check_side, out_of_memory
@@ -111,7 +111,7 @@ def stylize_folder(
     report = Report()
     found = _pictures(photos, "photographs", out, report)
     candidates = _names(_pictures(styles, "styles", out, report), styles)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     if not os.access(out, os.W_OK | os.X_OK):  # said before the work, not after it
         raise PermissionError(f"{out}: expected a folder that can be written to")
     output_format(out / f"x{suffix}")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nst_adain.files import make_folder
 from nst_adain.gallery import STYLES, draw
 from nst_adain.grid import path_weights, sheet
 from nst_adain.images import save_image
@@ -39,7 +40,7 @@ def photograph(name: str) -> Image.Image:
 def save_inputs(folder: str | os.PathLike[str]) -> None:
     """Write the photographs and the styles as PNG files, to try commands on; the folder is made if need be."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name in PHOTOGRAPHS:
         save_image(photograph(name), folder / f"{name}.png")
     for name in STYLES:

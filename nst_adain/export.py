@@ -82,7 +82,7 @@ def export_onnx(model: StyleTransfer, folder: str | os.PathLike[str]) -> list[Pa
         raise ValueError("model: expected float32, got one of another precision")
     folder = Path(folder)
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder}: expected a folder to write to, found none")
+        raise NotADirectoryError(f"{folder}: expected a folder to write to, found {'a file' if folder.exists() else 'none'}")
     import onnxscript  # noqa: F401, what torch would complain of in more words
 
     model = model.eval()

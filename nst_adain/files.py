@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["check_folder", "replacing", "result_name", "write_atomic", "writing"]
+__all__ = ["check_folder", "make_folder", "replacing", "result_name", "write_atomic", "writing"]
 
 _LONGEST = 120  # bytes of each half of a name, which may have 255
 
@@ -19,6 +19,18 @@ def check_folder(path: Path) -> None:
         raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: expected the name of a file, found a folder")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises:
+        NotADirectoryError: if one of them is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(f"{folder}: expected a folder, found a file of this name or of one above it") from error
 
 
 def result_name(photo: Path, styles: Sequence[Path], suffix: str = ".png") -> str:

@@ -16,6 +16,7 @@ from PIL import Image
 from nst_adain.files import check_folder, replacing, writing
 from nst_adain.hdr import BT2020, HLG, PQ, to_bt709
 from nst_adain.images import ImageError, flatten
+from nst_adain.usage import UsageError
 
 if TYPE_CHECKING:
     import av
@@ -98,7 +99,7 @@ def save_video(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, f
     import av
 
     if not fps > 0:
-        raise ValueError(f"fps: expected a number above 0, got {fps}")
+        raise UsageError(f"fps: expected a number above 0, got {fps}")
     rate = Fraction(fps).limit_denominator(1001)
     with whole_or_nothing(Path(path)) as partial, writing(path), av.open(str(partial), "w") as writer:
         encoder = FrameEncoder(writer, crf, rate, 1 / rate)
@@ -114,7 +115,7 @@ def whole_or_nothing(output: Path) -> Iterator[Path]:
     """Where a video is written until it is whole."""
     check_folder(output)
     if output.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{output}: expected a name ending in {', '.join(SUFFIXES)}, got {output.suffix!r}")
+        raise UsageError(f"{output}: expected a name ending in {', '.join(SUFFIXES)}, got {output.suffix!r}")
     with replacing(output, output.suffix) as partial:  # FFmpeg knows the container by the suffix
         yield partial
 
@@ -124,7 +125,7 @@ class FrameEncoder:
 
     def __init__(self, writer: OutputContainer, crf: int, rate: Fraction | None, time_base: Fraction | None) -> None:
         if not 0 <= crf <= 51:
-            raise ValueError(f"crf: expected 0 to 51, got {crf}")
+            raise UsageError(f"crf: expected 0 to 51, got {crf}")
         self.writer, self.crf, self.rate, self.time_base = writer, crf, rate, time_base
         self.stream: Any = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -112,7 +113,10 @@ def save_animation(frames: Iterable[Image.Image], path: str | os.PathLike[str], 
         raise UsageError(f"fps: expected a number above 0 and at most {most} in {suffix}, got {fps}")
     first, *rest = frames
     buffer = io.BytesIO()
-    first.save(buffer, suffix[1:].upper(), save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
+    unit = {".gif": 10, ".webp": 1}[suffix]  # milliseconds, in whole numbers of which times are stored
+    ends = [round(1000 / fps / unit * number) * unit for number in range(len(rest) + 2)]
+    durations = [end - start for start, end in itertools.pairwise(ends)]
+    first.save(buffer, suffix[1:].upper(), save_all=True, append_images=rest, duration=durations, loop=0)
     write_atomic(path, buffer.getbuffer())
 
 

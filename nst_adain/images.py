@@ -41,6 +41,7 @@ READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"
 WRITABLE_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 
 _READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+_BITS = 258  # TIFF tag: of each channel
 _ORIENTATION = 0x0112  # EXIF tag, and what undoes its values
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -165,6 +166,8 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     """`to_srgb`, which may change the picture that it is given: a huge one should not be copied at every step."""
     profile = image.info.get("icc_profile")
     transparent = image.info.get("transparency")
+    bits = getattr(image, "tag_v2", {}).get(_BITS, (16,))[0]
+    white = 2 ** (bits if 8 < bits < 16 else 16) - 1  # Pillow leaves 12 bits of TIFF, as of microscopes, as they are
     with contextlib.suppress(Exception):  # damaged EXIF, for which Pillow raises anything, is ignored, as by image viewers
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
         if turn is not None:
@@ -174,7 +177,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError(f"expected integer pixels of at most 16 bits, found {values.min()} to {values.max()}")
-        image = Image.fromarray((values / 257).round().astype(np.uint8))
+        image = Image.fromarray((values / white * 255).round().clip(0, 255).astype(np.uint8))
         if isinstance(transparent, int):
             alpha = Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8))
     elif image.mode == "F":

@@ -245,8 +245,8 @@ def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[
         state = torch.load(source, map_location="cpu", weights_only=True)  # never runs code from the file
     except Exception as error:  # whatever the unpickler of a damaged or hostile file raises
         raise ValueError(f"{expected}, found a file that cannot be read safely") from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(f"{expected}, found no dictionary of tensors")
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
+        raise ValueError(f"{expected}, found no dictionary of named tensors")
     state = {k.removeprefix("features."): v.float() for k, v in state.items() if not k.startswith("classifier.")}
     if any(key.endswith("running_mean") for key in state):
         raise ValueError(f"{expected}, found a network with batch normalisation")

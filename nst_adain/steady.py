@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nst_adain.functional import ChannelStats, blend
+from nst_adain.usage import UsageError
 
 __all__ = ["SmoothedPictures", "SmoothedStats", "check_steadiness"]
 
@@ -30,7 +31,7 @@ def check_steadiness(steadiness: float) -> float:
         ValueError: if it is out of range.
     """
     if not 0 <= steadiness < 1:
-        raise ValueError(f"steadiness: expected a number from 0 to below 1, got {steadiness}")
+        raise UsageError(f"steadiness: expected a number from 0 to below 1, got {steadiness}")
     return steadiness
 
 

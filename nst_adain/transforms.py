@@ -72,6 +72,8 @@ class RandomStyle(nn.Module):
         ]
         for style in self.styles:  # now, and not when one is drawn
             self.stylizer.check_origin("styles", style)
+            if style.mean.shape != (1, style.channels, 1, 1):
+                raise ValueError(f"styles: expected codes of one picture each, got one of the shape {tuple(style.mean.shape)}")
 
     @overload
     def forward(self, image: Input) -> Input: ...

@@ -80,7 +80,7 @@ def stylize_video(
 
     source, output = Path(source), Path(output)
     if not source.is_file():
-        raise FileNotFoundError(f"{source}: expected a video, found no such file")
+        raise FileNotFoundError(f"{source}: expected a video, found {'a folder' if source.is_dir() else 'no such file'}")
     if output.resolve() == source.resolve():
         raise UsageError(f"{output}: expected another name than the source's")
     if controls and "masks" in controls:

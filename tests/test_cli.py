@@ -197,6 +197,27 @@ def test_inputs_are_not_overwritten(
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("batch in --styles in -o a.png", "a.png: expected a folder, found a file of this name"),
+        ("batch in --styles in -o a.png/b", "b: expected a folder, found a file of this name or of one above it"),
+        ("demo --inputs a.png", "a.png: expected a folder, found a file of this name"),
+        ("export -o a.png", "a.png: expected a folder to write to, found a file"),
+        ("video in a.png -o x.mp4", "in: expected a video, found a folder"),
+    ],
+)
+def test_files_for_folders_and_folders_for_files(
+    command: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "in/b.png"):
+        picture().save(name)
+    assert main(command.split()) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_names_made_of_long_names_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     photo, style = tmp_path / f"{'ä' * 100}.png", tmp_path / f"{'b' * 200}.png"

@@ -117,6 +117,20 @@ def test_animation(tmp_path: Path) -> None:
         save_animation(frames, tmp_path / "x.gif", fps=60)
 
 
+@pytest.mark.parametrize("fps", [12, 24, 30, 40, 50])
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_an_animation_lasts_as_long_as_asked(tmp_path: Path, suffix: str, fps: int) -> None:
+    """GIF counts hundredths of a second: 40 pictures in a second are 2 and 3 of them in turn."""
+    save_animation([picture(16, 16, seed) for seed in range(21)], tmp_path / f"x{suffix}", fps=fps)
+    lasts = 0
+    with Image.open(tmp_path / f"x{suffix}") as animation:
+        for frame in range(21):
+            animation.seek(frame)
+            animation.load()
+            lasts += animation.info["duration"]
+    assert abs(lasts - 21_000 / fps) <= 5.1
+
+
 def test_commands(photo: Path, painting: Path, capsys: pytest.CaptureFixture[str]) -> None:
     p, s, out = str(photo), str(painting), photo.with_name("out.png")
     base = ["grid", "--contents", p, "--styles", s, p]

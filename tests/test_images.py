@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import os
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -124,6 +125,15 @@ def test_16_bit_transparency_is_kept(tmp_path: Path) -> None:
     assert loaded.mode == "RGBA"
     assert loaded.getpixel((0, 0)) == (156, 156, 156, 0)
     assert loaded.getpixel((1, 0)) == (4, 4, 4, 255)
+
+
+def test_12_bits_are_scaled_to_8(tmp_path: Path) -> None:
+    # Width, height, bits, no compression, 0 is black, offset and rows of the strip, its length; two pixels are three bytes.
+    tags = [(256, 2), (257, 2), (258, 12), (259, 1), (262, 1), (273, 122), (277, 1), (278, 2), (279, 6)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    file = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    (tmp_path / "x.tif").write_bytes(file.ljust(122, b"\0")[:122] + bytes.fromhex("000fff 8003e8"))
+    assert np.asarray(load_image(tmp_path / "x.tif"))[..., 0].tolist() == [[0, 255], [128, 62]]
 
 
 def test_integers_of_more_than_16_bits_are_refused(tmp_path: Path) -> None:

@@ -115,6 +115,9 @@ def test_convert_never_runs_code_from_the_file(tmp_path: Path) -> None:
             return Path.touch, (tmp_path / "ran",)  # type: ignore[return-value]
 
     (tmp_path / "x.pth").write_bytes(pickle.dumps(Hostile()))
+    torch.save({0: torch.zeros(1)}, tmp_path / "numbers.pth")
+    with pytest.raises(ValueError, match="found no dictionary of named tensors"):
+        convert_published(tmp_path / "numbers.pth", tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match="cannot be read safely"):
         convert_published(tmp_path / "x.pth", tmp_path / "x.safetensors")
     assert not (tmp_path / "ran").exists()

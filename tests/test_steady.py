@@ -7,6 +7,7 @@ from conftest import picture
 
 from nst_adain.functional import ChannelStats
 from nst_adain.steady import SmoothedPictures, SmoothedStats
+from nst_adain.usage import UsageError
 
 
 def stats(value: float) -> ChannelStats:
@@ -44,7 +45,7 @@ def test_a_cut_is_told_by_the_first_channels() -> None:
 @pytest.mark.parametrize("value", [-0.1, 1.0])
 def test_steadiness_has_limits(value: float) -> None:
     for kind in (SmoothedStats, SmoothedPictures):
-        with pytest.raises(ValueError, match="steadiness: expected a number from 0 to below 1, got"):
+        with pytest.raises(UsageError, match="steadiness: expected a number from 0 to below 1, got"):
             kind(value)
 
 

@@ -31,12 +31,14 @@ from nst_adain.usage import UsageError
 from train.benchmark import MICRO, ONNX, VGG, benchmark
 from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop
+from train.evaluate import pairs_by_name
 from train.layers import layers
 from train.losses import content_loss, gram_matrix, style_loss, style_targets, total_variation
 from train.patterns import KINDS, SIZE, Patterns, draw_pattern
 from train.peers import MicroAST
 from train.publish import publish
 from train.report import read_losses
+from train.score import score
 from train.tasks import TargetCache
 from train.throughput import throughput
 from train.trainer import Trainer, latest_checkpoint
@@ -545,6 +547,20 @@ def test_scores_are_those_of_the_papers_formulas(
         score(photos, paintings, scored, find_weights("slim"))
 
 
+def test_names_that_two_pairs_would_have_are_said() -> None:
+    assert len(pairs_by_name(["a", "b"], ["c__d", "e"])) == 4
+    with pytest.raises(ValueError, match="a__b__c: would be the result of a in the style b__c and of a__b in the style c"):
+        pairs_by_name(["a", "a__b"], ["c", "b__c"])
+
+
+def test_pictures_that_are_too_small_to_be_scored_are_named(config: TrainConfig, tmp_path: Path, teacher: Path) -> None:
+    for folder, name in (("photos", "a"), ("paintings", "b"), ("scored", "a__b")):
+        (tmp_path / folder).mkdir()
+        picture(12, 12).save(tmp_path / folder / f"{name}.png")
+    with pytest.raises(ValueError, match=r"a\.png: expected at least 16 pixels a side, found 12 x 12"):
+        score(tmp_path / "photos", tmp_path / "paintings", tmp_path / "scored", config.teacher)
+
+
 def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path: Path) -> None:
     Trainer("fit", config).run()
     second = dataclasses.replace(config, init=config.out / "weights.safetensors", out=tmp_path / "second", lr=1e-4)
@@ -764,6 +780,7 @@ def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainCo
         ({"content_weight": float("nan")}, "content_weight: expected a finite number from 0, got nan"),
         ({"style_weight": -1.0}, "style_weight: expected a finite number from 0, got -1"),
         ({"identity_weight": float("inf")}, "identity_weight: expected a finite number from 0, got inf"),
+        ({"cache_gb": float("inf")}, "cache_gb: expected a finite number, got inf"),
         ({"lr": float("nan")}, "lr: expected at least 0, got nan"),
         ({"photo_styles": 1.5}, "photo_styles: expected 0 to 1, got 1.5"),
         ({"pattern_styles": 0.9}, "photo_styles, pattern_styles: expected at most 1 together, got 1.1"),

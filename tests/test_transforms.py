@@ -86,3 +86,8 @@ def test_wrong_arguments_are_named(slim: Stylizer) -> None:
     with pytest.raises(TypeError, match="styles: expected a list of them, got one str"):
         RandomStyle("painting.png", stylizer=slim)
     assert RandomStyle([picture()], alpha=np.float32(0.5), stylizer=slim).high == 0.5
+
+
+def test_a_code_of_two_pictures_is_refused_when_the_step_is_made(slim: Stylizer) -> None:
+    with pytest.raises(ValueError, match=r"styles: expected codes of one picture each, got one of the shape \(2, "):
+        RandomStyle([slim.encode_style(torch.rand(2, 3, 32, 32))], stylizer=slim)

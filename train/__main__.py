@@ -12,6 +12,7 @@ except ModuleNotFoundError as error:
     sys.exit(f"train: error: {error.name} is missing; install the extra: pip install -e '.[train]'")
 
 from nst_adain.allocator import keep_freed_memory
+from nst_adain.files import make_folder
 from nst_adain.usage import UsageError
 from train.benchmark import benchmark
 from train.config import TrainConfig
@@ -37,8 +38,10 @@ def _train(task: str, config: TrainConfig) -> None:
     checkpoint = latest_checkpoint(config.out)
     if checkpoint and not config.resume:
         raise ValueError(f"{checkpoint}: there is a run in this folder; go on with --resume, or name another --out")
+    if config.out.exists() and not config.out.is_dir():  # said now, not when all pictures are read
+        raise NotADirectoryError(f"{config.out}: expected a folder, found a file")
     trainer = Trainer(task, config)
-    config.out.mkdir(parents=True, exist_ok=True)
+    make_folder(config.out)
     if checkpoint:
         trainer.load(checkpoint)
     trainer.run()

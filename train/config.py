@@ -60,7 +60,7 @@ class TrainConfig:
     variants: int = 2
     """Different crops of each picture. Few, so that the teacher's features of them can be cached."""
     cache_gb: float = 4.0
-    """Memory for the teacher's features of those crops; 0 computes them each time."""
+    """Memory for the teacher's features of those crops, in each process; 0 computes them each time."""
     holdout: int = 16
     """Pictures of each folder that are never trained on: the samples and the val_ columns are made from them."""
     photo_styles: float = 0.2
@@ -127,6 +127,8 @@ class TrainConfig:
             (0, ("holdout", "warmup", "cache_gb", "seed", "lr")),
         ):
             at_least(lowest, **{name: getattr(self, name) for name in names})
+        if math.isinf(self.cache_gb):
+            raise UsageError(f"cache_gb: expected a finite number, got {self.cache_gb}")
         for name in ("content_weight", "style_weight", "identity_weight", "tv_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name}: expected a finite number from 0, got {getattr(self, name)}")

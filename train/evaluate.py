@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from nst_adain.files import make_folder
 from nst_adain.images import find_images, save_image
 from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
@@ -49,7 +50,7 @@ def evaluate(
             raise ValueError(f"{pairs}: expected CONTENT__STYLE after files of {content} and {style}, found {unknown[0]!r}")
         wanted = [known[line] for line in lines]
     stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device, precision=precision)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     encoded = {name: stylizer.encode_style(styles[name], style_size=None) for name in sorted({s for _, s in wanted})}
     for content_name, style_name in tqdm(wanted, unit="picture", disable=not sys.stderr.isatty()):
         image = stylizer(contents[content_name], encoded[style_name], alpha=alpha)
@@ -58,8 +59,19 @@ def evaluate(
 
 
 def pairs_by_name(contents: Iterable[str], styles: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Every pair by the name of its result, CONTENT__STYLE: each may have two underscores itself."""
-    return {f"{content}__{style}": (content, style) for content, style in itertools.product(contents, styles)}
+    """Every pair by the name of its result, CONTENT__STYLE: each may have two underscores itself.
+
+    Raises:
+        ValueError: if two pairs have one name.
+    """
+    pairs: dict[str, tuple[str, str]] = {}
+    for pair in itertools.product(contents, styles):
+        name = "__".join(pair)
+        if name in pairs:
+            both = " and of ".join(f"{content} in the style {style}" for content, style in (pairs[name], pair))
+            raise ValueError(f"{name}: would be the result of {both}; rename one of these files")
+        pairs[name] = pair
+    return pairs
 
 
 def by_stem(folder: Path) -> dict[str, Path]:

@@ -75,7 +75,7 @@ def describe(folder: Path, leave_out: Path | None = None) -> str:
             f"{sum(v.numel() for v in tensors.values()):,}",
             f"{path.stat().st_size / 1024:.0f}",
             ", ".join(read_architecture(path, metadata).taps),
-            metadata["steps"],
+            metadata.get("steps", ""),
             *(f"{scores[key]:.4f}" for key in ("style", "content", "ssim")),
             hashlib.sha256(path.read_bytes()).hexdigest(),
         ]

@@ -13,6 +13,7 @@ from PIL import Image
 
 from nst_adain.architecture import LAYERS
 from nst_adain.files import write_atomic
+from nst_adain.images import save_image
 from nst_adain.models import Encoder, StyleTransfer
 from train.data import center_crop
 from train.losses import content_loss, style_loss, style_targets
@@ -49,7 +50,7 @@ class Validation:
                 rows.append(torch.cat([c, s, output], dim=-1))
         grid = torch.cat([torch.cat(rows[i : i + 2], dim=-1) for i in range(0, len(rows) // 2 * 2, 2)] or rows, dim=-2)
         pixels = (grid[0].cpu().permute(1, 2, 0) * 255).round().byte().numpy()
-        Image.fromarray(pixels).save(picture, quality=90)
+        save_image(Image.fromarray(pixels), picture, quality=90)
         return {name: total / max(1, len(self.content)) for name, total in totals.items()}
 
 
@@ -94,4 +95,6 @@ def plot_losses(log: Path, picture: Path) -> None:
             axes.plot(*zip(*points), marker="o" if name.startswith("val_") else None, label=name, linewidth=1)
     axes.legend(ncols=2, fontsize="small")
     axes.grid(alpha=0.3)
-    figure.savefig(picture, dpi=120)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=120)
+    write_atomic(picture, drawn.getbuffer())

@@ -25,6 +25,8 @@ from train.losses import content_loss, load_teacher, style_loss, style_targets
 
 __all__ = ["Judge", "Score", "score"]
 
+SMALLEST = 16  # pixels a side that the loss network can read
+
 
 @dataclasses.dataclass(frozen=True)
 class Score:
@@ -85,16 +87,16 @@ def score(content: Path, style: Path, stylised: Path, teacher: Path, json: Path 
     contents, styles = by_stem(content), by_stem(style)
     known = pairs_by_name(contents, styles)
     judge = Judge(load_teacher(teacher))
-    moments = functools.cache(lambda name: judge.moments(flatten(load_image(styles[name]))))
+    moments = functools.cache(lambda name: judge.moments(_load(styles[name])))
     rows, shown, photo, target = [], "", None, None
     for path in tqdm(find_images(stylised), unit="picture", disable=not sys.stderr.isatty()):
         if path.stem not in known:
             raise ValueError(f"{path}: expected a name CONTENT__STYLE after files of {content} and {style}")
         name, style_name = known[path.stem]
         if photo is None or target is None or name != shown:  # one at a time: features are large, and names are sorted
-            photo = flatten(load_image(contents[name]))
+            photo = _load(contents[name])
             shown, target = name, judge.target(photo)
-        image = flatten(load_image(path))
+        image = _load(path)
         if image.size != photo.size:
             raise ValueError(f"{path}: expected the size of {contents[name]}, {photo.size}, found {image.size}")
         rows.append({"pair": path.stem, **dataclasses.asdict(judge(image, photo, target, moments(style_name)))})
@@ -102,6 +104,14 @@ def score(content: Path, style: Path, stylised: Path, teacher: Path, json: Path 
     if json is not None:
         write_atomic(json, json_format.dumps({"pairs": len(rows), "mean": mean, "rows": rows}, indent=1).encode())
     print(f"pairs {len(rows)}  style {mean['style']:.4f}  content {mean['content']:.4f}  ssim {mean['ssim']:.4f}")
+
+
+def _load(path: Path) -> Image.Image:
+    """A picture as RGB, no smaller than can be scored."""
+    image = flatten(load_image(path))
+    if min(image.size) < SMALLEST:
+        raise ValueError(f"{path}: expected at least {SMALLEST} pixels a side, found {image.width} x {image.height}")
+    return image
 
 
 def _luma(image: Image.Image) -> np.ndarray:

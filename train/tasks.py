@@ -110,8 +110,8 @@ class StyleTransferTask(nn.Module):
         # Methods, not the teacher itself: as a submodule it would be saved, and given to the optimizer.
         self.features, self.targets = teacher.features, teacher.features
         self.encode, self.decode = self.model.encode, self.model.decode
-        self.content_targets = TargetCache(lambda x: [self.targets(x)[config.content_layer]], config.cache_gb)
-        self.style_targets = TargetCache(self._flat_style_targets, config.cache_gb / 4)
+        self.content_targets = TargetCache(lambda x: [self.targets(x)[config.content_layer]], 0.8 * config.cache_gb)
+        self.style_targets = TargetCache(self._flat_style_targets, 0.2 * config.cache_gb)
 
     def compile_networks(self) -> None:
         """Compile what runs in each step; not `targets`, whose batches vary with what is cached."""
