@@ -1,9 +1,10 @@
 from .architecture import Architecture
+from .contents import EncodedContent
 from .functional import ChannelStats, adain, blend, channel_stats
 from .images import ImageError, load_image, save_image
 from .models import Decoder, Encoder, StyleTransfer
 from .pretrained import available_models, convert_published
-from .stylizer import EncodedContent, Stylizer
+from .stylizer import Stylizer
 
 __version__: str
 

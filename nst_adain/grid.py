@@ -10,13 +10,14 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from nst_adain.contents import EncodedContent
 from nst_adain.files import write_atomic
 from nst_adain.frames import SUFFIXES as VIDEOS
 from nst_adain.frames import save_video
 from nst_adain.functional import ChannelStats
 from nst_adain.images import flatten
 from nst_adain.regions import Mask
-from nst_adain.stylizer import EncodedContent, Stylizer
+from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
 
 __all__ = ["ANIMATIONS", "alpha_grid", "corner_grid", "corner_weights", "cross_grid", "path_weights", "save_animation", "sheet"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from nst_adain.color import match_color, transfer_luminance
+from nst_adain.contents import EncodedContent, Tiling, auto_side, check_out, open_content, visible_colors, whole
 from nst_adain.convolution import freeze
 from nst_adain.functional import ChannelStats
 from nst_adain.images import MAX_PIXELS, load_image, open_image
@@ -38,13 +38,9 @@ from nst_adain.tiling import Tile, halo, tiles
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["Controls", "EncodedContent", "Style", "Stylizer", "read_controls"]
+__all__ = ["Controls", "Style", "Stylizer", "read_controls"]
 
 Style: TypeAlias = "Picture | ChannelStats"
-Tiling: TypeAlias = "int | Literal['auto'] | None"
-
-AUTO_TILE = 1024  # side of a tile in pixels
-AUTO_PIXELS = 2048 * 2048  # "auto" cuts up larger pictures: whole, this one takes 0.8 GB
 
 
 class Controls(TypedDict, total=False):
@@ -75,25 +71,6 @@ def read_controls(controls: Controls) -> Controls:
         files = (str, os.PathLike)
         read["masks"] = [load_image(mask, max_pixels=limit) if isinstance(mask, files) else mask for mask in masks]
     return read
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class EncodedContent:
-    """A content picture, read once to be stylised many times. Made by `Stylizer.encode_content`, kept by the caller.
-
-    Attributes:
-        pixels: (B, 3, H, W), uint8, or the float tensor that was given.
-        features: (B, C_k, H_k, W_k) for each tap of the model; None for a picture that is rendered in tiles.
-        stats: the statistics of the features.
-        tile: side of the tiles, or None.
-        transparency: the picture's alpha channel, given back to the output, or None.
-    """
-
-    pixels: Tensor
-    features: dict[str, Tensor] | None
-    stats: ChannelStats
-    tile: int | None
-    transparency: Image.Image | None
 
 
 class Stylizer:
@@ -163,7 +140,7 @@ class Stylizer:
             (B, C, 1, 1): the model's code for the style, means and standard deviations of all taps first.
         """
         pixels, transparency = read_picture(style, "style", style_size, max_pixels, enlarge=False)
-        stats = self._measure(pixels, _auto_side(pixels), transparency)[0]
+        stats = self._measure(pixels, auto_side(pixels), transparency)[0]
         return dataclasses.replace(stats, model=self.fingerprint)
 
     @torch.no_grad()
@@ -181,7 +158,7 @@ class Stylizer:
         Args:
             content, size, tile, max_pixels, progress: as for calling the stylizer.
         """
-        pixels, side, transparency = _open(content, size, tile, max_pixels)
+        pixels, side, transparency = open_content(content, size, tile, max_pixels)
         features = self._features(pixels, side)
         stats = self._measure(pixels, side, transparency, features=features, progress=progress)[0]
         return EncodedContent(pixels, features, dataclasses.replace(stats, model=self.fingerprint), side, transparency)
@@ -255,20 +232,20 @@ class Stylizer:
         given: list[Style] = list(styles) if isinstance(styles, (list, tuple)) else [styles]  # type: ignore[list-item]
         factors = check_weights(weights, len(given), raw_weights, masks is not None)
         if not isinstance(content, EncodedContent):
-            pixels, side, transparency = _open(content, size, tile, max_pixels)
+            pixels, side, transparency = open_content(content, size, tile, max_pixels)
         elif size is not None or tile != "auto":
             raise ValueError("size, tile: content is already encoded; give them to encode_content")
         else:
             self.check_origin("content", content.stats)
             pixels, side, transparency = content.pixels, content.tile, content.transparency
         if out is not None:
-            _check_out(out, pixels, transparency)
+            check_out(out, pixels, transparency)
         # All files are read before anything is computed: what is wrong with one is said at once.
         height, width = pixels.shape[-2:]
         regions = read_masks(masks, len(given), (height, width), max_pixels)
         if strength is None:
             strength = read_mask(alpha, (height, width), "alpha", max_pixels)  # type: ignore[arg-type]
-        colors = _colors(pixels, transparency) if preserve_color == "coral" else None
+        colors = visible_colors(pixels, transparency) if preserve_color == "coral" else None
         encoded = [self._style(style, len(pixels), colors, style_size, max_pixels) for style in given]
         features = content.features if isinstance(content, EncodedContent) else self._features(pixels, side)
         if isinstance(content, EncodedContent) and regions is None:
@@ -296,7 +273,7 @@ class Stylizer:
         return image
 
     def _features(self, pixels: Tensor, side: int | None) -> dict[str, Tensor] | None:
-        return self.model.encode(as_float(pixels, _whole(pixels), self.device)) if side is None else None
+        return self.model.encode(as_float(pixels, whole(pixels), self.device)) if side is None else None
 
     def _measure(
         self,
@@ -322,12 +299,12 @@ class Stylizer:
         else:
             read, transparency = read_picture(style, "style", style_size, max_pixels, enlarge=False)
             if colors is not None:
-                image = as_float(read, _whole(read), torch.device("cpu"))
+                image = as_float(read, whole(read), torch.device("cpu"))
                 if len(image) not in (1, count) and count > 1:
                     raise ValueError(f"style: expected 1 or {count} pictures, got {len(image)}")
-                seen = None if transparency is None else _colors(read, transparency)
+                seen = None if transparency is None else visible_colors(read, transparency)
                 read = match_color(image.expand(max(len(image), count), -1, -1, -1), colors, seen)
-            stats = self._measure(read, _auto_side(read), transparency)[0]
+            stats = self._measure(read, auto_side(read), transparency)[0]
         self.check_origin("style", stats)
         if stats.mean.shape[2:] != (1, 1):
             raise ValueError(f"style: expected statistics (B, C, 1, 1), got {tuple(stats.mean.shape)}; use masks for regions")
@@ -349,7 +326,7 @@ class Stylizer:
 
     def _tiles(self, pixels: Tensor, side: int | None, progress: Progress = False) -> Iterable[Tile]:
         height, width = pixels.shape[-2:]
-        cover = [_whole(pixels)] if side is None else list(tiles(height, width, side, halo(self.model.arch)))
+        cover = [whole(pixels)] if side is None else list(tiles(height, width, side, halo(self.model.arch)))
         if callable(progress):
             return _reported(cover, progress)
         if side is None or not progress:
@@ -360,48 +337,8 @@ class Stylizer:
         return bar
 
 
-def _open(content: Picture, size: int | None, tile: Tiling, max_pixels: int) -> tuple[Tensor, int | None, Image.Image | None]:
-    """A content's pixels, the side of its tiles, and its transparency."""
-    pixels, transparency = read_picture(content, "content", size, max_pixels, enlarge=True)
-    side = _auto_side(pixels) if tile == "auto" else tile
-    if side is None and isinstance(content, (str, os.PathLike)):
-        pixels = pixels.clone()  # of a file that is mapped into memory, and may be changed later; a large one stays there
-    return pixels, side, transparency
-
-
-def _colors(pixels: Tensor, transparency: Image.Image | None) -> Tensor:
-    """The colours of a picture, (B, 3, 1 or h, n) in [0, 1]: visible pixels, of a large picture a grid of them."""
-    step = max(1, math.isqrt(pixels.shape[-1] * pixels.shape[-2]) // 512)
-    thinned = pixels[..., ::step, ::step]
-    sample = as_float(thinned, _whole(thinned), torch.device("cpu"))
-    if transparency is not None:
-        visible = torch.from_numpy(np.array(transparency)[::step, ::step] > 0)
-        sample = sample[:, :, None, visible] if visible.any() else sample
-    return sample
-
-
-def _check_out(out: Tensor, pixels: Tensor, transparency: Image.Image | None) -> None:
-    wanted, found = tuple(pixels.shape), tuple(out.shape)
-    if found != wanted or not (out.dtype == torch.uint8 or out.is_floating_point()):
-        raise ValueError(f"out: expected a uint8 or float tensor of the shape {wanted}, got {out.dtype} {found}")
-    if out.untyped_storage().data_ptr() == pixels.untyped_storage().data_ptr():
-        raise ValueError("out: expected other memory than the content's, which is read to the end")
-    if transparency is not None:
-        raise ValueError("out: expected a content without transparency, which it has no place for")
-
-
 def _reported(cover: Sequence[Tile], report: Callable[[int, int | None], object]) -> Iterator[Tile]:
     for done, tile in enumerate(cover):
         report(done, len(cover))
         yield tile
     report(len(cover), len(cover))
-
-
-def _auto_side(pixels: Tensor) -> int | None:
-    """What "auto" means for a picture."""
-    return AUTO_TILE if pixels.shape[-1] * pixels.shape[-2] > AUTO_PIXELS else None
-
-
-def _whole(pixels: Tensor) -> Tile:
-    height, width = pixels.shape[-2:]
-    return Tile(0, height, 0, width, 0, height, 0, width)

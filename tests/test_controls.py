@@ -187,8 +187,8 @@ def test_a_batch_equals_its_pictures_one_by_one(slim: Stylizer, styles: list[Ima
 
 
 def test_large_pictures_are_tiled_by_themselves(slim: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nst_adain.stylizer.AUTO_PIXELS", 64 * 64)
-    monkeypatch.setattr("nst_adain.stylizer.AUTO_TILE", 64)
+    monkeypatch.setattr("nst_adain.contents.AUTO_PIXELS", 64 * 64)
+    monkeypatch.setattr("nst_adain.contents.AUTO_TILE", 64)
     photo = picture(200, 90)
     encoded = slim.encode_content(photo)
     assert encoded.features is None

@@ -10,8 +10,9 @@ from conftest import picture
 from PIL import Image, ImageCms
 
 from nst_adain.cli import main
+from nst_adain.contents import visible_colors
 from nst_adain.images import ImageError, load_image, to_pixels
-from nst_adain.stylizer import Stylizer, _colors
+from nst_adain.stylizer import Stylizer
 from nst_adain.tiff import create_tiff, map_tiff
 
 
@@ -148,8 +149,8 @@ def test_an_encoded_content_needs_its_file_no_more(tmp_path: Path, slim: Stylize
 
 
 def test_colours_of_a_panorama_take_no_more_memory() -> None:
-    assert _colors(torch.zeros(1, 3, 16, 2**18, dtype=torch.uint8), None)[0, 0].numel() <= 1024**2
-    assert _colors(torch.zeros(1, 3, 2048, 2048, dtype=torch.uint8), None).shape[2:] == (512, 512)
+    assert visible_colors(torch.zeros(1, 3, 16, 2**18, dtype=torch.uint8), None)[0, 0].numel() <= 1024**2
+    assert visible_colors(torch.zeros(1, 3, 2048, 2048, dtype=torch.uint8), None).shape[2:] == (512, 512)
 
 
 def test_a_mapped_file_keeps_to_the_limit_of_pixels(tmp_path: Path, slim: Stylizer) -> None:
