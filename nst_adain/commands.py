@@ -97,7 +97,7 @@ def batch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--styles", type=Path, required=True, metavar="FOLDER", help="folder of style pictures")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for results; the tree is mirrored")
     parser.add_argument("--random", action="store_true", help="one style for each photograph, drawn at random")
-    parser.add_argument("--seed", type=whole_from(0), default=0, help="of the draw (%(default)s)")
+    parser.add_argument("--seed", type=whole_from(0), help="of the draw (default: 0)")
     parser.add_argument("--format", type=suffix, default=".png", help="suffix of the results (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="make again what is there already")
     add_controls(parser, ["alpha", "preserve_color", "size", "style_size", "max_pixels"])
@@ -270,13 +270,15 @@ def _batch(arguments: argparse.Namespace) -> None:
 
     if arguments.preserve_color == "coral":
         raise UsageError("--preserve-color: expected luminance, got 'coral', which would need each style anew for each photo")
+    if arguments.seed is not None and not arguments.random:
+        raise UsageError("--seed: not allowed without --random, which draws")
     report = stylize_folder(
         _stylizer(arguments),
         arguments.photos,
         arguments.styles,
         arguments.output,
         pairing="random" if arguments.random else "all",
-        seed=arguments.seed,
+        seed=arguments.seed or 0,
         suffix=arguments.format,
         quality=arguments.quality,
         overwrite=arguments.overwrite,

@@ -188,7 +188,9 @@ def check_weights(weights: Sequence[float] | None, count: int, raw: bool = False
         raise UsageError("raw_weights: not allowed with masks, where weights are shares of a place")
     if masked and min(factors) <= 0:
         raise UsageError(f"weights: expected numbers above 0 where there are masks, got {factors}")
-    if raw and weights is not None:
+    if raw and weights is None:
+        raise UsageError("raw_weights: expected weights to use as they are, got none")
+    if raw:
         return factors
     if abs(total) < 1e-9:
         raise UsageError(f"weights: {factors} sum to 0 and cannot be scaled to sum to 1; use them raw, or change them")

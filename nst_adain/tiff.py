@@ -25,7 +25,7 @@ def map_tiff(path: str | os.PathLike[str]) -> Tensor | None:
         path: a file of any kind.
 
     Returns:
-        (1, 3, H, W) uint8, or None if the file is not one picture, upright, of 8-bit RGB pixels that are stored one after
+        (1, 3, H, W) uint8, or None if the file's first picture is not upright, of 8-bit RGB pixels that are stored one after
         the other, neither compressed nor with a colour profile: then it has to be decoded.
     """
     if not Path(path).is_file():

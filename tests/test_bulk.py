@@ -205,7 +205,7 @@ def test_command_reports_and_exits_1(folders: Path, capsys: pytest.CaptureFixtur
     assert main(command) == 0
     with Image.open(folders / "out" / "a__x.jpg") as image:
         assert image.size == (27, 20)
-    for more in (["--format", "bmp"], ["--preserve-color", "coral"]):
+    for more in (["--format", "bmp"], ["--preserve-color", "coral"], ["--seed", "1"]):
         with pytest.raises(SystemExit) as stopped:
             main([*command, *more])
         assert stopped.value.code == 2

@@ -220,6 +220,7 @@ def test_wrong_controls_are_named(slim: Stylizer, photo: torch.Tensor, styles: l
     cases: list[tuple[dict[str, object], str]] = [
         ({"weights": [1, 2]}, "weights: expected 3 finite numbers"),
         ({"weights": "123"}, "weights: expected 3 finite numbers"),
+        ({"raw_weights": True}, "raw_weights: expected weights to use as they are"),
         ({"weights": [1, 2, float("nan")]}, "weights: expected 3 finite numbers"),
         ({"weights": [1, -2, 1]}, "sum to 0"),
         ({"weights": 1}, "weights: expected 3 finite numbers, one for each style, got 1"),
