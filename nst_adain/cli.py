@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import io
 import re
 import signal
 import sys
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from nst_adain.inputs import out_of_memory  # loaded by now
 
     keep_freed_memory()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be any bytes
+        sys.stdout.reconfigure(errors="surrogateescape")
     with contextlib.suppress(ValueError):  # only a program's main thread can; so that what is half written is removed
         for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP, and `nohup` wants it ignored
             if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:

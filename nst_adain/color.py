@@ -13,7 +13,9 @@ __all__ = ["match_color", "transfer_luminance"]
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
 
 
-def match_color(style: Tensor, content: Tensor, seen: Tensor | None = None) -> Tensor:
+def match_color(
+    style: Tensor, content: Tensor, style_opacity: Tensor | None = None, content_opacity: Tensor | None = None
+) -> Tensor:
     """Give a style picture the colours of the content: the same mean and covariance of RGB (CORAL).
 
     Sun et al. 2016, https://arxiv.org/abs/1511.05547; section 4.2 of Gatys et al. Covariances are means over the pixels,
@@ -22,7 +24,7 @@ def match_color(style: Tensor, content: Tensor, seen: Tensor | None = None) -> T
     Args:
         style: (B, 3, H, W), RGB in [0, 1].
         content: (B or 1, 3, any, any), RGB in [0, 1].
-        seen: the pixels of the style that count, likewise; None: all.
+        style_opacity, content_opacity: how much each pixel counts, (1, 1, H, W) in [0, 1]; None: all of them in full.
 
     Returns:
         (B, 3, H, W), RGB, clamped to [0, 1].
@@ -30,8 +32,8 @@ def match_color(style: Tensor, content: Tensor, seen: Tensor | None = None) -> T
     Raises:
         ValueError: if a picture has another shape.
     """
-    style_mean, style_covariance = _colour_moments(style if seen is None else seen)
-    content_mean, content_covariance = _colour_moments(content)
+    style_mean, style_covariance = _colour_moments(style, style_opacity)
+    content_mean, content_covariance = _colour_moments(content, content_opacity)
     matrix = _power(content_covariance, 0.5) @ _power(style_covariance, -0.5)
     flat = style.double().flatten(2)
     matched = matrix @ (flat - style_mean) + content_mean
@@ -60,14 +62,16 @@ def transfer_luminance(output: Tensor, content: Tensor) -> Tensor:
     return (content + ((output - content) * weights).sum(1, keepdim=True)).clamp(0, 1)
 
 
-def _colour_moments(image: Tensor) -> tuple[Tensor, Tensor]:
+def _colour_moments(image: Tensor, opacity: Tensor | None) -> tuple[Tensor, Tensor]:
     """(B, 3, 1) mean and (B, 3, 3) covariance over the pixels, in float64."""
     if image.ndim != 4 or image.shape[1] != 3:
         raise ValueError(f"expected pictures of shape (B, 3, H, W), got {tuple(image.shape)}")
     flat = image.double().flatten(2)
-    mean = flat.mean(2, keepdim=True)
+    share = torch.ones_like(flat[:1, :1]) if opacity is None else opacity.double().flatten(2)
+    share = share / share.sum()
+    mean = (flat * share).sum(2, keepdim=True)
     centred = flat - mean
-    return mean, centred @ centred.transpose(1, 2) / flat.shape[2]
+    return mean, (centred * share) @ centred.transpose(1, 2)
 
 
 def _power(covariance: Tensor, exponent: float) -> Tensor:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from nst_adain.contents import open_content
 from nst_adain.files import check_folder, result_name
 from nst_adain.frames import SUFFIXES as VIDEO_SUFFIXES
 from nst_adain.functional import ChannelStats
@@ -190,33 +191,37 @@ def _check_apart(output: Path, *inputs: object) -> None:
 
 def _stylize(arguments: argparse.Namespace) -> None:
     output = arguments.output or Path(result_name(arguments.content, arguments.styles))
-    output_format(output)  # a wrong name is said before the work, not after
+    kind = output_format(output)  # a wrong name is said before the work, not after
     regions = [*(arguments.masks or []), arguments.label_map, arguments.alpha]
     _check_apart(output, arguments.content, *arguments.styles, *regions)
     stylizer = _stylizer(arguments)
-    content = stylizer.encode_content(
-        arguments.content, size=arguments.size, tile=arguments.tile, max_pixels=arguments.max_pixels
-    )
     controls: Controls = {
         "weights": arguments.weights,
         "raw_weights": arguments.raw_weights,
         "masks": arguments.label_map or arguments.masks,
         "alpha": arguments.alpha,
         "preserve_color": arguments.preserve_color,
+        "size": arguments.size,
         "style_size": arguments.style_size,
+        "tile": arguments.tile,
         "max_pixels": arguments.max_pixels,
         "progress": sys.stderr.isatty(),
     }
-    if content.tile is not None and content.transparency is None and output_format(output) == "TIFF":
+    if kind == "TIFF" and (size := _size_in_tiles(arguments)):
         # Neither the picture nor the result is ever in memory whole.
-        with create_tiff(output, *content.pixels.shape[-2:]) as pixels:
+        with create_tiff(output, *size) as pixels:
             controls["out"] = pixels
-            stylizer(content, arguments.styles, **controls)
+            stylizer(arguments.content, arguments.styles, **controls)
     else:
-        image = stylizer(content, arguments.styles, **controls)
-        assert isinstance(image, Image.Image)  # as the content is a file
+        image = stylizer(arguments.content, arguments.styles, **controls)
         save_image(image, output, quality=arguments.quality)
     print(output)
+
+
+def _size_in_tiles(arguments: argparse.Namespace) -> tuple[int, int] | None:
+    """Height and width of a photograph without transparency that is rendered in tiles; None: it is another."""
+    pixels, side, transparency = open_content(arguments.content, arguments.size, arguments.tile, arguments.max_pixels)
+    return None if side is None or transparency is not None else (pixels.shape[-2], pixels.shape[-1])
 
 
 def _grid(arguments: argparse.Namespace) -> None:

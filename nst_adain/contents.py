@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -17,7 +16,7 @@ from nst_adain.inputs import Picture, read_picture
 from nst_adain.rendering import as_float
 from nst_adain.tiling import Tile
 
-__all__ = ["EncodedContent", "Tiling", "auto_side", "check_out", "open_content", "visible_colors", "whole"]
+__all__ = ["EncodedContent", "Tiling", "auto_side", "check_out", "opacity", "open_content", "thinned", "whole"]
 
 Tiling: TypeAlias = "int | Literal['auto'] | None"
 
@@ -48,33 +47,47 @@ def open_content(
     content: Picture, size: int | None, tile: Tiling, max_pixels: int
 ) -> tuple[Tensor, int | None, Image.Image | None]:
     """A content's pixels, the side of its tiles, and its transparency."""
-    pixels, transparency = read_picture(content, "content", size, max_pixels, enlarge=True)
-    side = auto_side(pixels) if tile == "auto" else tile
-    if side is None and isinstance(content, (str, os.PathLike)):
-        pixels = pixels.clone()  # of a file that is mapped into memory, and may be changed later; a large one stays there
-    return pixels, side, transparency
+
+    def side_of(pixels: Tensor) -> int | None:
+        return auto_side(pixels) if tile == "auto" else tile
+
+    # What is rendered at once is read at once: its file may be changed later.
+    pixels, transparency = read_picture(
+        content, "content", size, max_pixels, enlarge=True, mapped=lambda pixels: side_of(pixels) is not None
+    )
+    return pixels, side_of(pixels), transparency
 
 
-def visible_colors(pixels: Tensor, transparency: Image.Image | None) -> Tensor:
-    """The colours of a picture, (B, 3, 1 or h, n) in [0, 1]: visible pixels, of a large picture a grid of them."""
+def opacity(transparency: Image.Image | None) -> Tensor | None:
+    """How much each pixel of a picture counts, (1, 1, H, W) uint8; None: all alike, as where all are invisible."""
+    if transparency is None or transparency.getextrema() in ((255, 255), (0, 0)):
+        return None
+    return torch.from_numpy(np.array(transparency))[None, None]
+
+
+def thinned(pixels: Tensor) -> Tensor:
+    """(B, C, h, w) in [0, 1], of a large picture a grid of its pixels: enough for its colours."""
     step = max(1, math.isqrt(pixels.shape[-1] * pixels.shape[-2]) // 512)
-    thinned = pixels[..., ::step, ::step]
-    sample = as_float(thinned, whole(thinned), torch.device("cpu"))
-    if transparency is not None:
-        visible = torch.from_numpy(np.array(transparency)[::step, ::step] > 0)
-        sample = sample[:, :, None, visible] if visible.any() else sample
-    return sample
+    sample = pixels[..., ::step, ::step]
+    return as_float(sample, whole(sample), torch.device("cpu"))
 
 
-def check_out(out: Tensor, pixels: Tensor, transparency: Image.Image | None) -> None:
+def check_out(out: Tensor, pixels: Tensor, side: int | None, transparency: Image.Image | None) -> None:
     """Raise ValueError unless `out` can receive what becomes of a content."""
     wanted, found = tuple(pixels.shape), tuple(out.shape)
     if found != wanted or not (out.dtype == torch.uint8 or out.is_floating_point()):
         raise ValueError(f"out: expected a uint8 or float tensor of the shape {wanted}, got {out.dtype} {found}")
-    if out.untyped_storage().data_ptr() == pixels.untyped_storage().data_ptr():
-        raise ValueError("out: expected other memory than the content's, which is read to the end")
+    (start, end), (first, last) = (_memory(tensor) for tensor in (out, pixels))
+    if side is not None and out.device == pixels.device and start < last and first < end:
+        raise ValueError("out: expected other memory than the content's, which is read until the last tile")
     if transparency is not None:
         raise ValueError("out: expected a content without transparency, which it has no place for")
+
+
+def _memory(tensor: Tensor) -> tuple[int, int]:
+    """Where a tensor's first byte is, and its last."""
+    span = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride()))
+    return tensor.data_ptr(), tensor.data_ptr() + (span + 1) * tensor.element_size()
 
 
 def auto_side(pixels: Tensor) -> int | None:

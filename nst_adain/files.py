@@ -35,8 +35,12 @@ def make_folder(folder: Path) -> None:
 
 def result_name(photo: Path, styles: Sequence[Path], suffix: str = ".png") -> str:
     """PHOTO__STYLE.png, or PHOTO__STYLE_STYLE.png: cut where that would be too long for a file's name."""
-    halves = photo.stem, "_".join(style.stem for style in styles)
-    return "__".join(half.encode()[:_LONGEST].decode(errors="ignore") for half in halves) + suffix
+    halves = [photo.stem, "_".join(style.stem for style in styles)]
+    for number, half in enumerate(halves):
+        while len(os.fsencode(half)) > _LONGEST:
+            half = half[:-1]
+        halves[number] = half
+    return "__".join(halves) + suffix
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:

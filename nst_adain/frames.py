@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from nst_adain.files import check_folder, replacing, writing
 from nst_adain.hdr import BT2020, HLG, PQ, to_bt709
@@ -32,6 +32,7 @@ __all__ = [
     "scaled",
     "scaled_size",
     "upright",
+    "upright_size",
     "whole_or_nothing",
 ]
 
@@ -130,7 +131,7 @@ class FrameEncoder:
         self.stream: Any = None
 
     def write(self, pixels: np.ndarray[Any, Any], pts: int | None, time_base: Fraction | None) -> None:
-        """Encode (H, W, 3) uint8."""
+        """Encode (H, W, 3) uint8, scaled to the first frame's size, with black beside or above if its shape is another."""
         import av
 
         height, width = pixels.shape[:2]
@@ -144,6 +145,8 @@ class FrameEncoder:
             context.time_base = time_base or self.time_base
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             context.color_range = _LIMITED
+        if (width, height) != (size := (self.stream.width, self.stream.height)):  # a stream may change its resolution
+            pixels = np.asarray(ImageOps.pad(Image.fromarray(pixels), size, Image.Resampling.LANCZOS))
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
         frame = frame.reformat(format=self.stream.pix_fmt, dst_colorspace="ITU709", dst_color_range="MPEG")
         frame.pts, frame.time_base = pts, time_base
@@ -173,12 +176,20 @@ def upright(frame: av.VideoFrame, aspect: Fraction | None = None) -> Image.Image
     mirrored, turns = _orientation(frame)
     pixels = _rgb(frame)
     image = Image.fromarray(np.ascontiguousarray(np.rot90(pixels[:, ::-1] if mirrored else pixels, turns)))
-    if aspect and aspect != 1:
-        stretch = float(1 / aspect if turns % 2 else aspect)
-        # To the longer side, so that nothing is lost; even, which players want.
-        width, height = image.width * max(1.0, stretch), image.height * max(1.0, 1 / stretch)
-        image = image.resize((max(2, round(width / 2) * 2), max(2, round(height / 2) * 2)), Image.Resampling.LANCZOS)
-    return image
+    size = upright_size(frame, aspect)
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def upright_size(frame: av.VideoFrame, aspect: Fraction | None = None) -> tuple[int, int]:
+    """Width and height of what `upright` makes of a frame."""
+    _, turns = _orientation(frame)
+    width, height = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
+    if not aspect or aspect == 1:
+        return width, height
+    stretch = float(1 / aspect if turns % 2 else aspect)
+    # To the longer side, so that nothing is lost; even, which players want.
+    wide, high = (max(2, round(length / 2) * 2) for length in (width * max(1.0, stretch), height * max(1.0, 1 / stretch)))
+    return wide, high
 
 
 def _rgb(frame: av.VideoFrame) -> np.ndarray[Any, Any]:

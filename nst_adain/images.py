@@ -78,7 +78,8 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         ImageError: if it cannot be read whole, or has more than `max_pixels`.
     """
     try:
-        return _to_srgb(open_image(path, max_pixels=max_pixels))
+        image = open_image(path, max_pixels=max_pixels)
+        return _to_srgb(image, _white(image))
     except (ImageError, FileNotFoundError, PermissionError):
         raise
     except (ValueError, OSError) as error:
@@ -159,15 +160,19 @@ def to_srgb(image: Image.Image) -> Image.Image:
     Raises:
         ValueError: if the pixels are floating point or integers of more than 16 bits, which have no agreed range.
     """
-    return _to_srgb(image.copy())
+    return _to_srgb(image.copy(), _white(image))
 
 
-def _to_srgb(image: Image.Image) -> Image.Image:
+def _white(image: Image.Image) -> int:
+    """The level of white in a grey picture of more than 8 bits: Pillow leaves 12 bits, as of microscopes, as they are."""
+    bits = getattr(image, "tag_v2", {}).get(_BITS, (16,))[0]
+    return 2 ** (bits if 8 < bits < 16 else 16) - 1
+
+
+def _to_srgb(image: Image.Image, white: int) -> Image.Image:
     """`to_srgb`, which may change the picture that it is given: a huge one should not be copied at every step."""
     profile = image.info.get("icc_profile")
     transparent = image.info.get("transparency")
-    bits = getattr(image, "tag_v2", {}).get(_BITS, (16,))[0]
-    white = 2 ** (bits if 8 < bits < 16 else 16) - 1  # Pillow leaves 12 bits of TIFF, as of microscopes, as they are
     with contextlib.suppress(Exception):  # damaged EXIF, for which Pillow raises anything, is ignored, as by image viewers
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
         if turn is not None:

@@ -25,6 +25,7 @@ __all__ = [
     "Precision",
     "Progress",
     "check_alpha",
+    "check_scaled",
     "check_side",
     "check_weights",
     "is_half",
@@ -45,7 +46,13 @@ Progress: TypeAlias = "bool | Callable[[int, int | None], object]"
 
 
 def read_picture(
-    picture: Picture, name: str, side: int | None, max_pixels: int, *, enlarge: bool
+    picture: Picture,
+    name: str,
+    side: int | None,
+    max_pixels: int,
+    *,
+    enlarge: bool,
+    mapped: Callable[[Tensor], bool] = lambda _: True,
 ) -> tuple[Tensor, Image.Image | None]:
     """The pixels of a picture.
 
@@ -55,6 +62,7 @@ def read_picture(
         side: the short side to scale to, or None.
         max_pixels: the largest picture to decode or make.
         enlarge: whether a smaller picture is scaled up.
+        mapped: whether a file that can be mapped into memory is to stay on the disk.
 
     Returns:
         (1, 3, H, W) uint8 of a file or PIL image, of the mean colour where it is invisible, read when it is used if the file
@@ -65,10 +73,10 @@ def read_picture(
         TypeError, ValueError: if it is no picture, or `side` no number of pixels or too many.
     """
     if isinstance(picture, (str, os.PathLike)):
-        mapped = map_tiff(picture) if side is None else None
-        if mapped is not None:
-            check_pixels(picture, mapped.shape[-1], mapped.shape[-2], max_pixels)
-            return mapped, None
+        pixels = map_tiff(picture) if side is None else None
+        if pixels is not None:
+            check_pixels(picture, pixels.shape[-1], pixels.shape[-2], max_pixels)
+            return pixels if mapped(pixels) else pixels.clone(), None
         picture = load_image(picture, max_pixels=max_pixels)
     elif isinstance(picture, Image.Image):
         picture = to_srgb(picture)
@@ -82,9 +90,7 @@ def read_picture(
     height, width = picture.shape[-2:] if isinstance(picture, Tensor) else picture.size[::-1]
     argument = "size" if name == "content" else f"{name}_size"
     if side is not None and (check_side(argument, side) < min(height, width) or enlarge):
-        pixels = round(side * side * max(height, width) / min(height, width))
-        if pixels > max_pixels:
-            raise ImageError(f"{argument}: {side} makes {pixels:,} pixels, more than the limit of {max_pixels:,} (max_pixels)")
+        check_scaled(argument, side, round(side * side * max(height, width) / min(height, width)), max_pixels)
         scaled = scale_short_side(picture, side) if isinstance(picture, Tensor) else resize_short_side(picture, side)
         picture = scaled
     if isinstance(picture, Tensor):
@@ -98,6 +104,12 @@ def read_picture(
         mean = tuple(round(level) for level in ImageStat.Stat(visible, transparency).mean)
         visible.paste(mean, mask=transparency.point([255] + [0] * 255))
     return to_pixels(visible), transparency
+
+
+def check_scaled(name: str, side: int, pixels: int, max_pixels: int) -> None:
+    """Raise ImageError if a short side of `side`, which the argument `name` asks for, makes more pixels than allowed."""
+    if pixels > max_pixels:
+        raise ImageError(f"{name}: {side} makes {pixels:,} pixels, more than the limit of {max_pixels:,} (max_pixels)")
 
 
 def _in_range(picture: Tensor, name: str) -> Tensor:

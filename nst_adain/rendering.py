@@ -8,6 +8,7 @@ not cut up is one tile.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
@@ -53,6 +54,7 @@ def measure(
     tiles: Iterable[Tile],
     device: torch.device,
     features: Mapping[str, Tensor] | None = None,
+    opacity: Tensor | None = None,
 ) -> list[ChannelStats]:
     """The content's statistics, over the whole picture or for each mask over its region.
 
@@ -63,26 +65,30 @@ def measure(
         tiles: that cover the picture.
         device: where the model is.
         features: what `model.encode` gave for the picture, if it is one tile and this is known.
+        opacity: how much each pixel counts, (1, 1, H, W) uint8; None: all of them in full.
 
     Returns:
-        One code, or n: (B, C, 1, 1). Of a region that is empty, the whole picture's.
+        One code, or n: (B, C, 1, 1). Of a region that is empty or invisible, the whole picture's.
     """
     taps = model.arch.taps
     # The last one is the whole picture's: what is taken for a region without a position.
-    moments = [{tap: Moments() for tap in taps} for _ in range((0 if masks is None else masks.shape[1]) + 1)]
+    count = masks.shape[1] if masks is not None else 0 if opacity is None else 1
+    moments = [{tap: Moments() for tap in taps} for _ in range(count + 1)]
     for tile in tiles:
         seen = features if features is not None else model.encode(as_float(pixels, tile, device))
+        shares_of = [as_float(part, tile, device) for part in (masks, opacity) if part is not None]
+        counted = pad_to_stride(functools.reduce(torch.mul, shares_of)) if shares_of else None
         for tap in taps:
             stride = model.arch.plan.stride_of(tap)
             rows, columns = tile.inside(stride)
             inside = seen[tap][..., rows, columns]
             moments[-1][tap].add(inside)
-            if masks is not None:
-                pooled = F.avg_pool2d(pad_to_stride(as_float(masks, tile, device)), stride)[..., rows, columns]
-                for region in range(masks.shape[1]):
+            if counted is not None:
+                pooled = F.avg_pool2d(counted, stride)[..., rows, columns]
+                for region in range(count):
                     moments[region][tap].add(inside, pooled[:, region : region + 1])
     used = [region if all(m.count > 0 for m in region.values()) else moments[-1] for region in moments]
-    wanted = used if masks is None else used[:-1]
+    wanted = used[:-1] or used
     return [model.extend(Moments.join(list(region.values())).to(device)) for region in wanted]
 
 

@@ -8,13 +8,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, overload
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from nst_adain.color import match_color, transfer_luminance
-from nst_adain.contents import EncodedContent, Tiling, auto_side, check_out, open_content, visible_colors, whole
+from nst_adain.contents import EncodedContent, Tiling, auto_side, check_out, opacity, open_content, thinned, whole
 from nst_adain.convolution import freeze
 from nst_adain.functional import ChannelStats
 from nst_adain.images import MAX_PIXELS, load_image, open_image
@@ -140,7 +139,7 @@ class Stylizer:
             (B, C, 1, 1): the model's code for the style, means and standard deviations of all taps first.
         """
         pixels, transparency = read_picture(style, "style", style_size, max_pixels, enlarge=False)
-        stats = self._measure(pixels, auto_side(pixels), transparency)[0]
+        stats = self._measure(pixels, auto_side(pixels), opacity(transparency))[0]
         return dataclasses.replace(stats, model=self.fingerprint)
 
     @torch.no_grad()
@@ -160,7 +159,7 @@ class Stylizer:
         """
         pixels, side, transparency = open_content(content, size, tile, max_pixels)
         features = self._features(pixels, side)
-        stats = self._measure(pixels, side, transparency, features=features, progress=progress)[0]
+        stats = self._measure(pixels, side, opacity(transparency), features=features, progress=progress)[0]
         return EncodedContent(pixels, features, dataclasses.replace(stats, model=self.fingerprint), side, transparency)
 
     @overload
@@ -239,19 +238,24 @@ class Stylizer:
             self.check_origin("content", content.stats)
             pixels, side, transparency = content.pixels, content.tile, content.transparency
         if out is not None:
-            check_out(out, pixels, transparency)
+            check_out(out, pixels, side, transparency)
         # All files are read before anything is computed: what is wrong with one is said at once.
+        opened = [
+            style if isinstance(style, ChannelStats) else read_picture(style, "style", style_size, max_pixels, enlarge=False)
+            for style in given
+        ]
         height, width = pixels.shape[-2:]
         regions = read_masks(masks, len(given), (height, width), max_pixels)
         if strength is None:
             strength = read_mask(alpha, (height, width), "alpha", max_pixels)  # type: ignore[arg-type]
-        colors = visible_colors(pixels, transparency) if preserve_color == "coral" else None
-        encoded = [self._style(style, len(pixels), colors, style_size, max_pixels) for style in given]
+        shown = opacity(transparency)
+        colors = (thinned(pixels), None if shown is None else thinned(shown)) if preserve_color == "coral" else None
+        encoded = [self._style(style, len(pixels), colors) for style in opened]
         features = content.features if isinstance(content, EncodedContent) else self._features(pixels, side)
         if isinstance(content, EncodedContent) and regions is None:
             own = [content.stats]
         else:
-            own = self._measure(pixels, side, transparency, regions, features, progress)
+            own = self._measure(pixels, side, shown, regions, features, progress)
         look = Look(encoded, factors, regions, strength)
         output = out
         if output is None:
@@ -279,32 +283,34 @@ class Stylizer:
         self,
         pixels: Tensor,
         side: int | None,
-        transparency: Image.Image | None,
+        shown: Tensor | None,
         regions: Tensor | None = None,
         features: dict[str, Tensor] | None = None,
         progress: Progress = False,
     ) -> list[ChannelStats]:
         """The code of what is visible of a picture, in all or in each region."""
-        if transparency is not None and transparency.getextrema() != (255, 255):
-            opacity = torch.from_numpy(np.array(transparency))[None, None]
-            regions = opacity if regions is None else (regions.float() * opacity / 255).round().byte()
-        return measure(self.model, pixels, regions, self._tiles(pixels, side, progress), self.device, features)
+        return measure(self.model, pixels, regions, self._tiles(pixels, side, progress), self.device, features, shown)
 
-    def _style(self, style: Style, count: int, colors: Tensor | None, style_size: int | None, max_pixels: int) -> ChannelStats:
-        """A style's statistics, checked to fit the model and `count` contents; of `colors`, if it is to be recoloured."""
+    def _style(
+        self,
+        style: ChannelStats | tuple[Tensor, Image.Image | None],
+        count: int,
+        colors: tuple[Tensor, Tensor | None] | None,
+    ) -> ChannelStats:
+        """A style's statistics, checked to fit the model and `count` contents; in their `colors`, if these are given."""
         if isinstance(style, ChannelStats):
             if colors is not None:
                 raise ValueError("preserve_color: 'coral' recolours style pictures, and this style is already encoded")
             stats = style.to(self.device)
         else:
-            read, transparency = read_picture(style, "style", style_size, max_pixels, enlarge=False)
+            pixels, shown = style[0], opacity(style[1])
             if colors is not None:
-                image = as_float(read, whole(read), torch.device("cpu"))
+                image = as_float(pixels, whole(pixels), torch.device("cpu"))
                 if len(image) not in (1, count) and count > 1:
                     raise ValueError(f"style: expected 1 or {count} pictures, got {len(image)}")
-                seen = None if transparency is None else visible_colors(read, transparency)
-                read = match_color(image.expand(max(len(image), count), -1, -1, -1), colors, seen)
-            stats = self._measure(read, auto_side(read), transparency)[0]
+                visible = None if shown is None else as_float(shown, whole(shown), image.device)
+                pixels = match_color(image.expand(max(len(image), count), -1, -1, -1), colors[0], visible, colors[1])
+            stats = self._measure(pixels, auto_side(pixels), shown)[0]
         self.check_origin("style", stats)
         if stats.mean.shape[2:] != (1, 1):
             raise ValueError(f"style: expected statistics (B, C, 1, 1), got {tuple(stats.mean.shape)}; use masks for regions")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,10 +15,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from nst_adain.frames import FrameEncoder, picture_stream, scaled, scaled_size, upright, whole_or_nothing
+from nst_adain.frames import FrameEncoder, picture_stream, scaled, scaled_size, upright, upright_size, whole_or_nothing
 from nst_adain.functional import ChannelStats
 from nst_adain.images import MAX_PIXELS, ImageError, check_pixels
-from nst_adain.inputs import Progress, check_side, check_weights
+from nst_adain.inputs import Progress, check_scaled, check_side, check_weights
 from nst_adain.steady import SmoothedPictures, SmoothedStats
 from nst_adain.stylizer import Controls, Stylizer, read_controls
 from nst_adain.usage import UsageError
@@ -98,9 +99,9 @@ def stylize_video(
             count = 0
             if end != start and frames.seconds is None:
                 raise ValueError(f"{source}: does not say how long it is, so the mixture cannot change over time")
-            for position, image in frames.images(progress):
-                for wanted in (image.size, image.size if size is None else scaled_size(image.size, size)):
-                    check_pixels(source, *wanted, max_pixels)
+            for position, image in frames.images(progress, max_pixels):
+                if size is not None:
+                    check_scaled("size", size, math.prod(scaled_size(image.size, size)), max_pixels)
                 image = image if size is None else scaled(image, size)
                 content = stylizer.encode_content(image, max_pixels=max_pixels)
                 content = dataclasses.replace(content, stats=statistics(content.stats))
@@ -128,7 +129,7 @@ class _Transcoder:
     """One video in, one out: decoded frames as pictures, sound packets passed through."""
 
     def __init__(self, reader: InputContainer, writer: OutputContainer, crf: int, source: Path) -> None:
-        self.reader, self.writer = reader, writer
+        self.reader, self.writer, self.source = reader, writer, source
         self.video = picture_stream(reader, source)
         self.video.thread_type = "AUTO"
         self.sounds = {}
@@ -157,7 +158,7 @@ class _Transcoder:
         # The whole file's, which sound may outlast.
         return max(0.0, self.reader.duration / 1e6 - interval) if self.reader.duration else None
 
-    def images(self, progress: Progress) -> Iterator[tuple[float, Image.Image]]:
+    def images(self, progress: Progress, max_pixels: int) -> Iterator[tuple[float, Image.Image]]:
         """Every frame, upright, with its place in the video from 0 to 1."""
         total = self.video.frames or None
         bar = tqdm(total=total, unit="frame", disable=progress is not True, file=sys.stderr)
@@ -177,7 +178,9 @@ class _Transcoder:
                 time = frame.time or 0.0
                 first = time if first is None else first
                 position = min(1.0, (time - first) / self.seconds) if self.seconds else 0.0
-                yield position, upright(frame, self.video.sample_aspect_ratio)
+                aspect = self.video.sample_aspect_ratio
+                check_pixels(self.source, *upright_size(frame, aspect), max_pixels)
+                yield position, upright(frame, aspect)
                 bar.update()
         bar.close()
 

@@ -117,7 +117,7 @@ class Actions:
         names: dict[Path, str] = {}
         for path in (recipe.photo, *recipe.styles):
             if path not in names:
-                names[path] = self._name(path, names.values())
+                names[path] = self._name(path, {"out.png", "mask.png", *names.values()})
         command, code = recipe.command(names.__getitem__), recipe.python(names.__getitem__)
         if any(path.parent == self.samples for path in (recipe.photo, *recipe.styles)):
             command = f"nst-adain demo --inputs samples\n{command}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from PIL import Image
 
 from nst_adain.cli import main
 from nst_adain.images import load_image
+from nst_adain.models import StyleTransfer
 from nst_adain.stylizer import Stylizer
 
 
@@ -170,7 +172,7 @@ def test_running_out_of_memory_is_said_in_words(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
-    monkeypatch.setattr(Stylizer, "encode_content", fail)
+    monkeypatch.setattr(StyleTransfer, "encode", fail)
     assert main(["stylize", str(photo), str(photo), "-o", str(photo.with_name("out.png"))]) == 1
     assert "make it smaller with --size or --tile" in capsys.readouterr().err
     assert main(["morph", str(photo), str(photo), str(photo), "-o", str(photo.with_name("out.gif"))]) == 1
@@ -216,6 +218,18 @@ def test_files_for_folders_and_folders_for_files(
         picture().save(name)
     assert main(command.split()) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are Unicode")
+def test_names_that_are_no_unicode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"caf\xe9")
+    picture().save("s.png")
+    (tmp_path / "s.png").rename(tmp_path / f"{name}.png")
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    command = [sys.executable, "-m", "nst_adain", "stylize", f"{name}.png", f"{name}.png"]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert (tmp_path / f"{name}__{name}.png").is_file()
 
 
 def test_names_made_of_long_names_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

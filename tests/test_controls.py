@@ -249,7 +249,7 @@ def test_a_huge_picture_in_constant_memory(tmp_path: Path, options: dict[str, st
 import sys, threading, time, psutil
 from PIL import Image
 from nst_adain.cli import main
-from nst_adain.stylizer import Controls, Stylizer
+from nst_adain.stylizer import Stylizer
 from nst_adain.tiling import Moments
 Stylizer.from_pretrained("slim", device="cpu")(Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64)))
 process, peak, done = psutil.Process(), [0], threading.Event()
@@ -282,7 +282,7 @@ def test_a_4k_picture_at_once(tmp_path: Path) -> None:
     """3840 x 2160 pixels without tiles: below 1.5 GiB above the loaded model."""
     code = """
 import torch
-from nst_adain.stylizer import Controls, Stylizer
+from nst_adain.stylizer import Stylizer
 from train.benchmark import PeakRss
 stylizer = Stylizer.from_pretrained("slim", device="cpu", precision="float32")
 content, style = torch.rand(1, 3, 2160, 3840), stylizer.encode_style(torch.rand(1, 3, 64, 64))
@@ -318,6 +318,9 @@ def test_what_is_invisible_does_not_count(slim: Stylizer, preserve_color: Any, t
     out = np.asarray(slim(margin, style, **controls).crop((128, 128, 256, 256)).convert("RGB"), dtype=float)
     difference = np.abs(out - expected)[24:-24, 24:-24].mean()
     assert difference < 12  # 65 and more when they counted as white
+    margin.putalpha(margin.getchannel("A").point([1] + [255] * 255))
+    faint = np.asarray(slim(margin, style, **controls).crop((128, 128, 256, 256)).convert("RGB"), dtype=float)
+    assert np.abs(faint - expected)[24:-24, 24:-24].mean() < 20  # the surroundings are seen at the edge
     cut_out = np.asarray(slim(photo, margin, **controls, style_size=None), dtype=float)
     itself = np.asarray(slim(photo, photo, **controls), dtype=float)
     assert np.abs(cut_out - itself).mean() < 12
@@ -342,6 +345,8 @@ def test_what_is_wrong_with_masks_is_said_before_anything_is_computed(
         slim(picture(), picture(), masks=[np.ones((2, 2))] * 3)
     with pytest.raises(FileNotFoundError, match=r"none\.png"):
         slim(picture(), picture(), alpha=tmp_path / "none.png")
+    with pytest.raises(FileNotFoundError, match=r"none\.png"):
+        slim(picture(), [picture(), tmp_path / "none.png"])
 
 
 def test_a_picture_in_tiles_is_encoded_twice_with_masks_too(slim: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,17 @@ import torch
 from conftest import picture
 from PIL import Image, ImageCms
 
-from nst_adain.images import ImageError, find_images, flatten, load_image, resize_short_side, save_image, to_image, to_tensor
+from nst_adain.images import (
+    ImageError,
+    find_images,
+    flatten,
+    load_image,
+    resize_short_side,
+    save_image,
+    to_image,
+    to_srgb,
+    to_tensor,
+)
 
 
 def difference(a: Image.Image, b: Image.Image) -> float:
@@ -134,6 +144,8 @@ def test_12_bits_are_scaled_to_8(tmp_path: Path) -> None:
     file = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
     (tmp_path / "x.tif").write_bytes(file.ljust(122, b"\0")[:122] + bytes.fromhex("000fff 8003e8"))
     assert np.asarray(load_image(tmp_path / "x.tif"))[..., 0].tolist() == [[0, 255], [128, 62]]
+    with Image.open(tmp_path / "x.tif") as image:
+        assert to_srgb(image).tobytes() == load_image(tmp_path / "x.tif").tobytes()
 
 
 def test_integers_of_more_than_16_bits_are_refused(tmp_path: Path) -> None:

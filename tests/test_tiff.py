@@ -10,7 +10,7 @@ from conftest import picture
 from PIL import Image, ImageCms
 
 from nst_adain.cli import main
-from nst_adain.contents import visible_colors
+from nst_adain.contents import thinned
 from nst_adain.images import ImageError, load_image, to_pixels
 from nst_adain.stylizer import Stylizer
 from nst_adain.tiff import create_tiff, map_tiff
@@ -133,8 +133,13 @@ def test_out_receives_the_result(slim: Stylizer) -> None:
     transparent = Image.new("RGBA", (40, 30), (1, 2, 3, 4))
     with pytest.raises(ValueError, match="out: expected a content without transparency"):
         slim(transparent, style, out=out)
+    both = torch.rand(2, 3, 40, 40)
+    expected = slim(both[:1], style, tile=16)
     with pytest.raises(ValueError, match="out: expected other memory than the content's"):
-        slim(floats, style, out=floats)
+        slim(both[:1], style, tile=16, out=both[:1])
+    assert torch.equal(slim(both[:1], style, tile=16, out=both[1:]), expected)
+    at_once = slim(both[:1], style)
+    assert torch.equal(slim(both[:1], style, out=both[:1]), at_once)
 
 
 def test_an_encoded_content_needs_its_file_no_more(tmp_path: Path, slim: Stylizer) -> None:
@@ -149,8 +154,8 @@ def test_an_encoded_content_needs_its_file_no_more(tmp_path: Path, slim: Stylize
 
 
 def test_colours_of_a_panorama_take_no_more_memory() -> None:
-    assert visible_colors(torch.zeros(1, 3, 16, 2**18, dtype=torch.uint8), None)[0, 0].numel() <= 1024**2
-    assert visible_colors(torch.zeros(1, 3, 2048, 2048, dtype=torch.uint8), None).shape[2:] == (512, 512)
+    assert thinned(torch.zeros(1, 3, 16, 2**18, dtype=torch.uint8))[0, 0].numel() <= 1024**2
+    assert thinned(torch.zeros(1, 3, 2048, 2048, dtype=torch.uint8)).shape[2:] == (512, 512)
 
 
 def test_a_mapped_file_keeps_to_the_limit_of_pixels(tmp_path: Path, slim: Stylizer) -> None:

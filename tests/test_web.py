@@ -115,6 +115,8 @@ def test_files_of_one_name_are_told_apart(actions: Actions) -> None:
     photo, style, other = (upload(actions, picture(45, 31, seed), "image.png") for seed in (1, 2, 3))
     _, command, code, _ = actions.preview(*settings(photo, style, other))
     assert command == "nst-adain stylize image.png image-2.png image-3.png -o out.png --weights 50 50"
+    named = [upload(actions, picture(45, 31, seed), name) for seed, name in ((1, "out.png"), (2, "mask.png"))]
+    assert actions.preview(*settings(*named))[1] == "nst-adain stylize out-2.png mask-2.png -o out.png"
     assert "stylizer('image.png', ['image-2.png', 'image-3.png'], weights=[50, 50])" in code
 
 
@@ -143,10 +145,11 @@ def test_the_command_and_the_code_make_the_same_picture(
     photo, style = picture(45, 31, seed=1), picture(64, 50, seed=2)
     photo.save("my photo.png")
     style.save("-style.png")
-    styles = [upload(actions, style, "-style.png"), upload(actions, photo, "my photo.png")]
+    uploaded = upload(actions, photo, "my photo.png")  # Gradio keeps a file that comes again once
+    styles = [upload(actions, style, "-style.png"), uploaded]
     if case.get("alpha") == 1.25:
         styles[1] = {"path": str(samples / "mosaic.png")}
-    values = settings(upload(actions, photo, "my photo.png"), *styles[: 2 if "shares" in case else 1], **case)
+    values = settings(uploaded, *styles[: 2 if "shares" in case else 1], **case)
     result = np.asarray(make(actions, values))
     if case.get("mask"):
         Path("mask.png").write_bytes(base64.b64decode(case["mask"].partition(",")[2]))

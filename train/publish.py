@@ -43,7 +43,8 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
         judged = json.loads(scores.read_text())
         figures = {"pairs": judged["pairs"], **{k: round(judged["mean"][k], 4) for k in ("style", "content", "ssim")}}
         kept = {key: metadata[key] for key in ("recipe", "steps", "data")}
-        kept |= {key: metadata[key] for key in [NORMS_KEY] if key in metadata}
+        if NORMS_KEY in metadata:
+            kept[NORMS_KEY] = metadata[NORMS_KEY]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{scores}, {weights}: expected what `score` wrote and the weights of a run: {error!r}") from error
     tensors = {k: v.half() if half else v for k, v in tensors.items()}
