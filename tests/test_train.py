@@ -41,7 +41,7 @@ from train.report import read_losses
 from train.score import score
 from train.tasks import TargetCache
 from train.throughput import throughput
-from train.trainer import Trainer, latest_checkpoint
+from train.trainer import WIDEST_BASIS, Trainer, latest_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -454,7 +454,10 @@ def test_full_width_decoder_alone_is_trained_against_the_teacher(config: TrainCo
     config = dataclasses.replace(
         config, teacher=teacher, topology="vgg19", width=1.0, taps=("relu4_1",), train_encoder=False, steps=1
     )
-    Trainer("fit", config).run()
+    trainer = Trainer("fit", config)
+    trainer.run()
+    widest = [len(basis) for state in trainer.optimizer.optimizer.state.values() for basis in state["GG"]]
+    assert max(widest) <= WIDEST_BASIS
     assert {key.split(".")[0] for key in weights_of(config.out)} == {"decoder", "modulator"}
     assert load_model(config.out / "weights.safetensors", encoder=teacher).arch.width == 1
     other = config.out / "other.safetensors"  # of the same shapes
