@@ -62,7 +62,7 @@ def add_quality(parser: argparse.ArgumentParser) -> None:
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
     """The choice of the model."""
-    text = "%(default)s, base (better, about three times the time), or a .safetensors file"
+    text = "%(default)s, base (better, about three times the time), vgg19 (needs --encoder), or a .safetensors file"
     parser.add_argument("--model", default="slim", help=text)
     parser.add_argument("--encoder", type=Path, help="full-width VGG-19, for a model that is a decoder alone")
 

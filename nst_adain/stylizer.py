@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, overload
 
 import torch
@@ -35,6 +36,8 @@ from nst_adain.rendering import Look, as_float, measure, render
 from nst_adain.tiling import Tile, halo, tiles
 
 if TYPE_CHECKING:
+    from typing import TypeGuard
+
     from typing_extensions import Unpack
 
 __all__ = ["Controls", "Style", "Stylizer", "read_controls"]
@@ -113,8 +116,8 @@ class Stylizer:
         """Load weights.
 
         Args:
-            name: a model that ships with the package, "slim" or "base" (better, in about three times the time), or the path
-                of a .safetensors file.
+            name: a model that ships with the package, "slim", "base" (better, in about three times the time) or "vgg19" (a
+                decoder alone), or the path of a .safetensors file.
             encoder: full-width VGG-19 encoder, for weights that are a decoder alone; default: what the environment
                 variable NST_ADAIN_VGG19 names.
             device, precision: as for `Stylizer`.
@@ -130,7 +133,7 @@ class Stylizer:
         """Read a style: all that stylising needs of it, reusable, and saved and loaded by `ChannelStats`.
 
         Args:
-            style: the picture.
+            style: the picture, or the .safetensors file of a style that `ChannelStats.save` wrote.
             style_size: short side in pixels to which a larger picture is reduced, which sets the scale of the strokes;
                 a smaller one is read as it is. None reads every picture as it is.
             max_pixels: the largest file that is decoded.
@@ -138,6 +141,10 @@ class Stylizer:
         Returns:
             (B, C, 1, 1): the model's code for the style, means and standard deviations of all taps first.
         """
+        if _is_saved(style):
+            saved = ChannelStats.load(style)
+            self.check_origin(os.fspath(style), saved)
+            return saved
         pixels, transparency = read_picture(style, "style", style_size, max_pixels, enlarge=False)
         stats = self._measure(pixels, auto_side(pixels), opacity(transparency))[0]
         return dataclasses.replace(stats, model=self.fingerprint)
@@ -194,7 +201,8 @@ class Stylizer:
 
         Args:
             content: a picture, or what `encode_content` made of one (nothing is then encoded again).
-            styles: a picture or what `encode_style` made of one, or a list of these, to be mixed.
+            styles: a picture or what `encode_style` made of one, also as the file that it was saved to, or a list of these,
+                to be mixed.
             weights: one real number for each style, by default equal; scaled to sum to 1. With masks above 0: the proportion
                 where masks overlap.
             raw_weights: use the weights as they are, whatever their sum.
@@ -240,6 +248,7 @@ class Stylizer:
         if out is not None:
             check_out(out, pixels, side, transparency)
         # All files are read before anything is computed: what is wrong with one is said at once.
+        given = [self.encode_style(style) if _is_saved(style) else style for style in given]
         opened = [
             style if isinstance(style, ChannelStats) else read_picture(style, "style", style_size, max_pixels, enlarge=False)
             for style in given
@@ -341,6 +350,11 @@ class Stylizer:
 
         bar: Iterable[Tile] = tqdm(cover, unit="tile", file=sys.stderr)
         return bar
+
+
+def _is_saved(style: Style) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether this is the file of a style that was encoded before."""
+    return isinstance(style, (str, os.PathLike)) and Path(style).suffix == ".safetensors"
 
 
 def _reported(cover: Sequence[Tile], report: Callable[[int, int | None], object]) -> Iterator[Tile]:

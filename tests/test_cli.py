@@ -179,6 +179,21 @@ def test_running_out_of_memory_is_said_in_words(
     assert capsys.readouterr().err.endswith("make it smaller with --size\n")
 
 
+@pytest.mark.parametrize(
+    "command", ["stylize a.png s -o o.png", "grid --contents a.png --styles s -o o.png", "morph a.png s s -o o.gif --frames 2"]
+)
+def test_a_saved_style_is_a_style(slim: Stylizer, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture(40, 30).save("a.png")
+    picture(40, 30, 2).save("s.png")
+    slim.encode_style("s.png").save("s.safetensors")
+    made = []
+    for style in ("s.png", "s.safetensors"):
+        assert main([style if word == "s" else word for word in command.split()] + ["--precision", "float32"]) == 0
+        made.append(Path(command.split()[command.split().index("-o") + 1]).read_bytes())
+    assert made[0] == made[1]
+
+
 def test_inputs_are_not_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

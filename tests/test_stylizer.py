@@ -73,6 +73,12 @@ def test_a_saved_style_gives_the_same_picture(slim: Stylizer, photo: Path, paint
     style.save(tmp_path / "style.safetensors")
     loaded = ChannelStats.load(tmp_path / "style.safetensors")
     assert np.array_equal(pixels(slim(photo, loaded)), pixels(slim(photo, painting)))
+    mixed = slim(photo, [tmp_path / "style.safetensors", photo])
+    assert np.array_equal(pixels(mixed), pixels(slim(photo, [painting, photo])))
+    with pytest.raises(ValueError, match="preserve_color: 'coral' recolours style pictures"):
+        slim(photo, tmp_path / "style.safetensors", preserve_color="coral")
+    with pytest.raises(FileNotFoundError, match=r"none\.safetensors"):
+        slim(photo, tmp_path / "none.safetensors")
 
 
 def test_a_style_of_another_model_is_refused(slim: Stylizer, photo: Path, painting: Path, tiny_model: StyleTransfer) -> None:
@@ -88,6 +94,8 @@ def test_codes_of_other_weights_are_refused(slim: Stylizer, photo: Path, paintin
     other.encode_style(painting).save(tmp_path / "style.safetensors")
     with pytest.raises(ValueError, match="style: encoded with other weights"):
         slim(photo, ChannelStats.load(tmp_path / "style.safetensors"))
+    with pytest.raises(ValueError, match=r"style\.safetensors: encoded with other weights than this model's"):
+        slim.encode_style(tmp_path / "style.safetensors")
     with pytest.raises(ValueError, match="content: encoded with other weights"):
         slim(other.encode_content(photo), painting)
     with pytest.raises(ValueError, match="content: expected statistics of .* encoded with another model"):
