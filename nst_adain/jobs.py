@@ -1,0 +1,248 @@
+"""What each command of `nst-adain` does, given its options."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from nst_adain.contents import open_content
+from nst_adain.files import check_folder, result_name
+from nst_adain.functional import ChannelStats
+from nst_adain.images import load_image, output_format, save_image
+from nst_adain.stylizer import Controls, Stylizer
+from nst_adain.tiff import create_tiff
+from nst_adain.usage import UsageError
+
+__all__ = [
+    "app",
+    "batch",
+    "convert",
+    "demo",
+    "export",
+    "grid",
+    "morph",
+    "stylize",
+    "video",
+]
+
+
+def _stylizer(arguments: argparse.Namespace) -> Stylizer:
+    return Stylizer.from_pretrained(
+        arguments.model, encoder=arguments.encoder, device=arguments.device, precision=arguments.precision
+    )
+
+
+def _encoded(stylizer: Stylizer, paths: Sequence[Path], arguments: argparse.Namespace) -> list[ChannelStats]:
+    size, limit = arguments.style_size, arguments.max_pixels
+    return [stylizer.encode_style(path, style_size=size, max_pixels=limit) for path in paths]
+
+
+def _strength(arguments: argparse.Namespace) -> float | Image.Image:
+    """For many pictures: a mask is read once."""
+    alpha: float | Path = arguments.alpha
+    return load_image(alpha, max_pixels=arguments.max_pixels) if isinstance(alpha, Path) else alpha
+
+
+def _check_apart(output: Path, *inputs: object) -> None:
+    """Raise UsageError if the output is one of the inputs, of which those that are no paths do not count."""
+    if output.resolve() in [path.resolve() for path in inputs if isinstance(path, Path)]:
+        raise UsageError(f"{output}: expected another name than that of an input")
+
+
+def stylize(arguments: argparse.Namespace) -> None:
+    """One picture in the style of others."""
+    output = arguments.output or Path(result_name(arguments.content, arguments.styles))
+    kind = output_format(output)  # a wrong name is said before the work, not after
+    regions = [*(arguments.masks or []), arguments.label_map, arguments.alpha]
+    _check_apart(output, arguments.content, *arguments.styles, *regions)
+    stylizer = _stylizer(arguments)
+    controls: Controls = {
+        "weights": arguments.weights,
+        "raw_weights": arguments.raw_weights,
+        "masks": arguments.label_map or arguments.masks,
+        "alpha": arguments.alpha,
+        "preserve_color": arguments.preserve_color,
+        "size": arguments.size,
+        "style_size": arguments.style_size,
+        "tile": arguments.tile,
+        "max_pixels": arguments.max_pixels,
+        "progress": sys.stderr.isatty(),
+    }
+    if kind == "TIFF" and (size := _size_in_tiles(arguments)):
+        # Neither the picture nor the result is ever in memory whole.
+        with create_tiff(output, *size) as pixels:
+            controls["out"] = pixels
+            stylizer(arguments.content, arguments.styles, **controls)
+    else:
+        image = stylizer(arguments.content, arguments.styles, **controls)
+        save_image(image, output, quality=arguments.quality)
+    print(output)
+
+
+def _size_in_tiles(arguments: argparse.Namespace) -> tuple[int, int] | None:
+    """Height and width of a photograph without transparency that is rendered in tiles; None: it is another."""
+    pixels, side, transparency = open_content(arguments.content, arguments.size, arguments.tile, arguments.max_pixels)
+    return None if side is None or transparency is not None else (pixels.shape[-2], pixels.shape[-1])
+
+
+def grid(arguments: argparse.Namespace) -> None:
+    """A sheet of results."""
+    from nst_adain import grid
+
+    output_format(arguments.output)
+    _check_apart(arguments.output, *arguments.contents, *arguments.styles, arguments.alpha)
+    single = arguments.alphas or arguments.corners
+    if single and len(arguments.contents) > 1:
+        raise UsageError(f"--contents: expected one photograph with --alphas or --corners, got {len(arguments.contents)}")
+    if arguments.corners and len(arguments.styles) != 4:
+        raise UsageError(f"--styles: expected four with --corners, got {len(arguments.styles)}")
+    if arguments.alphas and arguments.alpha != 1:
+        raise UsageError("--alpha: not allowed with --alphas")
+    stylizer = _stylizer(arguments)
+    # No more than the cells show: every content's features are held.
+    limit, side = arguments.max_pixels, arguments.size or arguments.cell
+    contents = [(path.stem, stylizer.encode_content(path, size=side, max_pixels=limit)) for path in arguments.contents]
+    styles = [(path.stem, code) for path, code in zip(arguments.styles, _encoded(stylizer, arguments.styles, arguments))]
+    alpha = _strength(arguments)
+    if arguments.alphas:
+        image = grid.alpha_grid(stylizer, contents[0][1], styles, arguments.alphas, cell=arguments.cell)
+    elif arguments.corners:
+        image = grid.corner_grid(stylizer, contents[0][1], styles, arguments.corners, alpha=alpha, cell=arguments.cell)
+    else:
+        image = grid.cross_grid(stylizer, contents, styles, alpha=alpha, cell=arguments.cell)
+    save_image(image, arguments.output, quality=arguments.quality)
+    print(arguments.output)
+
+
+def morph(arguments: argparse.Namespace) -> None:
+    """An animation from style to style."""
+    from nst_adain.grid import path_weights, save_animation
+
+    if len(arguments.styles) < 2:
+        raise UsageError(f"style: expected at least two, got {len(arguments.styles)}")
+    check_folder(arguments.output)
+    _check_apart(arguments.output, arguments.content, *arguments.styles, arguments.alpha)
+    stylizer = _stylizer(arguments)
+    content = stylizer.encode_content(arguments.content, size=arguments.size, max_pixels=arguments.max_pixels)
+    styles = _encoded(stylizer, arguments.styles, arguments)
+    alpha = _strength(arguments)
+    weights = path_weights(len(styles), arguments.frames, loop=arguments.loop)
+    frames = (stylizer(content, list(styles), weights=w, alpha=alpha) for w in weights)
+    pictures = (frame for frame in frames if isinstance(frame, Image.Image))
+    save_animation(pictures, arguments.output, fps=arguments.fps)
+    print(arguments.output)
+
+
+def batch(arguments: argparse.Namespace) -> None:
+    """A folder of photographs; raises ValueError if some failed."""
+    from nst_adain.bulk import FAILURES, stylize_folder
+
+    if arguments.preserve_color == "coral":
+        raise UsageError("--preserve-color: expected luminance, got 'coral', which would need each style anew for each photo")
+    if arguments.seed is not None and not arguments.random:
+        raise UsageError("--seed: not allowed without --random, which draws")
+    report = stylize_folder(
+        _stylizer(arguments),
+        arguments.photos,
+        arguments.styles,
+        arguments.output,
+        pairing="random" if arguments.random else "all",
+        seed=arguments.seed or 0,
+        suffix=arguments.format,
+        quality=arguments.quality,
+        overwrite=arguments.overwrite,
+        size=arguments.size,
+        style_size=arguments.style_size,
+        max_pixels=arguments.max_pixels,
+        progress=sys.stderr.isatty(),
+        controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
+    )
+    print(f"{arguments.output}: {report.done} written, {report.skipped} there already, {len(report.failed)} failed")
+    for file, error in report.failed:
+        print(f"failed: {error if str(file) in error else f'{file}: {error}'}", file=sys.stderr)
+    if report.failed:
+        raise ValueError(f"{len(report.failed)} failed, listed in {arguments.output / FAILURES}")
+
+
+def video(arguments: argparse.Namespace) -> None:
+    """A video."""
+    from nst_adain.video import stylize_video
+
+    ends = [path for path in (arguments.start, arguments.end) if path]
+    if bool(arguments.styles) == bool(ends) or len(ends) == 1:
+        raise UsageError("style: expected a style, or --from and --to")
+    if ends and arguments.weights:
+        raise UsageError("--weights: not allowed with --from and --to")
+    if arguments.preserve_color == "coral":
+        raise UsageError("--preserve-color: expected luminance, got 'coral', which would need the style anew for each frame")
+    stylizer = _stylizer(arguments)
+    styles = _encoded(stylizer, arguments.styles or ends, arguments)
+    count = stylize_video(
+        stylizer,
+        arguments.source,
+        styles,
+        arguments.output,
+        weights=[1, 0] if ends else arguments.weights,
+        end_weights=[0, 1] if ends else None,
+        steadiness=arguments.steadiness,
+        size=arguments.size,
+        crf=arguments.crf,
+        max_pixels=arguments.max_pixels,
+        progress=sys.stderr.isatty(),
+        controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
+    )
+    print(f"{arguments.output}: {count} frames")
+
+
+def app(arguments: argparse.Namespace) -> None:
+    """The web page, until it is ended."""
+    from nst_adain.pretrained import ENCODER_VARIABLE, available_models, needs_encoder
+    from nst_adain.studio import Studio
+    from nst_adain.web import serve
+
+    encoder = arguments.encoder or os.environ.get(ENCODER_VARIABLE)
+    ready = [name for name in available_models() if encoder or not needs_encoder(name)]
+    models = list(dict.fromkeys([arguments.model, *ready]))
+    studio = Studio(
+        models,
+        encoder=arguments.encoder,
+        device=arguments.device,
+        precision=arguments.precision,
+        max_pixels=arguments.max_pixels,
+    )
+    serve(studio, host=arguments.host, port=arguments.port, browser=not arguments.no_browser)
+
+
+def demo(arguments: argparse.Namespace) -> None:
+    """A sheet of results from the package's own pictures."""
+    from nst_adain.demo import controls_sheet, demo_sheet, save_inputs
+
+    if arguments.inputs:  # the sheet may be asked for in the same new folder
+        save_inputs(arguments.inputs)
+    output_format(arguments.output)
+    stylizer = _stylizer(arguments)
+    image = controls_sheet(stylizer) if arguments.controls else demo_sheet(stylizer, progress=sys.stderr.isatty())
+    save_image(image, arguments.output, quality=arguments.quality)
+    print(arguments.output)
+
+
+def convert(arguments: argparse.Namespace) -> None:
+    """Published weights to .safetensors."""
+    from nst_adain.pretrained import convert_published
+
+    check_folder(arguments.output)
+    print(f"{arguments.output}: {convert_published(arguments.source, arguments.output)}")
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Graphs for ONNX Runtime."""
+    from nst_adain.export import export_onnx
+    from nst_adain.pretrained import load_model
+
+    for path in export_onnx(load_model(arguments.model, encoder=arguments.encoder), arguments.output):
+        print(path)
