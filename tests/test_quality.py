@@ -46,6 +46,7 @@ class Limits:
 LIMITS = {
     "base": Limits(style=1.59, content=4.85, ssim=0.37, own_ssim=0.77, own_difference=11.7),
     "slim": Limits(style=1.74, content=4.78, ssim=0.36, own_ssim=0.74, own_difference=13.4),
+    "vgg19": Limits(style=1.19, content=4.77, ssim=0.34, own_ssim=0.74, own_difference=11.3),
 }
 
 
