@@ -35,7 +35,7 @@ __all__ = ["Trainer", "latest_checkpoint"]
 TASKS = {"distill": Distillation, "fit": StyleTransferTask}
 LOG_EVERY = 20  # steps averaged into a row of losses.csv
 # The longest side of a weight that SOAP has an eigenbasis for. All of those of the small models; without this limit, those of
-# full width's modulator, of 1,920 and 2,816, took a fifth of each step.
+# full width's modulator, of 1,920 and 2,816, took a sixth of each step.
 WIDEST_BASIS = 1536
 CHECKPOINTS = "step-" + "[0-9]" * 8
 # Settings that may differ when a run is resumed: they change its speed and its reports, not its course.
