@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nst_adain.cores import Cores
-from nst_adain.files import make_folder, write_atomic
+from nst_adain.files import make_folder, pairs_by_result, write_atomic
 from nst_adain.functional import ChannelStats
 from nst_adain.images import MAX_PIXELS, ImageError, find_images, load_image, output_format, save_image
 from nst_adain.inputs import check_side, out_of_memory
@@ -116,7 +116,7 @@ def stylize_folder(
         raise PermissionError(f"{out}: expected a folder that can be written to")
     output_format(out / f"x{suffix}")
     planned = list(_jobs(_names(found, photos), list(candidates.values()), out, pairing, seed, suffix))
-    _check_names(planned)
+    pairs_by_result((path, (job.photo, style)) for job in planned for style, path in job.outputs)
     encoded = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)
     if not encoded:
         raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
@@ -140,17 +140,6 @@ def _pictures(folder: Path, name: str, out: Path, report: Report) -> list[Path]:
         if not found:
             raise ValueError(f"{folder}: expected pictures outside of {out}, found none")
     return found
-
-
-def _check_names(jobs: Sequence[_Job]) -> None:
-    """Raise ValueError if two pairs would have one result."""
-    made_of: dict[Path, tuple[Path, Path]] = {}
-    for job in jobs:
-        for style, path in job.outputs:
-            if path in made_of:
-                pairs = " and of ".join(f"{photo} in the style {name}" for photo, name in (made_of[path], (job.photo, style)))
-                raise ValueError(f"{path}: would be the result of {pairs}; rename one of these files")
-            made_of[path] = job.photo, style
 
 
 def _exists(path: Path) -> bool:

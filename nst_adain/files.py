@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-__all__ = ["check_folder", "make_folder", "replacing", "result_name", "write_atomic", "writing"]
+__all__ = ["check_folder", "make_folder", "pairs_by_result", "replacing", "result_name", "write_atomic", "writing"]
 
+_Name = TypeVar("_Name", bound=Hashable)
+_Pair = TypeVar("_Pair", bound="tuple[object, object]")
 _LONGEST = 120  # bytes of each half of a name, which may have 255
 
 
@@ -31,6 +34,21 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise NotADirectoryError(f"{folder}: expected a folder, found a file of this name or of one above it") from error
+
+
+def pairs_by_result(results: Iterable[tuple[_Name, _Pair]]) -> dict[_Name, _Pair]:
+    """Which photograph and style each result is of.
+
+    Raises:
+        ValueError: if two pairs would have one result.
+    """
+    pairs: dict[_Name, _Pair] = {}
+    for name, pair in results:
+        if name in pairs:
+            both = " and of ".join(f"{photo} in the style {style}" for photo, style in (pairs[name], pair))
+            raise ValueError(f"{name}: would be the result of {both}; rename one of these files")
+        pairs[name] = pair
+    return pairs
 
 
 def result_name(photo: Path, styles: Sequence[Path], suffix: str = ".png") -> str:

@@ -13,8 +13,9 @@ from PIL import Image
 from nst_adain.contents import open_content
 from nst_adain.files import check_folder, result_name
 from nst_adain.functional import ChannelStats
-from nst_adain.images import load_image, output_format, save_image
-from nst_adain.stylizer import Controls, Stylizer
+from nst_adain.images import output_format, save_image
+from nst_adain.regions import Mask
+from nst_adain.stylizer import Controls, Stylizer, read_controls
 from nst_adain.tiff import create_tiff
 from nst_adain.usage import UsageError
 
@@ -42,10 +43,9 @@ def _encoded(stylizer: Stylizer, paths: Sequence[Path], arguments: argparse.Name
     return [stylizer.encode_style(path, style_size=size, max_pixels=limit) for path in paths]
 
 
-def _strength(arguments: argparse.Namespace) -> float | Image.Image:
+def _strength(arguments: argparse.Namespace) -> float | Mask:
     """For many pictures: a mask is read once."""
-    alpha: float | Path = arguments.alpha
-    return load_image(alpha, max_pixels=arguments.max_pixels) if isinstance(alpha, Path) else alpha
+    return read_controls({"alpha": arguments.alpha, "max_pixels": arguments.max_pixels})["alpha"]
 
 
 def _check_apart(output: Path, *inputs: object) -> None:

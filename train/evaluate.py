@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from nst_adain.files import make_folder
+from nst_adain.files import make_folder, pairs_by_result
 from nst_adain.images import find_images, save_image
 from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
@@ -64,14 +64,7 @@ def pairs_by_name(contents: Iterable[str], styles: Iterable[str]) -> dict[str, t
     Raises:
         ValueError: if two pairs have one name.
     """
-    pairs: dict[str, tuple[str, str]] = {}
-    for pair in itertools.product(contents, styles):
-        name = "__".join(pair)
-        if name in pairs:
-            both = " and of ".join(f"{content} in the style {style}" for content, style in (pairs[name], pair))
-            raise ValueError(f"{name}: would be the result of {both}; rename one of these files")
-        pairs[name] = pair
-    return pairs
+    return pairs_by_result(("__".join(pair), pair) for pair in itertools.product(contents, styles))
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
