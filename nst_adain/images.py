@@ -28,6 +28,7 @@ __all__ = [
     "find_images",
     "load_image",
     "open_image",
+    "register_heic",
     "resize_short_side",
     "save_image",
     "to_image",
@@ -37,10 +38,13 @@ __all__ = [
 ]
 
 MAX_PIXELS = 200_000_000  # twice 10,000 x 10,000; decoded pixels take 3 or 4 bytes each
-READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm"})
+READABLE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".avif", ".heic", ".heif"}
+)
 WRITABLE_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 
-_READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+_READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _BITS = 258  # TIFF tag: of each channel
 _ORIENTATION = 0x0112  # EXIF tag, and what undoes its values
 _UPRIGHT = {
@@ -99,7 +103,7 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         if path.stat().st_size == 0:
             raise ImageError(f"{path}: expected a picture, found an empty file (0 bytes)")
         with _NO_PILLOW_LIMIT:
-            image: Image.Image = Image.open(path, formats=_READABLE_FORMATS)
+            image: Image.Image = Image.open(path, formats=_formats(path))
             with image:
                 check_pixels(path, image.width, image.height, max_pixels)
                 image.load()
@@ -107,11 +111,38 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     except (ImageError, PermissionError):
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: expected a picture, found a file of no known image format") from error
+        raise ImageError(f"{path}: expected a picture, found a file of no known image format, or a damaged one") from error
     except MemoryError as error:
         raise ImageError(f"{path}: not enough memory to decode it") from error
     except Exception as error:  # decoders fail on damaged files with whatever their format's code happens to raise
         raise ImageError(f"{path}: the picture is damaged or cut short ({error})") from error
+
+
+def _formats(path: Path) -> list[str]:
+    """What Pillow may take a file for. The reader of HEIC, an optional library, is loaded for files that need it.
+
+    Raises:
+        ImageError: if that library is missing.
+    """
+    with path.open("rb") as file:
+        start = file.read(64)
+    brands = {start[at : at + 4] for at in range(8, min(len(start), int.from_bytes(start[:4], "big")), 4)}
+    if start[4:8] != b"ftyp" or not brands & _HEIC_BRANDS:
+        Image.init()
+        return [kind for kind in _READABLE_FORMATS if kind in Image.OPEN]  # a Pillow may have been built without AVIF
+    if not register_heic():
+        raise ImageError(f"{path}: to read pictures of type HEIC: pip install 'nst-adain[heic]'")
+    return ["HEIF"]
+
+
+def register_heic() -> bool:
+    """Let Pillow read HEIC, if the library for it is installed."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ModuleNotFoundError:
+        return False
+    register_heif_opener()
+    return True
 
 
 def check_pixels(path: str | os.PathLike[str], width: int, height: int, max_pixels: int) -> None:

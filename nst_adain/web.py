@@ -21,6 +21,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nst_adain.demo import save_inputs
+from nst_adain.images import register_heic
 from nst_adain.studio import Studio
 from nst_adain.web_page import page
 
@@ -57,6 +58,7 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int | None = None, b
         folder = Path(name).resolve()
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # read by every component as it is made
         save_inputs(folder / "samples")
+        register_heic()  # Gradio opens uploads with Pillow too
         # A client may name a file by its address, which Gradio would fetch: of any size, from anywhere.
         gradio.processing_utils.async_ssrf_protected_download = _refuse_to_fetch
         blocks = page(studio, folder).queue(max_size=MAX_WAITING, default_concurrency_limit=1)

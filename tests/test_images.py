@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from nst_adain.images import (
     find_images,
     flatten,
     load_image,
+    register_heic,
     resize_short_side,
     save_image,
     to_image,
@@ -157,6 +159,30 @@ def test_integers_of_more_than_16_bits_are_refused(tmp_path: Path) -> None:
 def test_damaged_colour_profile_is_ignored(tmp_path: Path) -> None:
     picture().save(tmp_path / "x.png", icc_profile=b"no profile")
     assert difference(load_image(tmp_path / "x.png"), picture()) == 0
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".heic"])
+def test_pictures_of_phones(tmp_path: Path, suffix: str) -> None:
+    register_heic()
+    clear = picture(64, 48).convert("RGBA")
+    clear.putalpha(128)
+    for image in (picture(64, 48), picture(64, 48).convert("L"), clear):
+        image.save(tmp_path / f"x{suffix}", quality=90)
+        loaded = load_image(tmp_path / f"x{suffix}")
+        assert loaded.mode == ("RGBA" if image is clear else "RGB")
+        assert difference(loaded, image) < 8
+    with (tmp_path / f"x{suffix}").open("r+b") as file:
+        file.truncate(os.fstat(file.fileno()).st_size // 2)
+    with pytest.raises(ImageError, match=rf"x\{suffix}: .*damaged"):
+        load_image(tmp_path / f"x{suffix}")
+
+
+def test_heic_says_which_library_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register_heic()
+    picture(64, 48).save(tmp_path / "x.heic")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"x\.heic: to read pictures of type HEIC: pip install 'nst-adain\[heic\]'"):
+        load_image(tmp_path / "x.heic")
 
 
 def test_first_frame_of_an_animation(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from nst_adain.cli import main
 from nst_adain.demo import save_inputs
+from nst_adain.images import register_heic
 from nst_adain.stylizer import Stylizer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
@@ -253,6 +254,15 @@ def test_everything_has_a_name_and_is_reached_by_keyboard(opened: Callable[..., 
         reached.add(page.evaluate("() => { const e = document.activeElement; return e.ariaLabel || e.title || e.innerText }"))
     for name in ("Grid", "Upload file", "coffee", "mosaic", "Make it in full size", "range slider for Strength"):
         assert name in reached
+
+
+def test_a_picture_of_a_phone_in_a_format_that_browsers_do_not_show(opened: Callable[..., Any], tmp_path: Path) -> None:
+    register_heic()
+    picture(300, 200).save(tmp_path / "photo.heic")
+    page = opened()
+    settled(page)
+    choose(page, tmp_path / "photo.heic")
+    page.wait_for_function("() => document.querySelector('.comparison img').naturalWidth === 300")
 
 
 def test_a_bad_file_is_said_in_words_and_the_next_one_works(opened: Callable[..., Any], tmp_path: Path) -> None:
