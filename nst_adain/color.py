@@ -30,8 +30,13 @@ def match_color(
         (B, 3, H, W), RGB, clamped to [0, 1].
 
     Raises:
-        ValueError: if a picture has another shape.
+        TypeError: if a picture is not of floating point.
+        ValueError: if a picture or its opacity has another shape.
     """
+    _check(style, style_opacity)
+    _check(content, content_opacity)
+    if len(content) not in (1, len(style)):
+        raise ValueError(f"content: expected one picture, or as many as styles, {len(style)}, got {len(content)}")
     style_mean, style_covariance = _colour_moments(style, style_opacity)
     content_mean, content_covariance = _colour_moments(content, content_opacity)
     matrix = _power(content_covariance, 0.5) @ _power(style_covariance, -0.5)
@@ -54,8 +59,11 @@ def transfer_luminance(output: Tensor, content: Tensor) -> Tensor:
         (B, 3, H, W), RGB, clamped to [0, 1].
 
     Raises:
-        ValueError: if the shapes differ.
+        TypeError: if a picture is not of floating point.
+        ValueError: if the shapes differ, or are others.
     """
+    _check(output)
+    _check(content)
     if output.shape != content.shape:
         raise ValueError(f"expected pictures of one shape, got {tuple(output.shape)} and {tuple(content.shape)}")
     weights = output.new_tensor(LUMA).view(1, 3, 1, 1)
@@ -64,14 +72,21 @@ def transfer_luminance(output: Tensor, content: Tensor) -> Tensor:
 
 def _colour_moments(image: Tensor, opacity: Tensor | None) -> tuple[Tensor, Tensor]:
     """(B, 3, 1) mean and (B, 3, 3) covariance over the pixels, in float64."""
-    if image.ndim != 4 or image.shape[1] != 3:
-        raise ValueError(f"expected pictures of shape (B, 3, H, W), got {tuple(image.shape)}")
     flat = image.double().flatten(2)
     share = torch.ones_like(flat[:1, :1]) if opacity is None else opacity.double().flatten(2)
-    share = share / share.sum()
+    share = share / share.sum().clamp_min(1e-12)  # of what is wholly invisible, any colours will do
     mean = (flat * share).sum(2, keepdim=True)
     centred = flat - mean
     return mean, (centred * share) @ centred.transpose(1, 2)
+
+
+def _check(image: Tensor, opacity: Tensor | None = None) -> None:
+    if not image.is_floating_point():
+        raise TypeError(f"expected pictures in floating point, in [0, 1], got {image.dtype}")
+    if image.ndim != 4 or image.shape[1] != 3:
+        raise ValueError(f"expected pictures of shape (B, 3, H, W), got {tuple(image.shape)}")
+    if opacity is not None and opacity.shape != (1, 1, *image.shape[-2:]):
+        raise ValueError(f"expected an opacity of shape {(1, 1, *image.shape[-2:])}, got {tuple(opacity.shape)}")
 
 
 def _power(covariance: Tensor, exponent: float) -> Tensor:

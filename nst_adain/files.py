@@ -75,6 +75,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # one of ours, about another file
+            raise
         raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -80,7 +81,8 @@ class ChannelStats:
         """Write to a .safetensors file, whole or not at all."""
         from safetensors.torch import save
 
-        tensors = {"mean": self.mean.contiguous().cpu(), "std": self.std.contiguous().cpu()}
+        # Copies: a file cannot hold tensors that share memory.
+        tensors = {"mean": self.mean.contiguous().cpu().clone(), "std": self.std.contiguous().cpu().clone()}
         write_atomic(path, save(tensors, metadata={"format": "nst_adain.ChannelStats", "model": self.model}))
 
     @staticmethod
@@ -93,6 +95,8 @@ class ChannelStats:
         """
         from safetensors import SafetensorError, safe_open
 
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"{path}: expected channel statistics saved by ChannelStats.save, found no such file")
         try:
             with safe_open(os.fspath(path), framework="pt") as file:
                 # Copies: what is read stays mapped to the file.

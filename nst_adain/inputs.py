@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageStat
 from torch import Tensor
 
+from nst_adain.functional import at_least_float32
 from nst_adain.images import MAX_PIXELS, ImageError, check_pixels, load_image, resize_short_side, to_pixels, to_srgb
 from nst_adain.regions import Mask, read_label_map, read_mask
 from nst_adain.tiff import map_tiff
@@ -128,7 +129,7 @@ def scale_short_side(image: Tensor, side: int) -> Tensor:
     """Scale (B, 3, H, W), its aspect ratio kept, so that its shorter side has `side` pixels."""
     scale = side / min(image.shape[-2:])
     size = [max(1, round(n * scale)) for n in image.shape[-2:]]
-    return F.interpolate(image.float(), size, mode="bicubic", antialias=True).clamp(0, 1)
+    return F.interpolate(at_least_float32(image), size, mode="bicubic", antialias=True).clamp(0, 1).to(image.dtype)
 
 
 def read_masks(

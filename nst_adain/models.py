@@ -20,7 +20,7 @@ Departures from the paper:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -97,7 +97,7 @@ class Decoder(nn.Module):
             features: the deepest layer, (B, C, H, W), and for each other layer present, such as relu2_1, what is added where
                 the decoder reaches its resolution: (B, C_k, H * 2**k, W * 2**k), k stages before the last.
             modulation: for each layer but the last by name, what its channels are scaled by (`std`) and what is added
-                (`mean`) before the ReLU: (B or 1, C, 1, 1), or maps of the layer's resolution; None or {}: nothing.
+                (`mean`) before the ReLU: (B or 1, C, 1, 1), or maps of the layer's resolution; None: nothing.
 
         Returns:
             (B, 3, 8 H, 8 W), RGB, nominally in [0, 1], not clamped.
@@ -113,7 +113,7 @@ class Decoder(nn.Module):
                 x = x if skip is None else x.add_(skip)
             if name == "conv1_1":
                 break
-            x = F.relu_(conv(x, modulation[name] if modulation else None))
+            x = F.relu_(conv(x, None if modulation is None else modulation[name]))
         picture: Tensor = conv(x)
         return picture if self.plan.patch == 1 else _shuffle(picture, self.plan.patch)
 
@@ -139,7 +139,8 @@ class Modulator(nn.Module):
 
     def forward(self, stats: ChannelStats) -> ChannelStats:
         """(B, C, 1, 1) statistics of all taps to (B, D, 1, 1): the shifts as `mean`, the scales as `std`."""
-        code = self.output(F.relu(self.hidden(torch.cat([stats.mean, stats.std], 1).flatten(1))))
+        code = torch.cat([stats.mean, stats.std], 1).flatten(1).to(self.hidden.weight.dtype)
+        code = self.output(F.relu(self.hidden(code)))
         shift, scale = code[..., None, None].float().chunk(2, dim=1)
         # Not below 0, where the channel would turn into its negative: styles unlike those of the training ask for that.
         return ChannelStats(shift, (1 + scale).clamp_min(0))
@@ -200,18 +201,18 @@ class StyleTransfer(nn.Module):
                 (B, C_k, H_k, W_k).
             target: the code to have, likewise.
         """
-        modulation = {layer: code for layer, code in target.items() if layer not in self.arch.taps}
-        stylised = _Stylised({tap: (features[tap], content[tap], target[tap]) for tap in self.arch.taps})
-        picture: Tensor = self.decoder(stylised, modulation)
+        stylised = _Stylised(self.arch.taps, features, content, target)
+        picture: Tensor = self.decoder(stylised, None if self.modulator is None else target)
         return picture
 
-    def forward(self, content: Tensor, style: Tensor, alpha: float = 1.0) -> Tensor:
+    def forward(self, content: Tensor, style: Tensor, alpha: float | Tensor = 1.0) -> Tensor:
         """Stylise a batch.
 
         Args:
             content: (B, 3, H, W), RGB in [0, 1].
             style: (B or 1, 3, any, any), RGB in [0, 1].
-            alpha: strength; 0 encodes and decodes the content, above 1 extrapolates (paper, equation 14).
+            alpha: strength; 0 encodes and decodes the content, above 1 extrapolates (paper, equation 14). A tensor (B, 1, 1, 1)
+                has one for each picture.
 
         Returns:
             (B, 3, H, W), nominally in [0, 1], not clamped.
@@ -219,7 +220,7 @@ class StyleTransfer(nn.Module):
         features = self.encode(content)
         own = self.code(features)
         target = self.code(self.encode(style))
-        if alpha != 1.0:
+        if isinstance(alpha, Tensor) or alpha != 1.0:
             target = strengthen(own, target, alpha)
         return self.decode(features, self.arch.split(own), self.arch.split(target))[
             ..., : content.shape[-2], : content.shape[-1]
@@ -229,12 +230,20 @@ class StyleTransfer(nn.Module):
 class _Stylised(Mapping[str, Tensor]):
     """The result of AdaIN at each tap, computed when it is asked for: of large pictures, one at a time is in memory."""
 
-    def __init__(self, taps: Mapping[str, tuple[Tensor, ChannelStats, ChannelStats]]) -> None:
-        self.taps = taps
+    def __init__(
+        self,
+        taps: Sequence[str],
+        features: Mapping[str, Tensor],
+        content: Mapping[str, ChannelStats],
+        target: Mapping[str, ChannelStats],
+    ) -> None:
+        self.taps, self.features, self.content, self.target = taps, features, content, target
 
     def __getitem__(self, tap: str) -> Tensor:
-        features, own, wanted = self.taps[tap]
-        return adain(features, own, wanted).to(features.dtype)
+        if tap not in self.taps:
+            raise KeyError(tap)
+        features = self.features[tap]
+        return adain(features, self.content[tap], self.target[tap]).to(features.dtype)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.taps)

@@ -28,6 +28,7 @@ __all__ = [
     "ENCODER_VARIABLE",
     "available_models",
     "compare",
+    "compare_norms",
     "convert_published",
     "encoder_norms",
     "find_weights",
@@ -102,7 +103,7 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
             raise FileNotFoundError(f"{path}: is a decoder alone and needs the full-width VGG-19 encoder. {ENCODER_HELP}")
         given = load_encoder(encoder)
         theirs = given.state_dict()
-        if difference := compare(theirs, model.encoder.state_dict()) or _compare_norms(given, metadata):
+        if difference := compare(theirs, model.encoder.state_dict()) or compare_norms(given, metadata):
             raise ValueError(f"{encoder}: expected the encoder that {path} was trained with: {difference}")
         tensors |= {f"encoder.{k}": v for k, v in theirs.items()}
     elif encoder:
@@ -148,7 +149,7 @@ def encoder_norms(encoder: Encoder) -> dict[str, str]:
     return {NORMS_KEY: json.dumps([float(f"{norm:.4g}") for norm in norms])}
 
 
-def _compare_norms(encoder: Encoder, metadata: Mapping[str, str]) -> str | None:
+def compare_norms(encoder: Encoder, metadata: Mapping[str, str]) -> str | None:
     """What tells an encoder from that of a decoder with this metadata, in words, or None: copies of fewer bits pass."""
     if NORMS_KEY not in metadata:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -113,28 +113,72 @@ def render(
     """
     for tile in tiles:
         seen = features if features is not None else model.encode(as_float(pixels, tile, device))
-        output = model.decode(seen, *_statistics(model, own, look, tile, device))
+        output = model.decode(seen, *_codes(model, own, look, tile, device))
         top, left = tile.top - tile.read_top, tile.left - tile.read_left
         yield tile, output[..., top : top + tile.bottom - tile.top, left : left + tile.right - tile.left].clamp(0, 1)
 
 
-def _statistics(
+def _codes(
     model: StyleTransfer, own: Sequence[ChannelStats], look: Look, tile: Tile, device: torch.device
-) -> tuple[dict[str, ChannelStats], dict[str, ChannelStats]]:
+) -> tuple[Mapping[str, ChannelStats], Mapping[str, ChannelStats]]:
     """The content's and the wanted code for each layer: numbers, or where there are masks, maps."""
     own_by_region = [model.arch.split(code) for code in own]
     styles = [model.arch.split(code) for code in look.styles]
-    content, target = {}, {}
-    for layer in model.arch.code_channels:
-        mine, wanted = [code[layer] for code in own_by_region], [code[layer] for code in styles]
-        if look.masks is None:
-            content[layer], mixed = mine[0], blend(wanted, look.weights)
-        else:
-            share = shares(pad_to_stride(as_float(look.masks, tile, device)), look.weights, model.arch.plan.stride_of(layer))
-            parts = list(torch.split(share, 1, dim=1))
-            content[layer], mixed = blend(mine, parts), blend(wanted, parts)
-        alpha: float | Tensor = look.alpha
+    stride_of = {layer: model.arch.plan.stride_of(layer) for layer in model.arch.code_channels}
+
+    @functools.cache
+    def pooled(stride: int) -> tuple[Tensor | None, float | Tensor]:
+        """Each style's share of each position, if there are masks, and the strength there."""
+        alpha = look.alpha
         if isinstance(alpha, Tensor):
-            alpha = F.avg_pool2d(pad_to_stride(as_float(alpha, tile, device)), model.arch.plan.stride_of(layer))
-        target[layer] = strengthen(content[layer], mixed, alpha)
-    return content, target
+            alpha = F.avg_pool2d(pad_to_stride(as_float(alpha, tile, device)), stride)
+        if look.masks is None:
+            return None, alpha
+        return shares(pad_to_stride(as_float(look.masks, tile, device)), look.weights, stride), alpha
+
+    def content(layer: str) -> ChannelStats:
+        share, mine = pooled(stride_of[layer])[0], [code[layer] for code in own_by_region]
+        return mine[0] if share is None else _mapped(mine, share)
+
+    def target(layer: str) -> ChannelStats:
+        share, alpha = pooled(stride_of[layer])
+        mine, wanted = ([code[layer] for code in codes] for codes in (own_by_region, styles))
+        if share is None and isinstance(alpha, Tensor):
+            wanted, share = [blend(wanted, look.weights)], torch.ones_like(alpha)
+        if share is None:
+            return strengthen(mine[0], blend(wanted, look.weights), alpha)
+        # `strengthen`, all at once: it is linear in the codes.
+        mixed = _mapped([*mine, *wanted], torch.cat([(1 - alpha) * share, alpha * share], 1))
+        return ChannelStats(mixed.mean, mixed.std.clamp_min_(0))
+
+    return _Codes(stride_of, content), _Codes(stride_of, target)
+
+
+class _Codes(Mapping[str, ChannelStats]):
+    """A code by layer, made when it is asked for: maps are as large as features, and one layer's at a time is in memory."""
+
+    def __init__(self, layers: Collection[str], make: Callable[[str], ChannelStats]) -> None:
+        self.layers, self.make = layers, make
+
+    def __getitem__(self, layer: str) -> ChannelStats:
+        if layer not in self.layers:
+            raise KeyError(layer)
+        return self.make(layer)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+
+def _mapped(stats: Sequence[ChannelStats], maps: Tensor) -> ChannelStats:
+    """`blend` with maps, (1, n, H, W), for weights: one matrix product, whose result is in channels_last as features are."""
+    count = max(len(each.mean) for each in stats)
+    positions = maps[0].flatten(1).T  # (H W, n)
+
+    def mix(values: Sequence[Tensor]) -> Tensor:
+        table = torch.stack([value.flatten(1).expand(count, -1) for value in values], 1)  # (B, n, C)
+        return (positions @ table).view(count, *maps.shape[2:], -1).permute(0, 3, 1, 2)
+
+    return ChannelStats(mix([each.mean for each in stats]), mix([each.std for each in stats]))

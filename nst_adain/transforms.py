@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import numbers
 import os
 from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -61,8 +63,10 @@ class RandomStyle(nn.Module):
             raise ValueError("styles: expected at least one, got none")
         if not 0 <= p <= 1:
             raise ValueError(f"p: expected a probability from 0 to 1, got {p}")
-        low, high = alpha if isinstance(alpha, Sequence) and len(alpha) == 2 else (alpha, alpha)
-        if isinstance(low, Sequence) or not 0 <= low <= high < math.inf:
+        ends = tuple(alpha) if isinstance(alpha, (Sequence, np.ndarray)) else (alpha, alpha)
+        numeric = len(ends) == 2 and all(isinstance(end, numbers.Real) for end in ends)
+        low, high = ends if numeric else (math.nan, math.nan)
+        if not 0 <= low <= high < math.inf:
             raise ValueError(f"alpha: expected a number from 0 or an ascending pair of them, got {alpha}")
         self.p, self.low, self.high = p, float(low), float(high)
         self.stylizer = stylizer or Stylizer.from_pretrained(device="cpu")

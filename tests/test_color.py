@@ -65,3 +65,21 @@ def test_wrong_shapes_are_named() -> None:
         transfer_luminance(torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 3))
     with pytest.raises(ValueError, match=r"\(B, 3, H, W\), got \(3, 2, 2\)"):
         match_color(torch.zeros(3, 2, 2), torch.zeros(1, 3, 2, 2))
+
+
+def test_pictures_that_cannot_be_are_named() -> None:
+    image = torch.rand(2, 3, 8, 8)
+    for function in (match_color, transfer_luminance):
+        with pytest.raises(TypeError, match=r"expected pictures in floating point, in \[0, 1\], got torch\.uint8"):
+            function(image.mul(255).byte(), image.mul(255).byte())
+        with pytest.raises(ValueError, match=r"expected pictures of shape \(B, 3, H, W\), got \(2, 1, 8, 8\)"):
+            function(image[:, :1], image[:, :1])
+    with pytest.raises(ValueError, match="content: expected one picture, or as many as styles, 1, got 2"):
+        match_color(image[:1], image)
+    with pytest.raises(ValueError, match=r"expected an opacity of shape \(1, 1, 8, 8\), got \(1, 1, 4, 4\)"):
+        match_color(image, image, torch.ones(1, 1, 4, 4))
+
+
+def test_colours_of_what_is_wholly_invisible_are_finite() -> None:
+    image = torch.rand(1, 3, 8, 8)
+    assert match_color(image, image, None, torch.zeros(1, 1, 8, 8)).isfinite().all()

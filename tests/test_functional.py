@@ -107,12 +107,19 @@ def test_save_and_load_return_the_same(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["style.safetensors"]
 
 
+def test_statistics_of_one_tensor_can_be_saved(tmp_path: Path) -> None:
+    value = torch.rand(1, 3, 1, 1)
+    ChannelStats(value, value).save(tmp_path / "x.safetensors")
+    assert torch.equal(ChannelStats.load(tmp_path / "x.safetensors").std, value)
+
+
 def test_load_of_another_file_names_it(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"not one")
     with pytest.raises(ValueError, match=r"x\.safetensors: expected channel statistics"):
         ChannelStats.load(tmp_path / "x.safetensors")
-    with pytest.raises(FileNotFoundError, match="none"):
-        ChannelStats.load(tmp_path / "none")
+    for path in (tmp_path / "none", tmp_path):  # a folder
+        with pytest.raises(FileNotFoundError, match=f"^{path}: expected channel statistics"):
+            ChannelStats.load(path)
 
 
 def test_wrong_shapes_are_named() -> None:

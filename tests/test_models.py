@@ -14,7 +14,7 @@ from nst_adain.architecture import STRIDE, TOPOLOGIES, Architecture
 from nst_adain.convolution import freeze
 from nst_adain.functional import ChannelStats, adain, channel_stats
 from nst_adain.models import Decoder, Encoder, StyleTransfer, pad_to_stride
-from nst_adain.pretrained import load_encoder
+from nst_adain.pretrained import load_encoder, load_model
 from train.initial import calibrate
 
 
@@ -105,6 +105,36 @@ def test_output_has_the_input_size_whatever_it_is(tiny_model: StyleTransfer, hei
 
 
 @torch.inference_mode()
+def test_each_picture_may_have_a_strength_of_its_own(tiny_model: StyleTransfer) -> None:
+    content, style = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
+    both = tiny_model(content, style, alpha=torch.tensor([0.25, 1.0])[:, None, None, None])
+    for i, alpha in enumerate((0.25, 1.0)):
+        torch.testing.assert_close(
+            both[i : i + 1], tiny_model(content[i : i + 1], style[i : i + 1], alpha), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_half_precision_throughout(tiny_model: StyleTransfer) -> None:
+    content, style = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    wide = tiny_model(content, style)
+    narrow = copy.deepcopy(tiny_model).bfloat16()(content.bfloat16(), style.bfloat16())
+    assert (narrow.float() - wide).abs().mean() < 0.1 * wide.std()
+
+
+def test_what_is_trained_again_is_no_longer_constant() -> None:
+    model = load_model("base")
+    freeze(model)
+    content, style = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
+    model.requires_grad_(True)
+    model(content, style).sum().backward()
+    assert all(p.grad is not None for name, p in model.named_parameters() if not name.startswith("modulator"))
+    model.requires_grad_(False)
+    before = model(content, style)
+    with torch.no_grad():
+        model.encoder.get_parameter("conv3_2.weight").mul_(0.5)
+    assert not torch.equal(model(content, style), before)
+
+
 def test_alpha_zero_is_encode_and_decode(tiny_model: StyleTransfer) -> None:
     content, style = torch.rand(2, 3, 24, 40), torch.rand(2, 3, 32, 32)
     reconstructed = tiny_model(content, content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -243,6 +244,107 @@ def test_resuming_with_other_settings_is_refused(config: TrainConfig) -> None:
     (checkpoint / "state.json").write_text(json.dumps(state))
     with pytest.raises(ValueError, match=r"made before there was recolor_styles, not with 0\.5"):
         Trainer("fit", config).load(checkpoint)
+
+
+def test_resuming_with_other_folders_or_another_loss_network_is_refused(config: TrainConfig) -> None:
+    Trainer("fit", config).run(until=2)
+    checkpoint = latest_checkpoint(config.out)
+    assert checkpoint is not None
+    (config.style / "5.png").rename(config.style / "5b.png")
+    with pytest.raises(ValueError, match="was made with paintings of other names"):
+        Trainer("fit", config, checkpoint)
+    (config.style / "5b.png").rename(config.style / "5.png")
+    arch = Architecture("vgg16", 1 / 8, LAYERS)
+    torch.manual_seed(2)
+    with torch.no_grad():
+        (other := StyleTransfer(arch)).encoder.get_parameter("conv2_1.weight").mul_(1.2)
+    save_weights(config.teacher, arch, other.state_dict())
+    with pytest.raises(ValueError, match=r"was made with another loss network \(its conv\d_\d has weights of the norm"):
+        Trainer("fit", config, checkpoint)
+
+
+def test_weights_that_are_not_finite_are_never_written(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer("fit", config)
+    trainer.run(until=2)
+    before = sorted(path.name for path in config.out.iterdir()), weights_of(config.out)
+    step = trainer._step
+
+    def spoiled(batch: object) -> dict[str, torch.Tensor]:
+        values = step(batch)
+        with torch.no_grad():
+            trainer.raw.model.decoder.get_parameter("conv1_1.bias")[0] = math.nan
+        return values
+
+    monkeypatch.setattr(trainer, "_step", spoiled)
+    with pytest.raises(FloatingPointError, match=r"step 4: a .* not finite.* --init .*weights\.safetensors and a lower --lr"):
+        trainer.run()
+    assert sorted(path.name for path in config.out.iterdir()) == before[0]
+    assert_equal(weights_of(config.out), before[1])
+
+
+def test_a_run_that_was_killed_before_its_last_weights_writes_them(config: TrainConfig) -> None:
+    Trainer("fit", config).run()
+    weights = weights_of(config.out)
+    (config.out / "weights.safetensors").unlink()
+    Trainer("fit", config, latest_checkpoint(config.out)).run()
+    assert_equal(weights_of(config.out), weights)
+
+
+def test_a_resumed_run_does_not_need_what_it_started_from(config: TrainConfig, tmp_path: Path) -> None:
+    Trainer("fit", dataclasses.replace(config, steps=2)).run()
+    start = (config.out / "weights.safetensors").rename(tmp_path / "start.safetensors")
+    more = dataclasses.replace(config, init=start, out=tmp_path / "more")
+    Trainer("fit", more).run(until=2)
+    start.unlink()
+    Trainer("fit", more, latest_checkpoint(more.out)).run()
+    assert read_weights(more.out / "weights.safetensors")[1]["steps"] == "10"
+
+
+def test_distill_refuses_what_it_does_not_use(config: TrainConfig) -> None:
+    with pytest.raises(UsageError, match=r"identity_weight: expected the default, for distill does not use it, got 7\.0"):
+        Trainer("distill", dataclasses.replace(config, identity_weight=7.0))
+
+
+def test_distill_takes_crops_of_any_side(config: TrainConfig) -> None:
+    Trainer("distill", dataclasses.replace(config, crop=33, steps=1)).run()
+    assert np.isfinite(losses(config.out)).all()
+
+
+def test_an_encoder_alone_can_be_widened_whatever_its_taps(config: TrainConfig) -> None:
+    narrow = dataclasses.replace(config, topology="vgg16", width=1 / 16, taps=("relu3_2",), modulation=4, steps=1)
+    Trainer("distill", narrow).run()
+    small = weights_of(config.out)["encoder.conv2_1.weight"]
+    wide = Trainer("fit", dataclasses.replace(narrow, width=1 / 8, taps=(), init=config.out / "weights.safetensors")).raw.model
+    assert torch.equal(wide.encoder.get_parameter("conv2_1.weight")[: len(small), : small.shape[1]].cpu(), small)
+
+
+def test_an_encoder_that_stays_is_the_loss_networks(config: TrainConfig) -> None:
+    with pytest.raises(UsageError, match=r"train_encoder: .*--init with an encoder, or the topology and width of the teacher"):
+        Trainer("fit", dataclasses.replace(config, train_encoder=False))
+
+
+def test_a_decoder_is_trained_with_the_encoder_that_it_knows(config: TrainConfig, tmp_path: Path, teacher: Path) -> None:
+    changed = load_file(teacher)
+    changed["conv2_1.weight"] *= 1.3
+    save_file(changed, tmp_path / "other.safetensors")
+    settings = dataclasses.replace(
+        config, teacher=tmp_path / "other.safetensors", topology="vgg19", width=1.0, train_encoder=False, modulation=48,
+        init=find_weights("vgg19"),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"other\.safetensors: expected the encoder that .*vgg19.* its conv2_1 has weights"):
+        Trainer("fit", settings)
+
+
+def test_accumulation_is_refused(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "8")
+    with pytest.raises(UsageError, match="gradient_accumulation_steps: expected 1, .* got 8"):
+        Trainer("fit", config)
+
+
+def test_wrong_settings_are_usage_errors_of_one_line(config: TrainConfig) -> None:
+    options = command(config, "--batch-size", "0")
+    done = subprocess.run([sys.executable, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "train: error: batch_size: expected at least 1, got 0\n")
 
 
 def test_resuming_with_other_pictures_or_a_damaged_checkpoint_is_refused(config: TrainConfig) -> None:
@@ -499,6 +601,15 @@ def test_evaluate_writes_what_score_reads(config: TrainConfig, tmp_path: Path) -
     (tmp_path / "pairs.txt").write_text("0__9\n")
     with pytest.raises(ValueError, match="found '0__9'"):
         evaluate(config.content, config.style, tmp_path / "scored", pairs=tmp_path / "pairs.txt", device="cpu")
+    (tmp_path / "pairs.txt").write_text("2__2\n")
+    picture().save(tmp_path / "scored" / "2__1.png")
+    with pytest.raises(ValueError, match=r"2__1\.png: a result of another call, which `score` would count among these"):
+        evaluate(config.content, config.style, tmp_path / "scored", pairs=tmp_path / "pairs.txt", device="cpu")
+    for wrong, message in ((b"\n", "expected at least one pair, found none"), (b"\xff", "expected lines of text")):
+        (tmp_path / "pairs.txt").write_bytes(wrong)
+        with pytest.raises(ValueError, match=rf"pairs\.txt: {message}"):
+            evaluate(config.content, config.style, tmp_path / "none", pairs=tmp_path / "pairs.txt", device="cpu")
+    assert not (tmp_path / "none").exists()
 
 
 def plain_features(weights: dict[str, torch.Tensor], path: Path) -> list[torch.Tensor]:
@@ -561,6 +672,8 @@ def test_pictures_that_are_too_small_to_be_scored_are_named(config: TrainConfig,
         (tmp_path / folder).mkdir()
         picture(12, 12).save(tmp_path / folder / f"{name}.png")
     with pytest.raises(ValueError, match=r"a\.png: expected at least 16 pixels a side, found 12 x 12"):
+        score(tmp_path / "photos", tmp_path / "paintings", tmp_path / "scored", teacher)
+    with pytest.raises(ValueError, match=r"teacher\.safetensors: expected full-width VGG-19, .* conv1_1\.weight has the shape"):
         score(tmp_path / "photos", tmp_path / "paintings", tmp_path / "scored", config.teacher)
 
 
@@ -584,6 +697,9 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
     (tmp_path / "scores.json").write_text("{}")
     with pytest.raises(ValueError, match=r"scores\.json.*'pairs'"):
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
+    (tmp_path / "scores.json").write_text('{"pairs": 2, "mean": {"style": NaN, "content": 3.0, "ssim": 0.25}}')
+    with pytest.raises(ValueError, match=r"scores\.json: expected finite figures"):
+        publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
     (tmp_path / "scores.json").write_text("style 0.5")
     with pytest.raises(ValueError, match=r"scores\.json, .*: expected what `score` wrote"):
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
@@ -591,6 +707,12 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.bin")
     (tmp_path / "scores.json").write_text('{"pairs": 2, "mean": {"style": 0.5, "content": 3.0, "ssim": 0.25}}')
     tensors, metadata = read_weights(second.out / "weights.safetensors")
+    broken = {**tensors, "decoder.conv1_1.bias": torch.tensor([0.0, math.nan, 0.0])}
+    save_weights(
+        tmp_path / "second" / "nan.safetensors", config.arch, broken, **{k: metadata[k] for k in ("recipe", "steps", "data")}
+    )
+    with pytest.raises(ValueError, match=r"nan\.safetensors: expected finite weights, found others in decoder\.conv1_1\.bias"):
+        publish(tmp_path / "second" / "nan.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
     encoder = {name: tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
     save_weights(
         tmp_path / "second" / "encoder.safetensors", config.arch, encoder, **{k: metadata[k] for k in ("recipe", "steps")}
@@ -791,7 +913,11 @@ def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainCo
         ({"recolor_styles": -0.1}, "recolor_styles: expected 0 to 1, got -0.1"),
         ({"min_scale": 0.0}, "min_scale: expected above 0"),
         ({"content_layer": "relu4_2"}, "expected layers of relu1_1, .* got 'relu4_2'"),
-        ({"style_layers": ()}, "style_layers: expected at least one"),
+        ({"style_layers": ()}, "style_layers: expected at least one layer, each once, got none"),
+        ({"style_layers": ("relu1_1", "relu1_1")}, "style_layers: .* each once, got relu1_1 relu1_1"),
+        ({"lr": float("inf")}, "lr: expected a finite number, got inf"),
+        ({"seed": 2**32}, r"seed: expected below 2\*\*32, got 4294967296"),
+        ({"crop": 600}, "max_side: expected at least crop, 600, got 512"),
         ({"width": 0.0}, "width: expected"),
     ],
 )

@@ -79,7 +79,8 @@ def test_wrong_arguments_are_named(slim: Stylizer) -> None:
         RandomStyle([picture()], p=2, stylizer=slim)
     with pytest.raises(ValueError, match=r"alpha: expected .* got \(1, 0\)"):
         RandomStyle([picture()], alpha=(1, 0), stylizer=slim)
-    for alpha in ((1,), (0.1, 0.2, 0.3), float("inf"), float("nan"), (0, float("inf"))):
+    assert RandomStyle([picture()], alpha=np.array([0.25, 0.5]), stylizer=slim).low == 0.25  # type: ignore[arg-type]
+    for alpha in ("ab", (1,), (0.1, 0.2, 0.3), float("inf"), float("nan"), (0, float("inf"))):
         with pytest.raises(ValueError, match="alpha: expected a number from 0 or an ascending pair of them, got"):
             RandomStyle([picture()], alpha=alpha, stylizer=slim)  # type: ignore[arg-type]
     assert RandomStyle([picture()], stylizer=slim)(torch.empty(0, 3, 8, 8)).shape == (0, 3, 8, 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 try:
@@ -24,12 +25,21 @@ from train.score import score
 from train.throughput import throughput
 
 
-def distill(config: tyro.conf.OmitArgPrefixes[TrainConfig]) -> None:
+@dataclasses.dataclass(frozen=True)
+class _Settings(TrainConfig):
+    def __post_init__(self) -> None:
+        try:
+            super().__post_init__()
+        except UsageError as error:  # which tyro would put into a box, with names of its own
+            sys.exit(_wrong(error))
+
+
+def distill(config: tyro.conf.OmitArgPrefixes[_Settings]) -> None:
     """Teach a small encoder to give the teacher's features; its weights.safetensors is for `fit --init`."""
     _train("distill", config)
 
 
-def fit(config: tyro.conf.OmitArgPrefixes[TrainConfig]) -> None:
+def fit(config: tyro.conf.OmitArgPrefixes[_Settings]) -> None:
     """Train style transfer: the decoder, or encoder and decoder together, with content and style losses."""
     _train("fit", config)
 
@@ -37,14 +47,18 @@ def fit(config: tyro.conf.OmitArgPrefixes[TrainConfig]) -> None:
 def _train(task: str, config: TrainConfig) -> None:
     checkpoint = latest_checkpoint(config.out)
     if checkpoint and not config.resume:
-        raise ValueError(f"{checkpoint}: there is a run in this folder; go on with --resume, or name another --out")
+        raise UsageError(f"{checkpoint}: there is a run in this folder; go on with --resume, or name another --out")
     if config.out.exists() and not config.out.is_dir():  # said now, not when all pictures are read
         raise NotADirectoryError(f"{config.out}: expected a folder, found a file")
-    trainer = Trainer(task, config)
+    trainer = Trainer(task, config, checkpoint)
     make_folder(config.out)
-    if checkpoint:
-        trainer.load(checkpoint)
     trainer.run()
+
+
+def _wrong(error: UsageError) -> int:
+    """Say what was asked for wrongly, and return the exit status."""
+    print(f"train: error: {error}", file=sys.stderr)
+    return 2
 
 
 def main() -> int:
@@ -66,8 +80,7 @@ def main() -> int:
             prog="python -m train",
         )
     except UsageError as error:
-        print(f"train: error: {error}", file=sys.stderr)
-        return 2
+        return _wrong(error)
     except (OSError, ValueError, FloatingPointError) as error:
         print(f"train: error: {error}", file=sys.stderr)
         return 1

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from nst_adain.export import export_onnx
+from nst_adain.files import make_folder
 from nst_adain.inputs import Precision, is_half, pick_device
 from nst_adain.pretrained import find_weights, load_model
 from nst_adain.stylizer import Stylizer
@@ -67,7 +68,7 @@ def benchmark(
     for size in (*sizes, *memory_sizes):
         if size < 16 or size % 8:
             raise UsageError(f"sizes, memory_sizes: expected multiples of 8 from 16, got {size}")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     runtimes = [*precisions, ONNX] if onnx else [*precisions]
     names = [*(f"{model}, {runtime}" for model in models for runtime in runtimes), VGG, MICRO]
     if any(is_half(precision, pick_device(device)) for precision in precisions):

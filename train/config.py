@@ -5,13 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 from nst_adain.architecture import LAYERS, Architecture
 from nst_adain.usage import UsageError, at_least
 
-__all__ = ["TrainConfig"]
+__all__ = ["FIT_ALONE", "TrainConfig"]
+
+# Settings that `distill`, which trains an encoder without a style, does not use.
+FIT_ALONE = ("train_encoder", "content_weight", "content_layer", "content_target", "style_weight",
+             "style_layers", "style_kind", "identity_weight", "tv_weight")  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +132,13 @@ class TrainConfig:
             (0, ("holdout", "warmup", "cache_gb", "seed", "lr")),
         ):
             at_least(lowest, **{name: getattr(self, name) for name in names})
-        if math.isinf(self.cache_gb):
-            raise UsageError(f"cache_gb: expected a finite number, got {self.cache_gb}")
+        for name in ("cache_gb", "lr"):
+            if math.isinf(getattr(self, name)):
+                raise UsageError(f"{name}: expected a finite number, got {getattr(self, name)}")
+        if self.seed >= 2**32:
+            raise UsageError(f"seed: expected below 2**32, got {self.seed}")
+        if self.max_side < self.crop:  # else every crop would be enlarged, and min_scale do nothing
+            raise UsageError(f"max_side: expected at least crop, {self.crop}, got {self.max_side}")
         for name in ("content_weight", "style_weight", "identity_weight", "tv_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name}: expected a finite number from 0, got {getattr(self, name)}")
@@ -146,14 +156,21 @@ class TrainConfig:
         for layer in (self.content_layer, *self.style_layers):
             if layer not in LAYERS:
                 raise UsageError(f"content_layer, style_layers: expected layers of {', '.join(LAYERS)}, got {layer!r}")
-        if not self.style_layers:
-            raise UsageError("style_layers: expected at least one layer, got none")
+        if not self.style_layers or len(set(self.style_layers)) < len(self.style_layers):
+            raise UsageError(
+                f"style_layers: expected at least one layer, each once, got {' '.join(self.style_layers) or 'none'}"
+            )
         _ = self.arch  # raises for an architecture that cannot be built
 
     @property
     def arch(self) -> Architecture:
         """The model to train."""
         return Architecture(self.topology, self.width, self.taps, self.modulation)
+
+    def changed(self, names: Iterable[str]) -> tuple[str, object] | None:
+        """The first of these settings that is not the default, and what it is."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        return next(((name, getattr(self, name)) for name in names if getattr(self, name) != defaults[name]), None)
 
     def describe(self) -> str:
         """All settings as JSON, for checkpoints and the metadata of weights; no paths, which mean nothing elsewhere."""

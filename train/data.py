@@ -6,6 +6,7 @@ and a resumed run sees what the uninterrupted one would have seen, on any number
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ class Pictures:
             NotADirectoryError, ValueError: if it does not exist, or has no more readable pictures than `holdout`.
         """
         paths = find_images(folder)
+        names = "\n".join(path.relative_to(folder).as_posix() for path in paths)
+        self.digest = hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()[:16]  # tells folders apart
         with ThreadPoolExecutor() as pool:
             loaded = [p for p in pool.map(lambda path: self._load(path, max_side), paths) if p is not None]
         if len(loaded) <= holdout:

@@ -45,12 +45,20 @@ def evaluate(
     known = pairs_by_name(contents, styles)
     wanted = list(known.values())
     if pairs:
-        lines = [line.strip() for line in pairs.read_text().splitlines() if line.strip()]
+        try:
+            lines = [line.strip() for line in pairs.read_text(encoding="utf-8").splitlines() if line.strip()]
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{pairs}: expected lines of text ({error})") from error
+        if not lines:
+            raise ValueError(f"{pairs}: expected at least one pair, found none")
         if unknown := [line for line in lines if line not in known]:
             raise ValueError(f"{pairs}: expected CONTENT__STYLE after files of {content} and {style}, found {unknown[0]!r}")
         wanted = [known[line] for line in lines]
     stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device, precision=precision)
     make_folder(out)
+    names = {"__".join(pair) for pair in wanted}
+    if other := sorted(path for path in out.glob("*.png") if path.stem in known and path.stem not in names):
+        raise ValueError(f"{other[0]}: a result of another call, which `score` would count among these; name another --out")
     encoded = {name: stylizer.encode_style(styles[name], style_size=None) for name in sorted({s for _, s in wanted})}
     for content_name, style_name in tqdm(wanted, unit="picture", disable=not sys.stderr.isatty()):
         image = stylizer(contents[content_name], encoded[style_name], alpha=alpha)

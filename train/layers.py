@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -19,15 +20,23 @@ __all__ = ["layers"]
 
 
 @torch.no_grad()
-def layers(model: str = "slim", size: int = 512, repeats: int = 9, device: str = "auto", precision: Precision = "auto") -> None:
+def layers(
+    model: str = "slim",
+    size: int = 512,
+    repeats: int = 9,
+    encoder: Path | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> None:
     """Print milliseconds and arithmetic speed of every convolution, its padding included, and of all that is none.
 
     The arithmetic is what a direct convolution does, and so is the peak: a Winograd convolution can be above it.
 
     Args:
-        model: a model that ships, or a .safetensors file with an encoder.
+        model: a model that ships, or a .safetensors file.
         size: side of the square content picture in pixels.
         repeats: timed runs, of which medians are shown, after one that is not timed.
+        encoder: full-width VGG-19, for a model that is a decoder alone.
         device: where to run.
         precision: of the model.
 
@@ -36,7 +45,7 @@ def layers(model: str = "slim", size: int = 512, repeats: int = 9, device: str =
     """
     at_least(16, size=size)
     at_least(1, repeats=repeats)
-    stylizer = Stylizer.from_pretrained(model, device=device, precision=precision)
+    stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device, precision=precision)
     style, content = stylizer.encode_style(torch.rand(1, 3, size, size)), torch.rand(1, 3, size, size)
     seconds: dict[str, list[float]] = defaultdict(list)
     work: dict[str, float] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 
 from nst_adain.files import check_folder, write_atomic
@@ -46,7 +47,11 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
         if NORMS_KEY in metadata:
             kept[NORMS_KEY] = metadata[NORMS_KEY]
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{scores}, {weights}: expected what `score` wrote and the weights of a run: {error!r}") from error
+        raise ValueError(f"{scores}, {weights}: expected what `score` wrote and the weights of a run: {error}") from error
+    if not all(map(math.isfinite, figures.values())):
+        raise ValueError(f"{scores}: expected finite figures, found {figures}")
+    if wrong := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+        raise ValueError(f"{weights}: expected finite weights, found others in {wrong[0]}")
     tensors = {k: v.half() if half else v for k, v in tensors.items()}
     save_weights(out, arch, tensors, **kept, scores=json.dumps(figures), licence="MIT")
     write_atomic(readme, describe(out.parent).encode())

@@ -20,6 +20,7 @@ from nst_adain.architecture import LAYERS
 from nst_adain.files import check_folder, write_atomic
 from nst_adain.images import find_images, flatten, load_image, to_tensor
 from nst_adain.models import Encoder
+from nst_adain.pretrained import compare
 from train.evaluate import by_stem, pairs_by_name
 from train.losses import content_loss, load_teacher, style_loss, style_targets
 
@@ -35,7 +36,7 @@ class Score:
     Attributes:
         style: mean over relu1_1 to relu4_1 of MSE(means) + MSE(standard deviations) (Huang & Belongie 2017, equation 13).
         content: MSE at relu4_1 from the content's features.
-        ssim: structural similarity of the luma (Wang et al. 2004), 1 for the content itself.
+        ssim: structural similarity of the luma (Wang et al. 2004, but in uniform windows of 7 x 7), 1 for the content itself.
     """
 
     style: float
@@ -86,7 +87,10 @@ def score(content: Path, style: Path, stylised: Path, teacher: Path, json: Path 
         check_folder(json)
     contents, styles = by_stem(content), by_stem(style)
     known = pairs_by_name(contents, styles)
-    judge = Judge(load_teacher(teacher))
+    encoder = load_teacher(teacher)
+    if difference := compare(encoder.state_dict(), Encoder("vgg19", 1.0).state_dict()):
+        raise ValueError(f"{teacher}: expected full-width VGG-19, whose figures can be compared: {difference}")
+    judge = Judge(encoder)
     moments = functools.cache(lambda name: judge.moments(_load(styles[name])))
     rows, shown, photo, target = [], "", None, None
     for path in tqdm(find_images(stylised), unit="picture", disable=not sys.stderr.isatty()):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nst_adain.architecture import LAYERS
 from nst_adain.functional import ChannelStats, adain, at_least_float32, channel_stats
-from nst_adain.models import Encoder, StyleTransfer
+from nst_adain.models import Encoder, StyleTransfer, pad_to_stride
 from train.config import TrainConfig
 from train.data import Batch
 from train.losses import content_loss, style_loss, style_targets, total_variation
@@ -88,7 +88,7 @@ class Distillation(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Relative squared error at each layer of the teacher: 1 is as good as the mean, 0 is perfect."""
-        images = _as_float(torch.cat([batch.content, batch.style]), next(self.parameters()))
+        images = pad_to_stride(_as_float(torch.cat([batch.content, batch.style]), next(self.parameters())))
         with torch.no_grad():
             wanted = self.targets(images)
         got = self.features(images)

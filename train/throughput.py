@@ -28,6 +28,7 @@ def throughput(
     suffix: str = ".jpg",
     model: str = "slim",
     repeats: int = 5,
+    encoder: Path | None = None,
     device: str = "auto",
     precision: Precision = "auto",
 ) -> None:
@@ -37,8 +38,9 @@ def throughput(
         count: pictures in the folder.
         size: their side in pixels.
         suffix: format of the files, in and out.
-        model: a model that ships, or a .safetensors file with an encoder.
+        model: a model that ships, or a .safetensors file.
         repeats: measurements of each, in turn, of which medians are shown, after one that is not counted.
+        encoder: full-width VGG-19, for a model that is a decoder alone.
         device: where to run.
         precision: of the model.
 
@@ -48,7 +50,7 @@ def throughput(
     at_least(1, count=count, size=size, repeats=repeats)
     if suffix not in WRITABLE_SUFFIXES:
         raise UsageError(f"suffix: expected one of {', '.join(WRITABLE_SUFFIXES)}, got {suffix!r}")
-    stylizer = Stylizer.from_pretrained(model, device=device, precision=precision)
+    stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device, precision=precision)
     with tempfile.TemporaryDirectory() as folder:
         photos, styles = Path(folder, "photos"), Path(folder, "styles")
         photos.mkdir()

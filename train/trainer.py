@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import math
@@ -22,8 +23,9 @@ from tqdm import tqdm
 
 from nst_adain.convolution import freeze
 from nst_adain.inputs import native_bf16
-from nst_adain.pretrained import encoder_norms, read_weights, save_weights
-from train.config import TrainConfig
+from nst_adain.pretrained import compare, compare_norms, encoder_norms, read_weights, save_weights
+from nst_adain.usage import UsageError
+from train.config import FIT_ALONE, TrainConfig
 from train.data import Pictures, batches, center_crop
 from train.initial import calibrate, load_initial
 from train.losses import load_teacher
@@ -55,11 +57,27 @@ def latest_checkpoint(run: Path) -> Path | None:
 class Trainer:
     """A run of `task` ("distill" or "fit"): everything that changes during training is in `save` and `load`."""
 
-    def __init__(self, task: str, config: TrainConfig) -> None:
+    def __init__(self, task: str, config: TrainConfig, checkpoint: Path | None = None) -> None:
+        """Read the pictures and make the networks.
+
+        Args:
+            task: what to train.
+            config: the settings.
+            checkpoint: where to go on; None: at the start.
+
+        Raises:
+            UsageError: if a setting cannot be honoured.
+            FileNotFoundError, ValueError: if a file does not hold what it should.
+        """
         self.task, self.config, self.step = task, config, 0
+        if task == "distill" and (ignored := config.changed(FIT_ALONE)):
+            raise UsageError(f"{ignored[0]}: expected the default, for distill does not use it, got {ignored[1]}")
         device = PartialState(cpu=config.cpu).device
         bf16 = config.precision == "bf16" or (config.precision == "auto" and native_bf16(device))
         self.accelerator = accelerator = Accelerator(cpu=config.cpu, mixed_precision="bf16" if bf16 else "no")
+        if accelerator.gradient_accumulation_steps != 1:
+            found = accelerator.gradient_accumulation_steps
+            raise UsageError(f"gradient_accumulation_steps: expected 1, for a step is one batch of batch_size, got {found}")
         set_seed(config.seed)
         teacher = load_teacher(config.teacher)
         teacher.to(accelerator.device, memory_format=torch.channels_last)
@@ -68,9 +86,13 @@ class Trainer:
         self.content = Pictures(config.content, config.max_side, config.holdout)
         self.style = Pictures(config.style, config.max_side, config.holdout)
         self.pictures = f"{len(self.content.train)} photographs, {len(self.style.train)} paintings"
+        self.sources = {"photographs": self.content.digest, "paintings": self.style.digest, **encoder_norms(teacher)}
+        self.teacher = teacher
 
         self.raw = TASKS[task](config, teacher)
-        self._initialise()
+        self.history: list[dict[str, Any]] = []  # what made the weights this run starts from, oldest first
+        if checkpoint is None:
+            self._initialise()
         self.raw.to(accelerator.device, memory_format=torch.channels_last)
         self.ema = AveragedModel(self.raw.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         parameters = [p for p in self.raw.parameters() if p.requires_grad]
@@ -82,16 +104,25 @@ class Trainer:
         self.module, self.optimizer = accelerator.prepare(self.raw, self.optimizer)
         judged = task == "fit" and config.holdout > 0
         self.validation = Validation(self.content.held_out, self.style.held_out, teacher) if judged else None
+        if checkpoint:
+            self.load(checkpoint)
 
     def _initialise(self) -> None:
         """Load what `init` has and, if the encoder is not trained, the teacher's; scale what is random."""
-        c, known = self.config, {}
-        # What made the weights this run starts from, oldest first.
-        self.history = json.loads(read_weights(c.init)[1].get("recipe", "[]")) if c.init else []
+        c, metadata, known = self.config, {}, {}
         if c.init:
+            metadata = read_weights(c.init)[1]
+            self.history = json.loads(metadata.get("recipe", "[]"))
             known |= load_initial(self.raw.model, c.init)
         if self.task == "fit" and not c.train_encoder and "encoder.conv1_1" not in known:
+            if difference := compare(self.teacher.state_dict(), self.raw.model.encoder.state_dict()):
+                wanted = "--init with an encoder, or the topology and width of the teacher, such as --topology vgg19"
+                raise UsageError(
+                    f"train_encoder: to leave the encoder as it is, expected {wanted}: {difference} in {c.teacher}"
+                )
             known |= load_initial(self.raw.model, c.teacher, ["encoder"])
+            if difference := compare_norms(self.raw.model.encoder, metadata):
+                raise ValueError(f"{c.teacher}: expected the encoder that {c.init} was trained with: {difference}")
         if self.task == "fit" and not c.train_encoder:
             encoder = self.raw.model.encoder
             random = [n for n in encoder.names if known[f"encoder.{n}"] < encoder.get_submodule(n).out_channels]
@@ -112,41 +143,42 @@ class Trainer:
         """Train to step `until`, or to the end of the schedule, and write checkpoints, samples and a log.
 
         Raises:
-            FloatingPointError: if a loss is no longer finite.
+            FloatingPointError: if a loss or a weight is no longer finite; the checkpoints so far stay.
         """
         c, accelerator = self.config, self.accelerator
         end = min(c.steps, until if until is not None else c.steps)
+        if self.step >= end and accelerator.is_main_process:  # killed after the last checkpoint, before its weights
+            self.export(c.out / "weights.safetensors")
         log = LossLog(c.out / "losses.csv", self.step) if accelerator.is_main_process else None
-        data = batches(self.content, self.style, c, self.step, accelerator.process_index, accelerator.num_processes)
-        bar = tqdm(total=c.steps, initial=self.step, unit="step", disable=not accelerator.is_main_process, mininterval=2)
+        stream = batches(self.content, self.style, c, self.step, accelerator.process_index, accelerator.num_processes)
+        shown = tqdm(total=c.steps, initial=self.step, unit="step", disable=not accelerator.is_main_process, mininterval=2)
         sums: dict[str, torch.Tensor] = {}
         waited, logged, since = 0.0, self.step, time.perf_counter()
-        while self.step < end:
-            started = time.perf_counter()
-            batch = next(data)
-            waited += time.perf_counter() - started
-            for name, value in self._step(batch).items():  # kept on the device: reading them would wait for it
-                sums[name] = sums[name] + value if name in sums else value
-            bar.update()
-            sample = self.step % c.sample_every == 0 or self.step == end
-            if sample or self.step % LOG_EVERY == 0:
-                means = accelerator.reduce(torch.stack(list(sums.values())), "mean") / (self.step - logged)
-                row = dict(zip(sums, means.tolist()))
-                if not all(math.isfinite(v) for v in row.values()):
-                    raise FloatingPointError(f"step {self.step}: a loss is not finite: {row}; lower --lr")
-                elapsed = time.perf_counter() - since
-                row["images_per_s"] = (self.step - logged) * c.batch_size * accelerator.num_processes / elapsed
-                row["data_wait"] = waited / elapsed
-                if log:
-                    if self.validation and sample:
-                        row |= self.validation.run(self.ema.module, c.out / f"samples-{self.step:08d}.jpg")
-                    log.write(self.step, row)
-                bar.set_postfix({k: f"{v:.3g}" for k, v in row.items()}, refresh=False)
-                sums, waited, logged, since = {}, 0.0, self.step, time.perf_counter()
-            if self.step % c.save_every == 0 or self.step == end:
-                self.save()
-        bar.close()
-        data.close()
+        with contextlib.closing(stream) as data, shown as bar:
+            while self.step < end:
+                started = time.perf_counter()
+                batch = next(data)
+                waited += time.perf_counter() - started
+                for name, value in self._step(batch).items():  # kept on the device: reading them would wait for it
+                    sums[name] = sums[name] + value if name in sums else value
+                bar.update()
+                sample = self.step % c.sample_every == 0 or self.step == end
+                if sample or self.step % LOG_EVERY == 0:
+                    means = accelerator.reduce(torch.stack(list(sums.values())), "mean") / (self.step - logged)
+                    row = dict(zip(sums, means.tolist()))
+                    if not all(math.isfinite(v) for v in row.values()):
+                        raise self._diverged(f"a loss is not finite: {row}")
+                    elapsed = time.perf_counter() - since
+                    row["images_per_s"] = (self.step - logged) * c.batch_size * accelerator.num_processes / elapsed
+                    row["data_wait"] = waited / elapsed
+                    if log:
+                        if self.validation and sample:
+                            row |= self.validation.run(self.ema.module, c.out / f"samples-{self.step:08d}.jpg")
+                        log.write(self.step, row)
+                    bar.set_postfix({k: f"{v:.3g}" for k, v in row.items()}, refresh=False)
+                    sums, waited, logged, since = {}, 0.0, self.step, time.perf_counter()
+                if self.step % c.save_every == 0 or self.step == end:
+                    self.save()
         if log:
             plot_losses(c.out / "losses.csv", c.out / "losses.png")
 
@@ -162,6 +194,11 @@ class Trainer:
         self.ema.update_parameters(self.raw.model)
         self.step += 1
         return {name: value.detach().float() for name, value in losses.items()}
+
+    def _diverged(self, what: str) -> FloatingPointError:
+        kept = self.config.out / "weights.safetensors"
+        start = f" --init {kept} and" if kept.exists() else ""
+        return FloatingPointError(f"step {self.step}: {what}; start a new run with{start} a lower --lr")
 
     def export(self, path: Path) -> None:
         """Write the averaged weights as a model that `nst_adain` loads."""
@@ -182,6 +219,8 @@ class Trainer:
         """Write a checkpoint directory, whole or not at all, keep the two newest, and the weights so far for use."""
         if not self.accelerator.is_main_process:
             return
+        if not all(value.isfinite().all() for value in self.raw.state_dict().values()):
+            raise self._diverged("a weight is not finite")
         out = self.config.out
         tensors = {f"module.{k}": v for k, v in self.raw.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.state_dict().items()}
@@ -192,7 +231,7 @@ class Trainer:
             tensors["rng.cuda"] = torch.cuda.get_rng_state()
         state = {"step": self.step, "task": self.task, "processes": self.accelerator.num_processes, "history": self.history}
         state |= {"recipe": json.loads(self.config.describe()), "groups": optimizer["param_groups"]}
-        state["pictures"] = self.pictures
+        state |= {"pictures": self.pictures, "sources": self.sources}
         state["optimizer"] = moments
         state["schedule"] = self.schedule.state_dict() | {"lr_lambdas": None}
 
@@ -225,13 +264,19 @@ class Trainer:
             raise ValueError(f"{checkpoint}: is damaged ({error}); remove it to go on from the one before, if any") from error
         if (pictures := state.get("pictures", self.pictures)) != self.pictures:
             raise ValueError(f"{checkpoint}: was made with {pictures}, found {self.pictures}; start a new run with --init")
+        sources = state.get("sources", {})
+        for name in ("photographs", "paintings"):
+            if sources.get(name, self.sources[name]) != self.sources[name]:
+                raise ValueError(f"{checkpoint}: was made with {name} of other names; start a new run with --init")
+        if difference := compare_norms(self.teacher, sources):
+            raise ValueError(f"{checkpoint}: was made with another loss network ({difference}); start a new run with --init")
         here = {"task": self.task, "processes": self.accelerator.num_processes, **json.loads(self.config.describe())}
         there = {"task": state["task"], "processes": state["processes"], **state["recipe"]}
         changed = [k for k in here if k not in FREE_TO_CHANGE and here[k] != there.get(k)]
         if changed:
             name = changed[0]
             made = f"with {name} {there[name]}" if name in there else f"before there was {name}"
-            raise ValueError(f"{checkpoint}: was made {made}, not with {here[name]}; start a new run with --init")
+            raise UsageError(f"{checkpoint}: was made {made}, not with {here[name]}; start a new run with --init")
         self.raw.load_state_dict(_under("module.", tensors))
         self.ema.load_state_dict(_under("ema.", tensors))
         moments = {int(index): _with_tensors(entry, tensors) for index, entry in state["optimizer"].items()}
