@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import io
+import json
 import math
 import os
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -24,15 +26,16 @@ from tqdm import tqdm
 
 from nst_adain.cores import Cores
 from nst_adain.files import make_folder, pairs_by_result, write_atomic
-from nst_adain.functional import ChannelStats
-from nst_adain.images import MAX_PIXELS, ImageError, find_images, load_image, output_format, save_image
+from nst_adain.functional import SAVED, ChannelStats
+from nst_adain.images import MAX_PIXELS, READABLE_SUFFIXES, ImageError, find_images, load_image, output_format, save_image
 from nst_adain.inputs import check_side, out_of_memory
-from nst_adain.stylizer import Controls, Stylizer, read_controls
+from nst_adain.stylizer import Controls, Stylizer, is_saved, read_controls
 from nst_adain.usage import UsageError
 
 __all__ = ["Report", "stylize_folder"]
 
 FAILURES = "failures.csv"  # in the output folder; removed when there are none
+SETTINGS = "batch.json"  # in the output folder: how its pictures were made, which a later call may not change unnoticed
 
 
 @dataclasses.dataclass
@@ -79,18 +82,19 @@ def stylize_folder(
 
     The tree of `photos` is mirrored in `out`: photos/a/b.jpg in the style c.jpg is out/a/b__c.png. A file that cannot be read,
     or is too large for the memory, is reported, also in OUT/failures.csv, and the rest goes on. An output that exists is not
-    made again, so an interrupted call is continued by repeating it.
+    made again, so an interrupted call is continued by repeating it; one with other settings, which OUT/batch.json tells, is
+    refused.
 
     Args:
         stylizer: the model.
         photos: folder of photographs, searched with its subfolders.
-        styles: folder of style pictures, likewise.
+        styles: folder of style pictures and of files of encoded styles (.safetensors), likewise; or one of these alone.
         out: folder for the results, made if need be; not one of these two, whose pictures they would be in the next call.
         pairing: "all": each photograph in each style; "random": in one, drawn for each photograph by `seed` and its name.
         seed: of the draw.
         suffix: format of the results, one of `images.WRITABLE_SUFFIXES`.
         quality: of JPEG and WebP.
-        overwrite: make also those that exist.
+        overwrite: make also those that exist, and with any settings but those of the draw.
         size: short side to which photographs are scaled.
         style_size: short side to which style pictures are reduced.
         max_pixels: the largest picture that is decoded or made.
@@ -110,16 +114,25 @@ def stylize_folder(
     loaded = read_controls({**(controls or {}), "max_pixels": max_pixels})
     report = Report()
     found = _pictures(photos, "photographs", out, report)
-    candidates = _names(_pictures(styles, "styles", out, report), styles)
+    if styles.is_file():
+        candidates = _names([styles], styles.parent)
+    else:
+        candidates = _names(_pictures(styles, "styles", out, report, {*READABLE_SUFFIXES, SAVED}), styles)
     make_folder(out)
     if not os.access(out, os.W_OK | os.X_OK):  # said before the work, not after it
         raise PermissionError(f"{out}: expected a folder that can be written to")
     output_format(out / f"x{suffix}")
     planned = list(_jobs(_names(found, photos), list(candidates.values()), out, pairing, seed, suffix))
     pairs_by_result((path, (job.photo, style)) for job in planned for style, path in job.outputs)
+    settings: dict[str, object] = {"model": stylizer.fingerprint, "size": size, "style_size": style_size, "pairing": pairing}
+    settings |= {name: _told(value) for name, value in loaded.items() if name not in ("max_pixels", "progress")}
+    if pairing == "random":
+        settings |= {"seed": seed, "styles": sorted(name.as_posix() for name in candidates.values())}
+    _check_settings(out / SETTINGS, settings, overwrite)
     encoded = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)
     if not encoded:
         raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
+    write_atomic(out / SETTINGS, json.dumps(settings, indent=1).encode())
     jobs = list(_missing(planned, encoded, overwrite, report))
     bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
     try:
@@ -130,9 +143,36 @@ def stylize_folder(
     return report
 
 
-def _pictures(folder: Path, name: str, out: Path, report: Report) -> list[Path]:
+def _check_settings(path: Path, settings: Mapping[str, object], overwrite: bool) -> None:
+    """Raise UsageError if the pictures that are there were made otherwise.
+
+    What another draw made is not what this one would overwrite, so that is not allowed in any case.
+    """
+    try:
+        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        changed = [name for name in settings if name in before and before[name] != settings[name]]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: expected the settings of an earlier call, found something else ({error})") from error
+    for name in changed:
+        if not overwrite or name in ("pairing", "seed", "styles"):
+            otherwise = "" if name in ("pairing", "seed", "styles") else ", or make all anew with overwrite"
+            raise UsageError(
+                f"{path.parent}: was made with {name} {before[name]}, not {settings[name]}; name another folder{otherwise}"
+            )
+
+
+def _told(value: object) -> object:
+    """What JSON tells of a control: of pictures a hash."""
+    if isinstance(value, (list, tuple)):
+        return [_told(part) for part in value]
+    if isinstance(value, (Image.Image, np.ndarray, Tensor)):
+        return hashlib.sha256(np.ascontiguousarray(np.asarray(value)).tobytes()).hexdigest()[:16]
+    return value
+
+
+def _pictures(folder: Path, name: str, out: Path, report: Report, suffixes: Collection[str] = READABLE_SUFFIXES) -> list[Path]:
     """The pictures of a folder, but not those in `out`, which are the results of an earlier call."""
-    found, target = find_images(folder, report.failed), out.resolve()
+    found, target = find_images(folder, report.failed, suffixes), out.resolve()
     if target == folder.resolve():
         raise UsageError(f"out: expected another folder than that of the {name}, got {out}")
     if not folder.resolve().is_relative_to(target):  # else all are in it, as with "."
@@ -171,12 +211,16 @@ def _encode_styles(
 
     def encode(path: Path) -> None:
         try:
+            if is_saved(path):
+                encoded[names[path]] = stylizer.encode_style(path)
+                return
             picture = load_image(path, max_pixels=max_pixels)
             with cores.share(_area(picture, style_size)):
                 encoded[names[path]] = stylizer.encode_style(picture, style_size=style_size)
         except Exception as error:
-            failed[path] = _reason(error)
-        bar.update()
+            failed[path] = str(error) if is_saved(path) and isinstance(error, ValueError) else _reason(error)
+        finally:
+            bar.update()
 
     with bar:
         cores.work(encode, list(names))

@@ -85,7 +85,7 @@ def morph(parser: argparse.ArgumentParser) -> None:
 def batch(parser: argparse.ArgumentParser) -> None:
     """Options and job of `nst-adain batch`."""
     parser.add_argument("photos", type=Path, help="folder, searched with its subfolders")
-    parser.add_argument("--styles", type=Path, required=True, metavar="FOLDER", help="folder of style pictures")
+    parser.add_argument("--styles", type=Path, required=True, metavar="STYLES", help="folder of styles, or one style")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for results; the tree is mirrored")
     parser.add_argument("--random", action="store_true", help="one style for each photograph, drawn at random")
     parser.add_argument("--seed", type=whole_from(0), help="of the draw (default: 0)")
@@ -150,7 +150,7 @@ def convert(parser: argparse.ArgumentParser) -> None:
 def export(parser: argparse.ArgumentParser) -> None:
     """Options and job of `nst-adain export`."""
     parser.description = "Writes encoder.onnx and decoder.onnx, in float32, with free batch and sides (multiples of 8 from 16)."
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="an existing folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="made if need be")
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="(%(default)s)")
     add_weights(parser)
     parser.set_defaults(job=jobs.export)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nst_adain.architecture import STRIDE
-from nst_adain.files import write_atomic
+from nst_adain.files import make_folder, write_atomic
 from nst_adain.functional import ChannelStats
 from nst_adain.models import StyleTransfer, strengthen
 
@@ -64,26 +64,27 @@ def export_onnx(model: StyleTransfer, folder: str | os.PathLike[str]) -> list[Pa
     - encoder: `image`, (B, 3, H, W), RGB in [0, 1], H and W multiples of 8 from 16, to the features `relu1_1` and so on
       of the model's taps and the code `mean` and `std`, (B, C, 1, 1).
     - decoder: those features and that code of a content (`content_mean`, `content_std`), the code of a style
-      (`style_mean`, `style_std`; of several, their weighted sum) and `alpha`, a number, to `picture`, (B, 3, H, W).
+      (`style_mean`, `style_std`, (B, C, 1, 1): one for each content; of several styles, their weighted sum) and `alpha`, a
+      number, to `picture`, (B, 3, H, W).
 
     Args:
         model: in float32.
-        folder: an existing folder.
+        folder: where to; made if need be.
 
     Returns:
         The two files.
 
     Raises:
         ModuleNotFoundError: if onnx or onnxscript is not installed.
-        NotADirectoryError: if there is no such folder.
+        NotADirectoryError: if it is a file.
         ValueError: if the model is of another precision.
     """
     if any(parameter.dtype != torch.float32 for parameter in model.parameters()):
         raise ValueError("model: expected float32, got one of another precision")
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder}: expected a folder to write to, found {'a file' if folder.exists() else 'none'}")
     import onnxscript  # noqa: F401, what torch would complain of in more words
+
+    folder = Path(folder)
+    make_folder(folder)
 
     model = model.eval()
     image = torch.rand(2, 3, 8 * STRIDE, 6 * STRIDE)

@@ -89,4 +89,5 @@ def replacing(path: str | os.PathLike[str], suffix: str = ".partial") -> Iterato
         with writing(path):
             os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # as on a disk that can only be read, of which the error above has told
+            partial.unlink(missing_ok=True)

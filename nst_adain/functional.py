@@ -21,8 +21,11 @@ import torch
 from torch import Tensor
 
 from nst_adain.files import write_atomic
+from nst_adain.usage import UsageError
 
-__all__ = ["EPS", "ChannelStats", "adain", "blend", "channel_stats"]
+__all__ = ["EPS", "SAVED", "ChannelStats", "adain", "blend", "channel_stats"]
+
+SAVED = ".safetensors"  # the suffix of files of statistics, by which they are told from pictures
 
 # Added to the variance before the square root, as in the paper's code: a constant channel has the standard
 # deviation sqrt(EPS), not 0, so neither the division nor the gradient of the root can become NaN.
@@ -78,9 +81,15 @@ class ChannelStats:
         return ChannelStats(torch.cat([s.mean for s in stats], 1), torch.cat([s.std for s in stats], 1))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to a .safetensors file, whole or not at all."""
+        """Write to a .safetensors file, whole or not at all.
+
+        Raises:
+            ValueError: if the path has another suffix.
+        """
         from safetensors.torch import save
 
+        if Path(path).suffix.lower() != SAVED:
+            raise UsageError(f"{path}: expected a name ending in {SAVED}")
         # Copies: a file cannot hold tensors that share memory.
         tensors = {"mean": self.mean.contiguous().cpu().clone(), "std": self.std.contiguous().cpu().clone()}
         write_atomic(path, save(tensors, metadata={"format": "nst_adain.ChannelStats", "model": self.model}))

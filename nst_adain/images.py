@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,8 @@ __all__ = [
 
 MAX_PIXELS = 200_000_000  # twice 10,000 x 10,000; decoded pixels take 3 or 4 bytes each
 READABLE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".avif", ".heic", ".heif"}
+    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif"}
 )
 WRITABLE_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 
@@ -115,7 +116,7 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     except MemoryError as error:
         raise ImageError(f"{path}: not enough memory to decode it") from error
     except Exception as error:  # decoders fail on damaged files with whatever their format's code happens to raise
-        raise ImageError(f"{path}: the picture is damaged or cut short ({error})") from error
+        raise ImageError(f"{path}: the picture is damaged or cut short ({' '.join(str(error).split())})") from error
 
 
 def _formats(path: Path) -> list[str]:
@@ -286,12 +287,17 @@ def output_format(path: str | os.PathLike[str]) -> str:
     return WRITABLE_SUFFIXES[path.suffix.lower()]
 
 
-def find_images(folder: str | os.PathLike[str], failed: list[tuple[Path, str]] | None = None) -> list[Path]:
+def find_images(
+    folder: str | os.PathLike[str],
+    failed: list[tuple[Path, str]] | None = None,
+    suffixes: Collection[str] = READABLE_SUFFIXES,
+) -> list[Path]:
     """All files below a folder that are pictures by their suffix, hidden ones left out, in a fixed order.
 
     Args:
         folder: searched with its subfolders, linked ones among them.
         failed: gets the subfolders that cannot be read and why; None: they are an error.
+        suffixes: those that count, in lower case.
 
     Raises:
         NotADirectoryError: if there is no such folder.
@@ -303,9 +309,9 @@ def find_images(folder: str | os.PathLike[str], failed: list[tuple[Path, str]] |
         what = "a file" if folder.exists() else "no such folder"
         raise NotADirectoryError(f"{folder}: expected a folder of pictures, found {what}")
     files = _files_below(folder, frozenset(), failed)
-    found = sorted(path for path in files if path.suffix.lower() in READABLE_SUFFIXES)
+    found = sorted(path for path in files if path.suffix.lower() in suffixes)
     if not found:
-        raise ValueError(f"{folder}: expected pictures ({', '.join(sorted(READABLE_SUFFIXES))}), found none")
+        raise ValueError(f"{folder}: expected pictures ({', '.join(sorted(suffixes))}), found none")
     return found
 
 

@@ -73,6 +73,7 @@ def read_picture(
         FileNotFoundError, ImageError: if a file cannot be read.
         TypeError, ValueError: if it is no picture, or `side` no number of pixels or too many.
     """
+    source = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else name
     if isinstance(picture, (str, os.PathLike)):
         pixels = map_tiff(picture) if side is None else None
         if pixels is not None:
@@ -98,6 +99,8 @@ def read_picture(
         return picture, None
     if picture.mode != "RGBA":
         return to_pixels(picture), None
+    if name == "style" and picture.getchannel("A").getextrema() == (0, 0):
+        raise ImageError(f"{source}: expected a style, found a picture that is invisible throughout")
     # Half-transparent pixels keep their own colour, or the result would have white seams; invisible ones may hold anything.
     transparency = picture.getchannel("A")
     visible = picture.convert("RGB")

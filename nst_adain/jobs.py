@@ -162,7 +162,8 @@ def batch(arguments: argparse.Namespace) -> None:
         progress=sys.stderr.isatty(),
         controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
     )
-    print(f"{arguments.output}: {report.done} written, {report.skipped} there already, {len(report.failed)} failed")
+    again = " (--overwrite makes them again)" if report.skipped else ""
+    print(f"{arguments.output}: {report.done} written, {report.skipped} there already{again}, {len(report.failed)} failed")
     for file, error in report.failed:
         print(f"failed: {error if str(file) in error else f'{file}: {error}'}", file=sys.stderr)
     if report.failed:

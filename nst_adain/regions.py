@@ -73,29 +73,44 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
         TypeError, ValueError: if it is no label map, or none of the labels occurs, or it is a picture that looks like a mask,
             with the values 0 and 255 alone (as an array, it is taken as it is), or with very many.
     """
+    name = "masks"
     if isinstance(labels, (str, os.PathLike)):
-        labels = open_image(labels, max_pixels=max_pixels)
+        name, labels = os.fspath(labels), open_image(labels, max_pixels=max_pixels)
     if drawn := isinstance(labels, Image.Image):
-        if labels.mode not in ("L", "P", "1"):
-            raise ValueError(f"masks: expected a label map with grey values or palette indices, got mode {labels.mode}")
-        given: NDArray[np.generic] = np.asarray(labels).astype(np.int64)
+        given: NDArray[np.generic] = _drawn_labels(labels, name)
     else:
-        given = _array(labels, "masks")
+        given = _array(labels, name)
     if not np.issubdtype(given.dtype, np.integer):
-        raise ValueError(f"masks: expected a label map of integers, or a list of masks, got {given.dtype}")
+        raise ValueError(f"{name}: expected a label map of integers, or a list of masks, got {given.dtype}")
     values = given.astype(np.int64)
     if drawn:
         different = np.unique(values)
         if different.tolist() == [0, 255] or len(different) > max(_MANY_LABELS, count):
             looks = "0 and 255 alone" if len(different) == 2 else f"{len(different)} different values"
-            raise ValueError(f"masks: expected a label map, k for style k, found {looks}, as in a mask; masks go into a list")
+            raise ValueError(
+                f"{name}: expected a label map, k for style k, found {looks}, as in a mask; masks go into a list (--masks)"
+            )
     known = (values >= 0) & (values < count)
     if not known.any() or count > 255:
-        raise ValueError(f"masks: expected labels from 0 to {count - 1} (at most 254), got {values.min()} to {values.max()}")
+        raise ValueError(f"{name}: expected labels from 0 to {count - 1} (at most 254), got {values.min()} to {values.max()}")
     image = Image.fromarray(np.where(known, values, 255).astype(np.uint8))
     image = image.resize(size[::-1], Image.Resampling.NEAREST)
     scaled = torch.from_numpy(np.array(image))[None, None]
     return [(scaled == label).to(torch.uint8) * 255 for label in range(count)]
+
+
+def _drawn_labels(image: Image.Image, name: str) -> NDArray[np.int64]:
+    """(H, W): the grey values or palette indices of a picture, -1 where it is invisible."""
+    if image.mode in ("LA", "RGB", "RGBA"):  # grey all the same, as many programs save it
+        *colors, last = image.split()
+        alpha = last if image.mode in ("LA", "RGBA") else None
+        levels = [np.asarray(channel) for channel in (colors if alpha else [*colors, last])]
+        if all(np.array_equal(levels[0], level) for level in levels):
+            grey = levels[0].astype(np.int64)
+            return grey if alpha is None else np.where(np.asarray(alpha) > 0, grey, -1)
+    elif image.mode in ("L", "P", "1", "I") or image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.int64)
+    raise ValueError(f"{name}: expected a label map with grey values or palette indices, got colours, of mode {image.mode}")
 
 
 def _array(mask: NDArray[np.generic] | Tensor, name: str) -> NDArray[np.generic]:

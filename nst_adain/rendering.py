@@ -126,8 +126,7 @@ def _codes(
     styles = [model.arch.split(code) for code in look.styles]
     stride_of = {layer: model.arch.plan.stride_of(layer) for layer in model.arch.code_channels}
 
-    @functools.cache
-    def pooled(stride: int) -> tuple[Tensor | None, float | Tensor]:
+    def pool(stride: int) -> tuple[Tensor | None, float | Tensor]:
         """Each style's share of each position, if there are masks, and the strength there."""
         alpha = look.alpha
         if isinstance(alpha, Tensor):
@@ -136,12 +135,14 @@ def _codes(
             return None, alpha
         return shares(pad_to_stride(as_float(look.masks, tile, device)), look.weights, stride), alpha
 
+    pooled = {stride: pool(stride) for stride in set(stride_of.values())}
+
     def content(layer: str) -> ChannelStats:
-        share, mine = pooled(stride_of[layer])[0], [code[layer] for code in own_by_region]
+        share, mine = pooled[stride_of[layer]][0], [code[layer] for code in own_by_region]
         return mine[0] if share is None else _mapped(mine, share)
 
     def target(layer: str) -> ChannelStats:
-        share, alpha = pooled(stride_of[layer])
+        share, alpha = pooled[stride_of[layer]]
         mine, wanted = ([code[layer] for code in codes] for codes in (own_by_region, styles))
         if share is None and isinstance(alpha, Tensor):
             wanted, share = [blend(wanted, look.weights)], torch.ones_like(alpha)

@@ -16,7 +16,7 @@ from torch import Tensor
 from nst_adain.color import match_color, transfer_luminance
 from nst_adain.contents import EncodedContent, Tiling, auto_side, check_out, opacity, open_content, thinned, whole
 from nst_adain.convolution import freeze
-from nst_adain.functional import ChannelStats
+from nst_adain.functional import SAVED, ChannelStats
 from nst_adain.images import MAX_PIXELS, load_image, open_image
 from nst_adain.inputs import (
     Picture,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-__all__ = ["Controls", "Style", "Stylizer", "read_controls"]
+__all__ = ["Controls", "Style", "Stylizer", "is_saved", "read_controls"]
 
 Style: TypeAlias = "Picture | ChannelStats"
 
@@ -141,7 +141,7 @@ class Stylizer:
         Returns:
             (B, C, 1, 1): the model's code for the style, means and standard deviations of all taps first.
         """
-        if _is_saved(style):
+        if is_saved(style):
             saved = ChannelStats.load(style)
             self.check_origin(os.fspath(style), saved)
             return saved
@@ -248,7 +248,7 @@ class Stylizer:
         if out is not None:
             check_out(out, pixels, side, transparency)
         # All files are read before anything is computed: what is wrong with one is said at once.
-        given = [self.encode_style(style) if _is_saved(style) else style for style in given]
+        given = [self.encode_style(style) if is_saved(style) else style for style in given]
         opened = [
             style if isinstance(style, ChannelStats) else read_picture(style, "style", style_size, max_pixels, enlarge=False)
             for style in given
@@ -352,9 +352,9 @@ class Stylizer:
         return bar
 
 
-def _is_saved(style: Style) -> TypeGuard[str | os.PathLike[str]]:
+def is_saved(style: object) -> TypeGuard[str | os.PathLike[str]]:
     """Whether this is the file of a style that was encoded before."""
-    return isinstance(style, (str, os.PathLike)) and Path(style).suffix == ".safetensors"
+    return isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() == SAVED
 
 
 def _reported(cover: Sequence[Tile], report: Callable[[int, int | None], object]) -> Iterator[Tile]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from nst_adain.functional import ChannelStats
 from nst_adain.images import to_srgb
@@ -82,21 +83,30 @@ class RandomStyle(nn.Module):
     @overload
     def forward(self, image: Input) -> Input: ...
     @overload
-    def forward(self, image: Input, *others: Any) -> tuple[Any, ...]: ...
-    def forward(self, image: Input, *others: Any) -> Input | tuple[Any, ...]:
+    def forward(self, image: Any, *others: Any) -> Any: ...
+    def forward(self, image: Any, *others: Any) -> Any:
         """Stylise a picture, or each picture of a batch, with a style, a strength and a chance of its own.
 
         Args:
             image: a PIL image, or a tensor (3, H, W) or (B, 3, H, W), float in [0, 1] or uint8, of any class of torchvision's.
-            others: labels, boxes and so on, as `torchvision.transforms.v2` hands them over; they stay as they are.
+                Or, as for `torchvision.transforms.v2`, a sample: nested tuples, lists and dictionaries, of which the first
+                picture is taken and the rest, labels, boxes and so on, stays as it is.
+            others: more of a sample whose first part is the picture.
 
         Returns:
             A PIL image of mode RGB, or RGBA if there is transparency; or a tensor of the same class, shape, type and device.
-            With others a tuple of it and them.
+            Of a sample, the same structure; with others a tuple of the picture and them.
 
         Raises:
             TypeError, ValueError: if `image` is neither, whether it is to be stylised or not.
         """
+        if not others and isinstance(image, (tuple, list, dict)):
+            leaves, structure = tree_flatten(image)
+            first = next((index for index, leaf in enumerate(leaves) if _is_picture(leaf)), None)
+            if first is None:
+                raise TypeError(f"image: expected a sample with a picture, got {', '.join(type(x).__name__ for x in leaves)}")
+            leaves[first] = self(leaves[first])
+            return tree_unflatten(leaves, structure)
         result = self._stylize(to_srgb(image)) if isinstance(image, Image.Image) else self._tensor(image)
         return (result, *others) if others else result
 
@@ -124,3 +134,7 @@ class RandomStyle(nn.Module):
     def extra_repr(self) -> str:
         """What `repr` shows."""
         return f"{len(self.styles)} styles, p={self.p}, alpha={self.low:g}..{self.high:g}"
+
+
+def _is_picture(leaf: object) -> bool:
+    return isinstance(leaf, Image.Image) or (isinstance(leaf, Tensor) and leaf.ndim in (3, 4) and leaf.shape[-3] == 3)

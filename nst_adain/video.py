@@ -93,18 +93,20 @@ def stylize_video(
         check_side("size", size)
     statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
     pictures = SmoothedPictures(steadiness)
+    sounds = False
     try:
         with whole_or_nothing(output) as partial, av.open(str(source)) as reader, av.open(str(partial), "w") as writer:
+            sounds = bool(reader.streams.audio)
             frames = _Transcoder(reader, writer, crf, source)
+            span = _span(source) if end != start else None
             count = 0
-            if end != start and frames.seconds is None:
-                raise ValueError(f"{source}: does not say how long it is, so the mixture cannot change over time")
-            for position, image in frames.images(progress, max_pixels):
+            for image in frames.images(progress, max_pixels):
                 if size is not None:
                     check_scaled("size", size, math.prod(scaled_size(image.size, size)), max_pixels)
                 image = image if size is None else scaled(image, size)
                 content = stylizer.encode_content(image, max_pixels=max_pixels)
                 content = dataclasses.replace(content, stats=statistics(content.stats))
+                position = min(1.0, frames.seconds / span) if span else 0.0
                 given: Controls = {**kept, "weights": _between(start, end, position), "raw_weights": True}
                 result = stylizer(content, list(styles), **given)
                 frames.write(pictures(np.asarray(image), np.asarray(result), statistics.cut))
@@ -117,12 +119,27 @@ def stylize_video(
             raise OSError(error.errno, error.strerror, str(output)) from error
         # Without `filename`, which may be the one that the output has until it is whole.
         what = f"expected a video that can be read and written as {output.suffix}: {error.strerror}"
-        raise ImageError(f"{source}: {what}") from error
+        hint = "; .mkv takes sound of any kind" if sounds and output.suffix != ".mkv" else ""
+        raise ImageError(f"{source}: {what}{hint}") from error
     return count
 
 
 def _between(start: Sequence[float], end: Sequence[float], position: float) -> list[float]:
     return [(1 - position) * a + position * b for a, b in zip(start, end)]
+
+
+def _span(source: Path) -> float:
+    """Seconds from the first frame to the last. What a file says of its length may be that of its sound, or nothing."""
+    import av
+
+    with av.open(str(source)) as reader:
+        stream = picture_stream(reader, source)
+        packets = [packet for packet in reader.demux(stream) if packet.size]
+    times = [packet.pts for packet in packets if packet.pts is not None]
+    if times and stream.time_base:
+        return float((max(times) - min(times)) * stream.time_base)
+    rate = stream.average_rate or stream.guessed_rate
+    return (len(packets) - 1) / float(rate) if rate else 0.0
 
 
 class _Transcoder:
@@ -145,21 +162,11 @@ class _Transcoder:
         self.rate = self.video.average_rate or self.video.guessed_rate
         self.encoder = FrameEncoder(writer, crf, self.rate, self.video.time_base)
         self.count = 0
-        self.seconds = self._seconds()
+        self.seconds = 0.0  # from the first frame to this one
         self.held: list[Any] = []  # sound that came before the first frame, and so before the output has its header
 
-    def _seconds(self) -> float | None:
-        """From the first frame to the last, as far as the file says."""
-        interval = 1 / float(self.rate) if self.rate else 0.0
-        if self.video.duration and self.video.time_base:
-            return max(0.0, float(self.video.duration * self.video.time_base) - interval)
-        if self.video.frames and self.rate:
-            return (self.video.frames - 1) * interval
-        # The whole file's, which sound may outlast.
-        return max(0.0, self.reader.duration / 1e6 - interval) if self.reader.duration else None
-
-    def images(self, progress: Progress, max_pixels: int) -> Iterator[tuple[float, Image.Image]]:
-        """Every frame, upright, with its place in the video from 0 to 1."""
+    def images(self, progress: Progress, max_pixels: int) -> Iterator[Image.Image]:
+        """Every frame, upright."""
         total = self.video.frames or None
         bar = tqdm(total=total, unit="frame", disable=progress is not True, file=sys.stderr)
         first = None
@@ -177,10 +184,10 @@ class _Transcoder:
                 self.frame, self.count = frame, self.count + 1
                 time = frame.time or 0.0
                 first = time if first is None else first
-                position = min(1.0, (time - first) / self.seconds) if self.seconds else 0.0
+                self.seconds = time - first
                 aspect = self.video.sample_aspect_ratio
                 check_pixels(self.source, *upright_size(frame, aspect), max_pixels)
-                yield position, upright(frame, aspect)
+                yield upright(frame, aspect)
                 bar.update()
         bar.close()
 

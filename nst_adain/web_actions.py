@@ -212,7 +212,7 @@ class Actions:
     def stylize(
         self,
         photo: gr.FileData,
-        styles: list[gr.FileData],
+        styles: list[gr.FileData] | gr.FileData,
         weights: list[float] | None = None,
         alpha: float = 1.0,
         mask: gr.FileData | None = None,
@@ -223,11 +223,12 @@ class Actions:
     ) -> gr.FileData:
         """A photograph in the style of one or more pictures, as a PNG file. Arguments: as for calling a `Stylizer`."""
         with self._said():
+            given = styles if isinstance(styles, list) else [styles]
             recipe = Recipe(
-                self._path(photo),
-                [self._path(style) for style in styles],
-                weights or [1] * len(styles),
-                mask=None if mask is None else load_image(self._path(mask), max_pixels=self.studio.max_pixels),
+                self._path(photo, "photo"),
+                [self._path(style, "styles") for style in given],
+                weights or [1] * len(given),
+                mask=None if mask is None else load_image(self._path(mask, "mask"), max_pixels=self.studio.max_pixels),
                 model=model,
                 alpha=alpha,
                 preserve_color=preserve_color,
@@ -237,11 +238,11 @@ class Actions:
             image, _ = self.studio.full(recipe)
             return gr.FileData(path=str(self._save(image, "out.png")))
 
-    def _path(self, file: Any) -> Path:
+    def _path(self, file: Any, name: str = "file") -> Path:
         """The path of an uploaded file. A client can write any path there, and Gradio does not check all of them."""
         path = Path(os.path.realpath(str(file.get("path") if isinstance(file, dict) else file)))
         if not path.is_relative_to(self.folder):
-            raise ValueError("expected a file that was uploaded here")
+            raise ValueError(f"{name}: expected a file that was uploaded here")
         if not path.is_file():
             raise FileNotFoundError(f"{path.name} is no longer kept here: choose it again.")
         return path

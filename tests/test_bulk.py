@@ -70,6 +70,46 @@ def test_one_random_style_each_is_the_same_for_the_same_seed(slim: Stylizer, fol
     assert {name.rsplit("__")[1] for name in results[0]} == {"x.png", "y.png"}
 
 
+def test_other_settings_than_those_of_the_pictures_there_are_refused(slim: Stylizer, folders: Path) -> None:
+    photos, styles, out = folders / "photos", folders / "styles", folders / "out"
+    mask = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    stylize_folder(slim, photos, styles, out, controls={"alpha": mask})
+    assert stylize_folder(slim, photos, styles, out, controls={"alpha": mask.copy()}).skipped == 4
+    before = {path: path.read_bytes() for path in out.rglob("*.png")}
+    for changed in ({"controls": {"alpha": 1 - mask}}, {"controls": {"alpha": mask}, "size": 20}):
+        with pytest.raises(UsageError, match=r"out: was made with (alpha|size) .*; name another folder, or make all anew"):
+            stylize_folder(slim, photos, styles, out, **changed)  # type: ignore[arg-type]
+    assert {path: path.read_bytes() for path in out.rglob("*.png")} == before
+    assert stylize_folder(slim, photos, styles, out, controls={"alpha": 0.5}, overwrite=True).done == 4
+    assert stylize_folder(slim, photos, styles, out, controls={"alpha": 0.5}).skipped == 4
+    (out / "batch.json").write_text("[")
+    with pytest.raises(ValueError, match=r"batch\.json: expected the settings of an earlier call"):
+        stylize_folder(slim, photos, styles, out)
+
+
+def test_another_draw_is_refused_even_to_overwrite(slim: Stylizer, folders: Path) -> None:
+    photos, styles, out = folders / "photos", folders / "styles", folders / "out"
+    stylize_folder(slim, photos, styles, out, pairing="random", seed=1)
+    with pytest.raises(UsageError, match="out: was made with seed 1, not 2; name another folder$"):
+        stylize_folder(slim, photos, styles, out, pairing="random", seed=2, overwrite=True)
+    picture(20, 20, 8).save(styles / "z.png")
+    with pytest.raises(UsageError, match=r"out: was made with styles .*, not \['x', 'y', 'z'\]; name another folder$"):
+        stylize_folder(slim, photos, styles, out, pairing="random", seed=1)
+
+
+def test_one_style_and_saved_styles(slim: Stylizer, folders: Path) -> None:
+    photos, styles, out = folders / "photos", folders / "styles", folders / "out"
+    slim.encode_style(styles / "x.png").save(styles / "saved.safetensors")
+    for name in ("x.png", "saved.safetensors"):
+        assert stylize_folder(slim, photos, styles / name, out).done == 2
+    assert outputs(out) == ["a__saved.png", "a__x.png", "deep/b__saved.png", "deep/b__x.png"]
+    assert (out / "a__saved.png").read_bytes() == (out / "a__x.png").read_bytes()
+    (styles / "bad.safetensors").write_text("nothing")
+    report = stylize_folder(slim, photos, styles, out)
+    assert (report.done, report.skipped) == (2, 4)
+    assert any("bad.safetensors: expected channel statistics" in error for _, error in report.failed)
+
+
 def test_a_repaired_style_changes_no_other_name(slim: Stylizer, folders: Path) -> None:
     (folders / "styles" / "x.bmp").touch()
     stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
@@ -203,6 +243,7 @@ def test_command_reports_and_exits_1(folders: Path, capsys: pytest.CaptureFixtur
     assert "bad.png" in said.err
     (folders / "photos" / "bad.png").unlink()
     assert main(command) == 0
+    assert "0 written, 4 there already (--overwrite makes them again), 0 failed" in capsys.readouterr().out
     with Image.open(folders / "out" / "a__x.jpg") as image:
         assert image.size == (27, 20)
     for more in (["--format", "bmp"], ["--preserve-color", "coral"], ["--seed", "1"]):

@@ -71,6 +71,7 @@ def test_demo_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--weights", "1", "2"], "weights: expected 1 finite numbers"),
         (["--weights", "0"], "sum to 0"),
         (["--masks", "a.png", "b.png"], "masks: expected 1, one for each style, got 2"),
+        (["--alpha", "0,8"], "argument --alpha: expected a number, such as 0.8, or the file of a mask, got '0,8'"),
         (["--masks", "a.png", "--raw-weights"], "raw_weights: not allowed with masks"),
     ],
 )
@@ -109,7 +110,7 @@ def test_wrong_commands_exit_2(command: list[str]) -> None:
         (["photo.png", "photo.png", "--alpha", "much"], "much: expected a picture, found no such file"),
         (["photo.png", "photo.png", "--masks", "text.png"], "text.png: expected a picture"),
         (["photo.png", "photo.png", "--label-map", "cut.png"], "cut.png: the picture is damaged"),
-        (["photo.png", "photo.png", "--label-map", "photo.png"], "got mode RGB"),
+        (["photo.png", "photo.png", "--label-map", "photo.png"], "photo.png: expected a label map with grey values"),
     ],
 )
 def test_failed_jobs_exit_1_in_one_line_and_leave_nothing(
@@ -220,7 +221,7 @@ def test_inputs_are_not_overwritten(
         ("batch in --styles in -o a.png", "a.png: expected a folder, found a file of this name"),
         ("batch in --styles in -o a.png/b", "b: expected a folder, found a file of this name or of one above it"),
         ("demo --inputs a.png", "a.png: expected a folder, found a file of this name"),
-        ("export -o a.png", "a.png: expected a folder to write to, found a file"),
+        ("export -o a.png", "a.png: expected a folder, found a file of this name"),
         ("video in a.png -o x.mp4", "in: expected a video, found a folder"),
     ],
 )

@@ -81,8 +81,10 @@ def test_models_with_modulation_and_with_one_tap(tiny_model: StyleTransfer, tmp_
 
 
 def test_failures_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert main(["export", "-o", str(tmp_path / "none")]) == 1
-    assert "none: expected a folder to write to, found none" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(["export", "-o", str(tmp_path / "file")]) == 1
+    assert "file: expected a folder, found a file" in capsys.readouterr().err
+    (tmp_path / "file").unlink()
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     assert main(["export", "-o", str(tmp_path)]) == 1
     assert "onnxscript is missing: pip install 'nst-adain[onnx]'" in capsys.readouterr().err

@@ -107,6 +107,13 @@ def test_save_and_load_return_the_same(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["style.safetensors"]
 
 
+def test_statistics_are_saved_under_names_that_are_known_to_be_theirs(tmp_path: Path) -> None:
+    value = torch.rand(1, 3, 1, 1)
+    with pytest.raises(ValueError, match=r"style\.png: expected a name ending in \.safetensors"):
+        ChannelStats(value, value).save(tmp_path / "style.png")
+    assert not list(tmp_path.iterdir())
+
+
 def test_statistics_of_one_tensor_can_be_saved(tmp_path: Path) -> None:
     value = torch.rand(1, 3, 1, 1)
     ChannelStats(value, value).save(tmp_path / "x.safetensors")

@@ -87,11 +87,28 @@ def test_wrong_masks_are_named(mask: object, error: type[Exception], message: st
 def test_pictures_that_look_like_masks_are_no_label_maps() -> None:
     for mask in (Image.new("L", (8, 8), 255), Image.linear_gradient("L")):
         mask.paste(0, (0, 0, 4, 8))
-        with pytest.raises(ValueError, match=r"expected a label map.* found .* as in a mask; masks go into a list"):
+        with pytest.raises(ValueError, match=r"expected a label map.* found .* as in a mask; masks go into a list \(--masks\)"):
             read_label_map(mask, 2, (8, 8))
     drawn = Image.fromarray(np.arange(120, dtype=np.uint8).reshape(10, 12))
     assert len(read_label_map(drawn, 120, (10, 12))) == 120
     assert len(read_label_map(np.array([[0, 255]]), 1, (1, 2))) == 1
+
+
+def test_label_maps_as_programs_save_them(tmp_path: Path) -> None:
+    labels = np.array([[0, 1], [1, 0]], np.uint8)
+    grey = Image.fromarray(labels)
+    expected = read_label_map(labels, 2, (2, 2))
+    for image in (grey, grey.convert("RGB"), grey.convert("RGBA"), grey.convert("LA"), grey.convert("I"),
+                  Image.fromarray(labels.astype(np.uint16))):  # fmt: skip
+        image.save(tmp_path / "labels.tif")
+        for found, wanted in zip(read_label_map(tmp_path / "labels.tif", 2, (2, 2)), expected):
+            assert torch.equal(found, wanted)
+    seen = grey.convert("RGBA")
+    seen.putpixel((1, 0), (1, 1, 1, 0))  # where a label map is invisible, it has no label
+    assert [int(mask[0, 0, 0, 1]) for mask in read_label_map(seen, 2, (2, 2))] == [0, 0]
+    Image.new("RGB", (2, 2), "red").save(tmp_path / "labels.png")
+    with pytest.raises(ValueError, match=r"labels\.png: expected a label map"):
+        read_label_map(tmp_path / "labels.png", 2, (2, 2))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +116,7 @@ def test_pictures_that_look_like_masks_are_no_label_maps() -> None:
     [
         (np.full((2, 2), 9), "labels from 0 to 1 .* got 9 to 9"),
         (np.zeros((2, 2)), "label map of integers, or a list of masks, got float64"),
-        (Image.new("RGB", (2, 2)), "got mode RGB"),
+        (Image.new("RGB", (2, 2), "red"), "masks: expected a label map .* got colours, of mode RGB"),
     ],
 )
 def test_wrong_label_maps_are_named(labels: object, message: str) -> None:

@@ -122,6 +122,7 @@ def test_the_model_alone_gives_the_same(slim: Stylizer) -> None:
 @pytest.mark.parametrize("how", ["autocast", "compiled", "halved"])
 def test_modulation_is_kept_where_winograd_is_not_used(slim: Stylizer, how: str) -> None:
     content, style = (to_tensor(draw(name).resize((96, 96))) for name in ("mosaic", "ink_wash"))
+    mask = torch.linspace(0, 1, 96).expand(96, 96)
     stylizer = Stylizer.from_pretrained("slim", device="cpu", precision="float32")
     with contextlib.ExitStack() as stack:
         if how == "autocast":
@@ -131,7 +132,9 @@ def test_modulation_is_kept_where_winograd_is_not_used(slim: Stylizer, how: str)
         else:
             stylizer.model.halve()
         result = stylizer(content, style)
+        masked = stylizer(content, [style, content], masks=[mask], alpha=mask)
     assert (result - slim(content, style)).abs().mean() < 1.5 / 255
+    assert (masked - slim(content, [style, content], masks=[mask], alpha=mask)).abs().mean() < 1.5 / 255
 
 
 def test_the_default_precision_of_torch_changes_nothing(slim: Stylizer, photo: Path, painting: Path) -> None:
@@ -152,6 +155,13 @@ def test_values_of_tensors_are_checked(slim: Stylizer) -> None:
             slim(fine, bad)
     overshot = fine * 1.2 - 0.1
     torch.testing.assert_close(slim(overshot, fine), slim(overshot.clamp(0, 1), fine))
+
+
+def test_a_style_that_is_invisible_is_named(slim: Stylizer, tmp_path: Path) -> None:
+    Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(tmp_path / "none.png")
+    with pytest.raises(ImageError, match=r"none\.png: expected a style, found a picture that is invisible throughout"):
+        slim(picture(20, 20), tmp_path / "none.png")
+    assert slim(tmp_path / "none.png", picture(20, 20)).mode == "RGBA"
 
 
 def test_transparency_is_kept(slim: Stylizer, painting: Path) -> None:

@@ -64,6 +64,17 @@ def test_in_a_torchvision_pipeline(slim: Stylizer) -> None:
     floats = augment(v2.functional.to_dtype(v2.functional.to_image(picture(24, 30)), torch.float32, scale=True))
     bytes_of_it = augment(v2.functional.to_image(picture(24, 30)))
     assert torch.equal((floats * 255).round().byte(), bytes_of_it)
+    photo = picture(24, 30)
+    once = np.asarray(augment(photo))
+    for sample in ((photo, 7), [7, photo], {"image": photo, "label": (7, photo)}):
+        result = v2.Compose([augment])(sample)
+        assert type(result) is type(sample)
+        parts = [*result.values()] if isinstance(result, dict) else [*result]
+        (styled,) = [part for part in parts if isinstance(part, Image.Image)]
+        np.testing.assert_array_equal(np.asarray(styled), once)
+        assert [part for part in parts if part is not styled] in ([7], [(7, photo)])
+    with pytest.raises(TypeError, match="image: expected a sample with a picture, got int, str"):
+        augment([7, "label"])
     assert repr(augment) == "RandomStyle(1 styles, p=1.0, alpha=1..1)"
 
 

@@ -319,9 +319,14 @@ def test_frames_keep_to_the_limit_of_pixels(slim: Stylizer, style: ChannelStats,
     assert not (tmp_path / "out.mp4").exists()
 
 
-@pytest.mark.parametrize("sound_blocks", [12, 120])  # sound that is longer than the pictures changes nothing
-def test_mixture_changes_over_time(slim: Stylizer, style: ChannelStats, tmp_path: Path, sound_blocks: int) -> None:
-    still = make_video(tmp_path / "in.mp4", frames=8, sound_blocks=sound_blocks)
+# Sound that is longer than the pictures changes nothing, nor that the pictures begin later, where the file tells no length.
+@pytest.mark.parametrize(("name", "start"), [("in.mp4", None), ("in.mkv", None), ("in.mkv", 900)])
+@pytest.mark.parametrize("sound_blocks", [12, 120])
+def test_mixture_changes_over_time(
+    slim: Stylizer, style: ChannelStats, tmp_path: Path, sound_blocks: int, name: str, start: int | None
+) -> None:
+    times = None if start is None else [start + 33 * index for index in range(8)]
+    still = make_video(tmp_path / name, frames=8, times=times, sound_blocks=sound_blocks)
     other = slim.encode_style(Image.new("RGB", (32, 32), "darkred"))
     ends = [read_last(slim, still, [style, other], tmp_path, weights=w) for w in ([1, 0], [0, 1])]
     moving = read_last(slim, still, [style, other], tmp_path, weights=[1, 0], end_weights=[0, 1])

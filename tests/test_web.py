@@ -247,7 +247,7 @@ def test_what_is_painted_is_where_the_style_applies(actions: Actions, samples: P
         ({"photo": "huge"}, "is 1,000,001 pixels, more than the limit of 1,000,000"),
         ({"photo": {"path": "/etc/passwd"}}, "expected a file that was uploaded here"),
         ({"photo": {"path": "samples/../../../etc/passwd"}}, "expected a file that was uploaded here"),
-        ({"photo": 7}, "expected a file that was uploaded here"),
+        ({"photo": 7}, "file: expected a file that was uploaded here"),
         ({"alpha": -1}, "alpha: expected a number from 0"),
         ({"alpha": "/etc/passwd"}, "alpha: expected a number from 0"),
         ({"color": "hue"}, "preserve_color: expected None"),
