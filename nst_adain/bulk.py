@@ -7,35 +7,33 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import io
 import json
 import math
 import os
 import threading
-import zlib
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NoReturn
 
-import numpy as np
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from nst_adain.controls import Controls, is_saved, read_controls
 from nst_adain.cores import Cores
 from nst_adain.files import make_folder, pairs_by_result, write_atomic
 from nst_adain.functional import SAVED, ChannelStats
-from nst_adain.images import MAX_PIXELS, READABLE_SUFFIXES, ImageError, find_images, load_image, output_format, save_image
+from nst_adain.images import load_image, output_format, save_image
 from nst_adain.inputs import check_side, out_of_memory
-from nst_adain.stylizer import Controls, Stylizer, is_saved, read_controls
+from nst_adain.opening import MAX_PIXELS, READABLE_SUFFIXES, ImageError, find_images
+from nst_adain.plan import SETTINGS, Job, check_settings, names_of, plan_jobs, told
+from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
 
 __all__ = ["Report", "stylize_folder"]
 
 FAILURES = "failures.csv"  # in the output folder; removed when there are none
-SETTINGS = "batch.json"  # in the output folder: how its pictures were made, which a later call may not change unnoticed
 
 
 @dataclasses.dataclass
@@ -51,14 +49,6 @@ class Report:
     done: int = 0
     skipped: int = 0
     failed: list[tuple[Path, str]] = dataclasses.field(default_factory=list)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Job:
-    """A photograph, and for each style it gets, the style's name and the output."""
-
-    photo: Path
-    outputs: list[tuple[Path, Path]]
 
 
 def stylize_folder(
@@ -115,20 +105,20 @@ def stylize_folder(
     report = Report()
     found = _pictures(photos, "photographs", out, report)
     if styles.is_file():
-        candidates = _names([styles], styles.parent)
+        candidates = names_of([styles], styles.parent)
     else:
-        candidates = _names(_pictures(styles, "styles", out, report, {*READABLE_SUFFIXES, SAVED}), styles)
+        candidates = names_of(_pictures(styles, "styles", out, report, {*READABLE_SUFFIXES, SAVED}), styles)
     make_folder(out)
     if not os.access(out, os.W_OK | os.X_OK):  # said before the work, not after it
         raise PermissionError(f"{out}: expected a folder that can be written to")
     output_format(out / f"x{suffix}")
-    planned = list(_jobs(_names(found, photos), list(candidates.values()), out, pairing, seed, suffix))
+    planned = list(plan_jobs(names_of(found, photos), list(candidates.values()), out, pairing, seed, suffix))
     pairs_by_result((path, (job.photo, style)) for job in planned for style, path in job.outputs)
     settings: dict[str, object] = {"model": stylizer.fingerprint, "size": size, "style_size": style_size, "pairing": pairing}
-    settings |= {name: _told(value) for name, value in loaded.items() if name not in ("max_pixels", "progress")}
+    settings |= {name: told(value) for name, value in loaded.items() if name not in ("max_pixels", "progress")}
     if pairing == "random":
         settings |= {"seed": seed, "styles": sorted(name.as_posix() for name in candidates.values())}
-    _check_settings(out / SETTINGS, settings, overwrite)
+    check_settings(out / SETTINGS, settings, overwrite)
     encoded = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)
     if not encoded:
         raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
@@ -141,33 +131,6 @@ def stylize_folder(
         bar.close()
         _write_failures(out / FAILURES, report)
     return report
-
-
-def _check_settings(path: Path, settings: Mapping[str, object], overwrite: bool) -> None:
-    """Raise UsageError if the pictures that are there were made otherwise.
-
-    What another draw made is not what this one would overwrite, so that is not allowed in any case.
-    """
-    try:
-        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        changed = [name for name in settings if name in before and before[name] != settings[name]]
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: expected the settings of an earlier call, found something else ({error})") from error
-    for name in changed:
-        if not overwrite or name in ("pairing", "seed", "styles"):
-            otherwise = "" if name in ("pairing", "seed", "styles") else ", or make all anew with overwrite"
-            raise UsageError(
-                f"{path.parent}: was made with {name} {before[name]}, not {settings[name]}; name another folder{otherwise}"
-            )
-
-
-def _told(value: object) -> object:
-    """What JSON tells of a control: of pictures a hash."""
-    if isinstance(value, (list, tuple)):
-        return [_told(part) for part in value]
-    if isinstance(value, (Image.Image, np.ndarray, Tensor)):
-        return hashlib.sha256(np.ascontiguousarray(np.asarray(value)).tobytes()).hexdigest()[:16]
-    return value
 
 
 def _pictures(folder: Path, name: str, out: Path, report: Report, suffixes: Collection[str] = READABLE_SUFFIXES) -> list[Path]:
@@ -187,12 +150,6 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:  # such as a name that is too long: writing it will say so, of this file alone
         return False
-
-
-def _names(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
-    """Each picture's path in its folder without suffix; with it where a.jpg and a.png would be one name."""
-    count = Counter(path.with_suffix("") for path in paths)
-    return {p: p.relative_to(folder).with_suffix("" if count[p.with_suffix("")] == 1 else p.suffix) for p in paths}
 
 
 def _encode_styles(
@@ -242,20 +199,7 @@ def _area(image: Image.Image, side: int | None) -> int:
     return image.width * image.height if side is None else round(side**2 * max(image.size) / min(image.size))
 
 
-def _jobs(
-    photos: Mapping[Path, Path], styles: Sequence[Path], out: Path, pairing: str, seed: int, suffix: str
-) -> Iterator[_Job]:
-    """What to make, whether or not the files can be read: so a repaired file changes nothing else."""
-    for path, name in photos.items():
-        chosen = styles
-        if pairing == "random":
-            draw = np.random.default_rng([seed, zlib.crc32(name.as_posix().encode())])
-            chosen = [styles[int(draw.integers(len(styles)))]]
-        outputs = [(style, out / name.parent / f"{name.name}__{'-'.join(style.parts)}{suffix}") for style in chosen]
-        yield _Job(path, outputs)
-
-
-def _missing(planned: Sequence[_Job], encoded: Mapping[Path, ChannelStats], overwrite: bool, report: Report) -> Iterator[_Job]:
+def _missing(planned: Sequence[Job], encoded: Mapping[Path, ChannelStats], overwrite: bool, report: Report) -> Iterator[Job]:
     """What of it can be made and is to be made; the rest is reported."""
     for job in planned:
         possible = [(style, path) for style, path in job.outputs if style in encoded]
@@ -264,12 +208,12 @@ def _missing(planned: Sequence[_Job], encoded: Mapping[Path, ChannelStats], over
         wanted = [(style, path) for style, path in possible if overwrite or not _exists(path)]
         report.skipped += len(possible) - len(wanted)
         if wanted:
-            yield _Job(job.photo, wanted)
+            yield Job(job.photo, wanted)
 
 
 def _run(
     stylizer: Stylizer,
-    jobs: Sequence[_Job],
+    jobs: Sequence[Job],
     encoded: Mapping[Path, ChannelStats],
     report: Report,
     bar: tqdm[NoReturn],
@@ -292,7 +236,7 @@ def _run(
                 failed[path] = reason
             bar.update(outputs)
 
-    def work(job: _Job) -> None:
+    def work(job: Job) -> None:
         try:
             photo = load_image(job.photo, max_pixels=controls["max_pixels"])
             with cores.share(_area(photo, size), least):
@@ -317,12 +261,12 @@ def _run(
         report.failed += sorted(failed.items())
 
 
-def _split(jobs: Sequence[_Job], workers: int) -> Iterator[_Job]:
+def _split(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
     """The same jobs, but enough for all workers where there are fewer photographs than those."""
     most = math.ceil(sum(len(job.outputs) for job in jobs) / workers)
     for job in jobs:
         for start in range(0, len(job.outputs), most):
-            yield _Job(job.photo, job.outputs[start : start + most])
+            yield Job(job.photo, job.outputs[start : start + most])
 
 
 def _write(image: Image.Image | Tensor, output: Path, quality: int) -> None:

@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 
 from nst_adain.files import check_folder, replacing, writing
 from nst_adain.hdr import BT2020, HLG, PQ, to_bt709
-from nst_adain.images import ImageError, flatten
+from nst_adain.images import flatten
+from nst_adain.opening import ImageError
 from nst_adain.usage import UsageError
 
 if TYPE_CHECKING:

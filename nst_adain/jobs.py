@@ -11,11 +11,12 @@ from pathlib import Path
 from PIL import Image
 
 from nst_adain.contents import open_content
+from nst_adain.controls import Controls, read_controls
 from nst_adain.files import check_folder, result_name
 from nst_adain.functional import ChannelStats
 from nst_adain.images import output_format, save_image
 from nst_adain.regions import Mask
-from nst_adain.stylizer import Controls, Stylizer, read_controls
+from nst_adain.stylizer import Stylizer
 from nst_adain.tiff import create_tiff
 from nst_adain.usage import UsageError
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 from torch import Tensor
 
-from nst_adain.images import MAX_PIXELS, load_image, open_image, to_srgb
+from nst_adain.images import load_image, to_srgb
+from nst_adain.opening import MAX_PIXELS, open_image
 
 __all__ = ["Mask", "read_label_map", "read_mask", "shares"]
 

@@ -15,11 +15,13 @@ from typing import Any, Literal
 from PIL import Image
 
 from nst_adain.contents import EncodedContent
+from nst_adain.controls import Controls, Style
 from nst_adain.functional import ChannelStats
-from nst_adain.images import MAX_PIXELS, flatten, load_image, resize_short_side
+from nst_adain.images import flatten, load_image, resize_short_side
 from nst_adain.inputs import Precision, Progress, check_alpha, check_side, check_weights, out_of_memory
+from nst_adain.opening import MAX_PIXELS
 from nst_adain.pretrained import needs_encoder
-from nst_adain.stylizer import Controls, Style, Stylizer
+from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
 
 __all__ = ["Recipe", "Studio"]

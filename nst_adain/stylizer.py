@@ -6,8 +6,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import torch
 from PIL import Image
@@ -15,9 +14,9 @@ from torch import Tensor
 
 from nst_adain.color import match_color, transfer_luminance
 from nst_adain.contents import EncodedContent, Tiling, auto_side, check_out, opacity, open_content, thinned, whole
+from nst_adain.controls import Controls, Style, is_saved
 from nst_adain.convolution import freeze
-from nst_adain.functional import SAVED, ChannelStats
-from nst_adain.images import MAX_PIXELS, load_image, open_image
+from nst_adain.functional import ChannelStats
 from nst_adain.inputs import (
     Picture,
     Precision,
@@ -30,49 +29,16 @@ from nst_adain.inputs import (
     read_picture,
 )
 from nst_adain.models import StyleTransfer
+from nst_adain.opening import MAX_PIXELS
 from nst_adain.pretrained import load_model
 from nst_adain.regions import Mask, read_mask
 from nst_adain.rendering import Look, as_float, measure, render
 from nst_adain.tiling import Tile, halo, tiles
 
 if TYPE_CHECKING:
-    from typing import TypeGuard
-
     from typing_extensions import Unpack
 
-__all__ = ["Controls", "Style", "Stylizer", "is_saved", "read_controls"]
-
-Style: TypeAlias = "Picture | ChannelStats"
-
-
-class Controls(TypedDict, total=False):
-    """The keywords of calling a `Stylizer`, for type checkers."""
-
-    weights: Sequence[float] | None
-    raw_weights: bool
-    masks: Sequence[Mask] | Mask | None
-    alpha: float | Mask
-    preserve_color: Literal["luminance", "coral"] | None
-    size: int | None
-    style_size: int | None
-    tile: Tiling
-    max_pixels: int
-    progress: Progress
-    out: Tensor | None
-
-
-def read_controls(controls: Controls) -> Controls:
-    """The same with the files of masks in memory, for many calls: read once, and if one cannot be, then nothing is begun."""
-    read: Controls = {**controls}
-    alpha, masks, limit = controls.get("alpha"), controls.get("masks"), controls.get("max_pixels", MAX_PIXELS)
-    if isinstance(alpha, (str, os.PathLike)):
-        read["alpha"] = load_image(alpha, max_pixels=limit)
-    if isinstance(masks, (str, os.PathLike)):
-        read["masks"] = open_image(masks, max_pixels=limit)
-    elif isinstance(masks, (list, tuple)):
-        files = (str, os.PathLike)
-        read["masks"] = [load_image(mask, max_pixels=limit) if isinstance(mask, files) else mask for mask in masks]
-    return read
+__all__ = ["Stylizer"]
 
 
 class Stylizer:
@@ -350,11 +316,6 @@ class Stylizer:
 
         bar: Iterable[Tile] = tqdm(cover, unit="tile", file=sys.stderr)
         return bar
-
-
-def is_saved(style: object) -> TypeGuard[str | os.PathLike[str]]:
-    """Whether this is the file of a style that was encoded before."""
-    return isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() == SAVED
 
 
 def _reported(cover: Sequence[Tile], report: Callable[[int, int | None], object]) -> Iterator[Tile]:

@@ -14,9 +14,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from nst_adain.controls import Style
 from nst_adain.functional import ChannelStats
 from nst_adain.images import to_srgb
-from nst_adain.stylizer import Style, Stylizer
+from nst_adain.stylizer import Stylizer
 
 __all__ = ["RandomStyle"]
 

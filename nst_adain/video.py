@@ -15,12 +15,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from nst_adain.controls import Controls, read_controls
 from nst_adain.frames import FrameEncoder, picture_stream, scaled, scaled_size, upright, upright_size, whole_or_nothing
 from nst_adain.functional import ChannelStats
-from nst_adain.images import MAX_PIXELS, ImageError, check_pixels
 from nst_adain.inputs import Progress, check_scaled, check_side, check_weights
+from nst_adain.opening import MAX_PIXELS, ImageError, check_pixels
 from nst_adain.steady import SmoothedPictures, SmoothedStats
-from nst_adain.stylizer import Controls, Stylizer, read_controls
+from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
 
 if TYPE_CHECKING:

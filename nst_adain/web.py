@@ -21,7 +21,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nst_adain.demo import save_inputs
-from nst_adain.images import register_heic
+from nst_adain.opening import register_heic
 from nst_adain.studio import Studio
 from nst_adain.web_page import page
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from nst_adain.bulk import stylize_folder
 from nst_adain.cli import main
-from nst_adain.stylizer import Controls, Stylizer
+from nst_adain.controls import Controls
+from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
 
 
@@ -80,7 +81,7 @@ def test_other_settings_than_those_of_the_pictures_there_are_refused(slim: Styli
         with pytest.raises(UsageError, match=r"out: was made with (alpha|size) .*; name another folder, or make all anew"):
             stylize_folder(slim, photos, styles, out, **changed)  # type: ignore[arg-type]
     assert {path: path.read_bytes() for path in out.rglob("*.png")} == before
-    assert stylize_folder(slim, photos, styles, out, controls={"alpha": 0.5}, overwrite=True).done == 4
+    assert stylize_folder(slim, photos, styles, out, controls={"alpha": np.float32(0.5)}, overwrite=True).done == 4  # type: ignore[typeddict-item]
     assert stylize_folder(slim, photos, styles, out, controls={"alpha": 0.5}).skipped == 4
     (out / "batch.json").write_text("[")
     with pytest.raises(ValueError, match=r"batch\.json: expected the settings of an earlier call"):

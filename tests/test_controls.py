@@ -17,12 +17,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nst_adain.architecture import Architecture
 from nst_adain.color import LUMA
+from nst_adain.controls import Controls
 from nst_adain.demo import photograph
 from nst_adain.functional import ChannelStats, blend
 from nst_adain.gallery import draw
 from nst_adain.images import load_image, to_tensor
 from nst_adain.models import StyleTransfer
-from nst_adain.stylizer import Controls, Stylizer
+from nst_adain.stylizer import Stylizer
 from nst_adain.tiling import Moments
 
 

@@ -15,18 +15,8 @@ import torch
 from conftest import picture
 from PIL import Image, ImageCms
 
-from nst_adain.images import (
-    ImageError,
-    find_images,
-    flatten,
-    load_image,
-    register_heic,
-    resize_short_side,
-    save_image,
-    to_image,
-    to_srgb,
-    to_tensor,
-)
+from nst_adain.images import flatten, load_image, resize_short_side, save_image, to_image, to_srgb, to_tensor
+from nst_adain.opening import ImageError, find_images, register_heic
 
 
 def difference(a: Image.Image, b: Image.Image) -> float:

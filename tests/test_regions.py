@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from nst_adain.images import ImageError
 from nst_adain.inputs import read_masks
+from nst_adain.opening import ImageError
 from nst_adain.regions import read_label_map, read_mask, shares
 
 

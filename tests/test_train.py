@@ -30,6 +30,7 @@ from nst_adain.pretrained import find_weights, load_model, read_weights, save_we
 from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
 from train.benchmark import MICRO, ONNX, VGG, benchmark
+from train.checkpoint import latest_checkpoint
 from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop
 from train.evaluate import pairs_by_name
@@ -42,7 +43,7 @@ from train.report import read_losses
 from train.score import score
 from train.tasks import TargetCache
 from train.throughput import throughput
-from train.trainer import WIDEST_BASIS, Trainer, latest_checkpoint
+from train.trainer import WIDEST_BASIS, Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -311,10 +312,12 @@ def test_distill_takes_crops_of_any_side(config: TrainConfig) -> None:
 
 
 def test_an_encoder_alone_can_be_widened_whatever_its_taps(config: TrainConfig) -> None:
-    narrow = dataclasses.replace(config, topology="vgg16", width=1 / 16, taps=("relu3_2",), modulation=4, steps=1)
+    narrow = dataclasses.replace(config, topology="vgg16", width=1 / 16, taps=("relu4_1",), modulation=16, steps=1)
     Trainer("distill", narrow).run()
     small = weights_of(config.out)["encoder.conv2_1.weight"]
-    wide = Trainer("fit", dataclasses.replace(narrow, width=1 / 8, taps=(), init=config.out / "weights.safetensors")).raw.model
+    wide = Trainer(
+        "fit", dataclasses.replace(narrow, width=1 / 8, taps=(), modulation=8, init=config.out / "weights.safetensors")
+    ).raw.model
     assert torch.equal(wide.encoder.get_parameter("conv2_1.weight")[: len(small), : small.shape[1]].cpu(), small)
 
 
@@ -364,7 +367,7 @@ def test_resuming_with_other_pictures_or_a_damaged_checkpoint_is_refused(config:
 def test_a_new_run_in_a_used_folder_is_refused(config: TrainConfig) -> None:
     Trainer("fit", dataclasses.replace(config, steps=2)).run()
     done = subprocess.run([sys.executable, *command(config)], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "step-00000002: there is a run in this folder; go on with --resume" in done.stderr
 
 

@@ -18,7 +18,7 @@ from nst_adain.cli import main
 from nst_adain.frames import read_frames, save_video
 from nst_adain.functional import ChannelStats
 from nst_adain.hdr import BT2020, HLG, PQ, to_bt709
-from nst_adain.images import ImageError
+from nst_adain.opening import ImageError
 from nst_adain.stylizer import Stylizer
 from nst_adain.video import stylize_video
 

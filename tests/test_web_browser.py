@@ -20,7 +20,7 @@ from PIL import Image
 
 from nst_adain.cli import main
 from nst_adain.demo import save_inputs
-from nst_adain.images import register_heic
+from nst_adain.opening import register_heic
 from nst_adain.stylizer import Stylizer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")

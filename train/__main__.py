@@ -8,7 +8,7 @@ import sys
 try:
     import tyro
 
-    from train.trainer import Trainer, latest_checkpoint
+    from train.trainer import Trainer
 except ModuleNotFoundError as error:
     sys.exit(f"train: error: {error.name} is missing; install the extra: pip install -e '.[train]'")
 
@@ -16,6 +16,7 @@ from nst_adain.allocator import keep_freed_memory
 from nst_adain.files import make_folder
 from nst_adain.usage import UsageError
 from train.benchmark import benchmark
+from train.checkpoint import latest_checkpoint
 from train.config import TrainConfig
 from train.evaluate import evaluate
 from train.flicker import flicker

@@ -19,7 +19,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nst_adain.images import ImageError, find_images, flatten, load_image, resize_short_side
+from nst_adain.images import flatten, load_image, resize_short_side
+from nst_adain.opening import ImageError, find_images
 from train.config import TrainConfig
 from train.patterns import Patterns
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from nst_adain.files import make_folder, pairs_by_result
-from nst_adain.images import find_images, save_image
+from nst_adain.images import save_image
 from nst_adain.inputs import Precision
+from nst_adain.opening import find_images
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["by_stem", "evaluate", "pairs_by_name"]

@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import json
 import math
-import os
 import shutil
 import time
 from pathlib import Path
@@ -16,8 +15,6 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import set_seed
 from pytorch_optimizer import SOAP
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
@@ -25,6 +22,7 @@ from nst_adain.convolution import freeze
 from nst_adain.inputs import native_bf16
 from nst_adain.pretrained import compare, compare_norms, encoder_norms, read_weights, save_weights
 from nst_adain.usage import UsageError
+from train.checkpoint import read_checkpoint, under, with_tensors, without_tensors, write_checkpoint
 from train.config import FIT_ALONE, TrainConfig
 from train.data import Pictures, batches, center_crop
 from train.initial import calibrate, load_initial
@@ -32,14 +30,13 @@ from train.losses import load_teacher
 from train.report import LossLog, Validation, plot_losses
 from train.tasks import Distillation, StyleTransferTask
 
-__all__ = ["Trainer", "latest_checkpoint"]
+__all__ = ["Trainer"]
 
 TASKS = {"distill": Distillation, "fit": StyleTransferTask}
 LOG_EVERY = 20  # steps averaged into a row of losses.csv
 # The longest side of a weight that SOAP has an eigenbasis for. All of those of the small models; without this limit, those of
 # full width's modulator, of 1,920 and 2,816, took a sixth of each step.
 WIDEST_BASIS = 1536
-CHECKPOINTS = "step-" + "[0-9]" * 8
 # Settings that may differ when a run is resumed: they change its speed and its reports, not its course.
 FREE_TO_CHANGE = {"workers", "cache_gb", "save_every", "sample_every", "compile", "cpu"}
 
@@ -47,11 +44,6 @@ FREE_TO_CHANGE = {"workers", "cache_gb", "save_every", "sample_every", "compile"
 def compiles(device: torch.device) -> bool:
     """Whether torch.compile pays and can work: on a GPU, with Triton and a C compiler."""
     return device.type == "cuda" and importlib.util.find_spec("triton") is not None and bool(shutil.which("cc"))
-
-
-def latest_checkpoint(run: Path) -> Path | None:
-    """The newest complete checkpoint of a run: whatever is being written or deleted has another name."""
-    return max(run.glob(CHECKPOINTS), default=None)
 
 
 class Trainer:
@@ -225,7 +217,7 @@ class Trainer:
         tensors = {f"module.{k}": v for k, v in self.raw.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.state_dict().items()}
         optimizer = self.optimizer.state_dict()
-        moments = _without_tensors(optimizer["state"], "optimizer", tensors)
+        moments = without_tensors(optimizer["state"], "optimizer", tensors)
         tensors["rng.cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["rng.cuda"] = torch.cuda.get_rng_state()
@@ -234,20 +226,7 @@ class Trainer:
         state |= {"pictures": self.pictures, "sources": self.sources}
         state["optimizer"] = moments
         state["schedule"] = self.schedule.state_dict() | {"lr_lambdas": None}
-
-        partial, final = out / f"partial-{os.getpid()}", out / f"step-{self.step:08d}"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, partial / "state.safetensors")
-        (partial / "state.json").write_text(json.dumps(state, indent=1))
-        for file in partial.iterdir():
-            with open(file, "rb+") as handle:
-                os.fsync(handle.fileno())
-        for old in [*sorted(out.glob(CHECKPOINTS))[:-1], *out.glob(final.name)]:  # keeps one, and the new one is two
-            old.rename(out / f"partial-{old.name}")
-        partial.rename(final)
-        for left in out.glob("partial-*"):  # also of a run that was killed
-            shutil.rmtree(left)
+        write_checkpoint(out, self.step, state, tensors)
         self.export(out / "weights.safetensors")
 
     def load(self, checkpoint: Path) -> None:
@@ -257,11 +236,7 @@ class Trainer:
             ValueError: if the checkpoint is of another task, or of a run with other settings or another number of pictures,
                 or is damaged.
         """
-        try:
-            state = json.loads((checkpoint / "state.json").read_text())
-            tensors = load_file(checkpoint / "state.safetensors")
-        except (ValueError, SafetensorError) as error:
-            raise ValueError(f"{checkpoint}: is damaged ({error}); remove it to go on from the one before, if any") from error
+        state, tensors = read_checkpoint(checkpoint)
         if (pictures := state.get("pictures", self.pictures)) != self.pictures:
             raise ValueError(f"{checkpoint}: was made with {pictures}, found {self.pictures}; start a new run with --init")
         sources = state.get("sources", {})
@@ -277,41 +252,12 @@ class Trainer:
             name = changed[0]
             made = f"with {name} {there[name]}" if name in there else f"before there was {name}"
             raise UsageError(f"{checkpoint}: was made {made}, not with {here[name]}; start a new run with --init")
-        self.raw.load_state_dict(_under("module.", tensors))
-        self.ema.load_state_dict(_under("ema.", tensors))
-        moments = {int(index): _with_tensors(entry, tensors) for index, entry in state["optimizer"].items()}
+        self.raw.load_state_dict(under("module.", tensors))
+        self.ema.load_state_dict(under("ema.", tensors))
+        moments = {int(index): with_tensors(entry, tensors) for index, entry in state["optimizer"].items()}
         self.optimizer.load_state_dict({"state": moments, "param_groups": state["groups"]})
         self.schedule.load_state_dict(state["schedule"] | {"lr_lambdas": [None]})
         torch.set_rng_state(tensors["rng.cpu"])
         if "rng.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["rng.cuda"])
         self.step, self.history = state["step"], state.get("history", self.history)
-
-
-def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-
-
-def _without_tensors(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
-    """What JSON holds of nested dicts and lists; their tensors go to `tensors` and leave their names.
-
-    And their layouts: products of matrices that lie otherwise in memory are rounded otherwise.
-    """
-    if isinstance(value, torch.Tensor):
-        tensors[name] = value
-        return {"tensor": name, "layout": value.dim_order()}
-    if isinstance(value, dict):
-        return {key: _without_tensors(part, f"{name}.{key}", tensors) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_without_tensors(part, f"{name}.{index}", tensors) for index, part in enumerate(value)]
-    return value
-
-
-def _with_tensors(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """The reverse of `_without_tensors`."""
-    if isinstance(value, dict):
-        if "tensor" in value:
-            tensor = tensors[value["tensor"]]
-            return torch.empty_permuted(tensor.shape, value["layout"], dtype=tensor.dtype).copy_(tensor)
-        return {key: _with_tensors(part, tensors) for key, part in value.items()}
-    return [_with_tensors(part, tensors) for part in value] if isinstance(value, list) else value

@@ -1,0 +1,80 @@
+"""What a batch is to make of a folder: which photograph in which style, under which name, with which settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import numbers
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from nst_adain.usage import UsageError
+
+__all__ = ["SETTINGS", "Job", "check_settings", "names_of", "plan_jobs", "told"]
+
+SETTINGS = "batch.json"  # in the output folder: how its pictures were made, which a later call may not change unnoticed
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A photograph, and for each style it gets, the style's name and the output."""
+
+    photo: Path
+    outputs: list[tuple[Path, Path]]
+
+
+def names_of(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
+    """Each picture's path in its folder without suffix; with it where a.jpg and a.png would be one name."""
+    count = Counter(path.with_suffix("") for path in paths)
+    return {p: p.relative_to(folder).with_suffix("" if count[p.with_suffix("")] == 1 else p.suffix) for p in paths}
+
+
+def plan_jobs(
+    photos: Mapping[Path, Path], styles: Sequence[Path], out: Path, pairing: str, seed: int, suffix: str
+) -> Iterator[Job]:
+    """What to make, whether or not the files can be read: so a repaired file changes nothing else."""
+    for path, name in photos.items():
+        chosen = styles
+        if pairing == "random":
+            draw = np.random.default_rng([seed, zlib.crc32(name.as_posix().encode())])
+            chosen = [styles[int(draw.integers(len(styles)))]]
+        outputs = [(style, out / name.parent / f"{name.name}__{'-'.join(style.parts)}{suffix}") for style in chosen]
+        yield Job(path, outputs)
+
+
+def check_settings(path: Path, settings: Mapping[str, object], overwrite: bool) -> None:
+    """Raise UsageError if the pictures that are there were made otherwise.
+
+    What another draw made is not what this one would overwrite, so that is not allowed in any case.
+    """
+    try:
+        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        changed = [name for name in settings if name in before and before[name] != settings[name]]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: expected the settings of an earlier call, found something else ({error})") from error
+    for name in changed:
+        if not overwrite or name in ("pairing", "seed", "styles"):
+            otherwise = "" if name in ("pairing", "seed", "styles") else ", or make all anew with overwrite"
+            raise UsageError(
+                f"{path.parent}: was made with {name} {before[name]}, not {settings[name]}; name another folder{otherwise}"
+            )
+
+
+def told(value: object) -> object:
+    """What JSON tells of a control: of pictures a hash."""
+    if isinstance(value, (list, tuple)):
+        return [told(part) for part in value]
+    if isinstance(value, numbers.Real):
+        return float(value)  # NumPy's too
+    if isinstance(value, Tensor):
+        value = value.detach().double().cpu().numpy()
+    if isinstance(value, (Image.Image, np.ndarray)):
+        return hashlib.sha256(np.ascontiguousarray(np.asarray(value)).tobytes()).hexdigest()[:16]
+    return value
