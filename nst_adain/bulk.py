@@ -24,7 +24,7 @@ from nst_adain.controls import Controls, is_saved, read_controls
 from nst_adain.cores import Cores
 from nst_adain.files import make_folder, pairs_by_result, write_atomic
 from nst_adain.functional import SAVED, ChannelStats
-from nst_adain.images import load_image, output_format, save_image
+from nst_adain.images import LOSSY_SUFFIXES, load_image, output_format, save_image
 from nst_adain.inputs import check_side, out_of_memory
 from nst_adain.opening import MAX_PIXELS, READABLE_SUFFIXES, ImageError, find_images
 from nst_adain.plan import SETTINGS, Job, check_settings, names_of, plan_jobs, told
@@ -33,6 +33,8 @@ from nst_adain.usage import UsageError
 
 __all__ = ["Report", "stylize_folder"]
 
+# The controls that change what is made, and their defaults.
+_LOOK = {"alpha": 1.0, "preserve_color": None, "masks": None, "weights": None, "raw_weights": False}
 FAILURES = "failures.csv"  # in the output folder; removed when there are none
 
 
@@ -84,7 +86,7 @@ def stylize_folder(
         seed: of the draw.
         suffix: format of the results, one of `images.WRITABLE_SUFFIXES`.
         quality: of JPEG and WebP.
-        overwrite: make also those that exist, and with any settings but those of the draw.
+        overwrite: make also those that exist.
         size: short side to which photographs are scaled.
         style_size: short side to which style pictures are reduced.
         max_pixels: the largest picture that is decoded or made.
@@ -93,7 +95,7 @@ def stylize_folder(
 
     Raises:
         NotADirectoryError, PermissionError, ValueError: if a folder does not exist, has no pictures or cannot be written to, an
-            option is out of range, or two pairs would have one result.
+            option is out of range, two pairs would have one result, or `out` has results of other settings.
     """
     photos, styles, out = Path(photos), Path(styles), Path(out)
     if pairing not in ("all", "random"):
@@ -104,6 +106,8 @@ def stylize_folder(
     loaded = read_controls({**(controls or {}), "max_pixels": max_pixels})
     report = Report()
     found = _pictures(photos, "photographs", out, report)
+    if not styles.exists():
+        raise NotADirectoryError(f"{styles}: expected a folder of styles, or one style, found no such file or folder")
     if styles.is_file():
         candidates = names_of([styles], styles.parent)
     else:
@@ -114,11 +118,14 @@ def stylize_folder(
     output_format(out / f"x{suffix}")
     planned = list(plan_jobs(names_of(found, photos), list(candidates.values()), out, pairing, seed, suffix))
     pairs_by_result((path, (job.photo, style)) for job in planned for style, path in job.outputs)
-    settings: dict[str, object] = {"model": stylizer.fingerprint, "size": size, "style_size": style_size, "pairing": pairing}
-    settings |= {name: told(value) for name, value in loaded.items() if name not in ("max_pixels", "progress")}
+    settings: dict[str, object] = {"model": {"sha256": stylizer.weights}, "size": size, "style_size": style_size}
+    settings |= {name: told(loaded.get(name, default)) for name, default in _LOOK.items()}
+    settings |= {"quality": quality} if suffix in LOSSY_SUFFIXES else {}
+    settings |= {"pairing": pairing}
     if pairing == "random":
         settings |= {"seed": seed, "styles": sorted(name.as_posix() for name in candidates.values())}
-    check_settings(out / SETTINGS, settings, overwrite)
+    known = (out / SETTINGS).exists()
+    check_settings(out / SETTINGS, settings)
     encoded = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)
     if not encoded:
         raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
@@ -129,6 +136,8 @@ def stylize_folder(
         _run(stylizer, jobs, encoded, report, bar, quality, size, loaded)
     finally:
         bar.close()
+        if not known and report.done + report.skipped == 0:  # nothing was made so
+            (out / SETTINGS).unlink(missing_ok=True)
         _write_failures(out / FAILURES, report)
     return report
 
@@ -169,7 +178,10 @@ def _encode_styles(
     def encode(path: Path) -> None:
         try:
             if is_saved(path):
-                encoded[names[path]] = stylizer.encode_style(path)
+                code = stylizer.encode_style(path)
+                if len(code.mean) != 1:
+                    raise ValueError(f"{path}: expected the code of one picture, found one of {len(code.mean)}")
+                encoded[names[path]] = code
                 return
             picture = load_image(path, max_pixels=max_pixels)
             with cores.share(_area(picture, style_size)):

@@ -105,7 +105,8 @@ class ChannelStats:
         from safetensors import SafetensorError, safe_open
 
         if not Path(path).is_file():
-            raise FileNotFoundError(f"{path}: expected channel statistics saved by ChannelStats.save, found no such file")
+            found = "a folder" if Path(path).is_dir() else "no such file"
+            raise FileNotFoundError(f"{path}: expected channel statistics saved by ChannelStats.save, found {found}")
         try:
             with safe_open(os.fspath(path), framework="pt") as file:
                 # Copies: what is read stays mapped to the file.

@@ -18,6 +18,7 @@ from nst_adain.opening import MAX_PIXELS, ImageError, open_image
 from nst_adain.usage import UsageError
 
 __all__ = [
+    "LOSSY_SUFFIXES",
     "WRITABLE_SUFFIXES",
     "load_image",
     "resize_short_side",
@@ -28,6 +29,7 @@ __all__ = [
     "to_tensor",
 ]
 
+LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".webp"})  # of which there is a quality to choose
 WRITABLE_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 
 _BITS = 258  # TIFF tag: of each channel

@@ -20,7 +20,8 @@ Departures from the paper:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -33,11 +34,14 @@ from nst_adain.functional import ChannelStats, adain, blend, channel_stats
 __all__ = [
     "Decoder",
     "Encoder",
+    "Lazy",
     "Modulator",
     "StyleTransfer",
     "pad_to_stride",
     "strengthen",
 ]
+
+Value = TypeVar("Value")
 
 
 class Encoder(nn.Module):
@@ -166,11 +170,15 @@ class StyleTransfer(nn.Module):
             self.decoder.get_submodule(name).bfloat16()
         return self
 
-    def fingerprint(self) -> str:
-        """Tells the networks that codes are made by, encoder and modulator, from others; to be taken before `halve`."""
+    def fingerprint(self, *, decoder: bool = False) -> str:
+        """Tells the networks that codes are made by, encoder and modulator, from others; to be taken before `halve`.
+
+        Args:
+            decoder: tell the decoder too.
+        """
         made_by = hashlib.sha256()
         for name, part in self.state_dict().items():
-            if not name.startswith("decoder."):
+            if decoder or not name.startswith("decoder."):
                 made_by.update(part.detach().float().cpu().contiguous().numpy().tobytes())
         return made_by.hexdigest()[:16]
 
@@ -201,8 +209,11 @@ class StyleTransfer(nn.Module):
                 (B, C_k, H_k, W_k).
             target: the code to have, likewise.
         """
-        stylised = _Stylised(self.arch.taps, features, content, target)
-        picture: Tensor = self.decoder(stylised, None if self.modulator is None else target)
+
+        def stylised(tap: str) -> Tensor:
+            return adain(features[tap], content[tap], target[tap]).to(features[tap].dtype)
+
+        picture: Tensor = self.decoder(Lazy(self.arch.taps, stylised), None if self.modulator is None else target)
         return picture
 
     def forward(self, content: Tensor, style: Tensor, alpha: float | Tensor = 1.0) -> Tensor:
@@ -227,29 +238,22 @@ class StyleTransfer(nn.Module):
         ]
 
 
-class _Stylised(Mapping[str, Tensor]):
-    """The result of AdaIN at each tap, computed when it is asked for: of large pictures, one at a time is in memory."""
+class Lazy(Mapping[str, Value]):
+    """What belongs to layers, each part made when it is asked for: of large pictures, one at a time is in memory."""
 
-    def __init__(
-        self,
-        taps: Sequence[str],
-        features: Mapping[str, Tensor],
-        content: Mapping[str, ChannelStats],
-        target: Mapping[str, ChannelStats],
-    ) -> None:
-        self.taps, self.features, self.content, self.target = taps, features, content, target
+    def __init__(self, layers: Collection[str], make: Callable[[str], Value]) -> None:
+        self.layers, self.make = layers, make
 
-    def __getitem__(self, tap: str) -> Tensor:
-        if tap not in self.taps:
-            raise KeyError(tap)
-        features = self.features[tap]
-        return adain(features, self.content[tap], self.target[tap]).to(features.dtype)
+    def __getitem__(self, layer: str) -> Value:
+        if layer not in self.layers:
+            raise KeyError(layer)
+        return self.make(layer)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.taps)
+        return iter(self.layers)
 
     def __len__(self) -> int:
-        return len(self.taps)
+        return len(self.layers)
 
 
 def strengthen(own: ChannelStats, wanted: ChannelStats, alpha: float | Tensor) -> ChannelStats:

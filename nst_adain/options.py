@@ -107,7 +107,7 @@ def strength(text: str) -> float | Path:
     try:
         float(text)
     except ValueError:
-        if text[:1].isdigit() and not Path(text).exists():  # such as 0,8 and 80%
+        if text[:1].isdigit() and not Path(text).suffix[1:].isalpha() and not Path(text).exists():  # such as 0,8 and 80%
             raise argparse.ArgumentTypeError(f"expected a number, such as 0.8, or the file of a mask, got {text!r}") from None
         return Path(text)
     return number_from_0(text)

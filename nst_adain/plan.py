@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -49,32 +50,39 @@ def plan_jobs(
         yield Job(path, outputs)
 
 
-def check_settings(path: Path, settings: Mapping[str, object], overwrite: bool) -> None:
-    """Raise UsageError if the pictures that are there were made otherwise.
-
-    What another draw made is not what this one would overwrite, so that is not allowed in any case.
-    """
+def check_settings(path: Path, settings: Mapping[str, object]) -> None:
+    """Raise UsageError if the pictures of a folder were made with other settings, as the file `path` tells, if it is there."""
+    if not path.exists():
+        return
     try:
-        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        changed = [name for name in settings if name in before and before[name] != settings[name]]
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: expected the settings of an earlier call, found something else ({error})") from error
-    for name in changed:
-        if not overwrite or name in ("pairing", "seed", "styles"):
-            otherwise = "" if name in ("pairing", "seed", "styles") else ", or make all anew with overwrite"
-            raise UsageError(
-                f"{path.parent}: was made with {name} {before[name]}, not {settings[name]}; name another folder{otherwise}"
-            )
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        before = None
+    if not isinstance(before, dict):
+        raise ValueError(f"{path}: expected the settings of an earlier call, found something else; remove it, or name another")
+    for name, value in before.items():
+        if name in settings and value != settings[name]:
+            other = f"made {_otherwise(name, value, settings[name])}"
+            raise UsageError(f"{path.parent}: holds pictures {other}; name another folder, or remove this one")
+
+
+def _otherwise(name: str, before: Any, now: Any) -> str:
+    if isinstance(before, list) and isinstance(now, list):
+        first = sorted(set(map(str, before)) ^ set(map(str, now)))[:1]
+        return f"from other {name}{f', without or with {first[0]}' if first else ''}"
+    if isinstance(before, dict) or isinstance(now, dict):
+        return f"with another {name}"
+    return f"with {name} {before}, not {now}"
 
 
 def told(value: object) -> object:
-    """What JSON tells of a control: of pictures a hash."""
+    """What JSON tells of a control: of pictures and weights a hash."""
     if isinstance(value, (list, tuple)):
         return [told(part) for part in value]
-    if isinstance(value, numbers.Real):
-        return float(value)  # NumPy's too
     if isinstance(value, Tensor):
         value = value.detach().double().cpu().numpy()
+    if isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return float(value)  # NumPy's too
     if isinstance(value, (Image.Image, np.ndarray)):
-        return hashlib.sha256(np.ascontiguousarray(np.asarray(value)).tobytes()).hexdigest()[:16]
+        return {"sha256": hashlib.sha256(np.ascontiguousarray(np.asarray(value)).tobytes()).hexdigest()}
     return value

@@ -156,7 +156,7 @@ def compare_norms(encoder: Encoder, metadata: Mapping[str, str]) -> str | None:
     wanted, found = (json.loads(entries[NORMS_KEY]) for entries in (metadata, encoder_norms(encoder)))
     for name, a, b in zip(encoder.names, found, wanted):
         if not math.isclose(a, b, rel_tol=0.05):
-            return f"its {name} has weights of the norm {a:g}, not {b:g}: those of another VGG-19"
+            return f"its {name} has weights of the norm {a:g}, not {b:g}: it is another network"
     return None
 
 

@@ -85,9 +85,9 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
         raise ValueError(f"{name}: expected a label map of integers, or a list of masks, got {given.dtype}")
     values = given.astype(np.int64)
     if drawn:
-        different = np.unique(values)
-        if different.tolist() == [0, 255] or len(different) > max(_MANY_LABELS, count):
-            looks = "0 and 255 alone" if len(different) == 2 else f"{len(different)} different values"
+        different = np.unique(values[values >= 0])
+        if different.tolist() in ([0, 255], [0, 65535]) or len(different) > max(_MANY_LABELS, count):
+            looks = f"0 and {different[-1]} alone" if len(different) == 2 else f"{len(different)} different values"
             raise ValueError(
                 f"{name}: expected a label map, k for style k, found {looks}, as in a mask; masks go into a list (--masks)"
             )
@@ -101,14 +101,13 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
 
 
 def _drawn_labels(image: Image.Image, name: str) -> NDArray[np.int64]:
-    """(H, W): the grey values or palette indices of a picture, -1 where it is invisible."""
+    """(H, W): the palette indices of a picture, or its grey values, -1 where these are invisible."""
     if image.mode in ("LA", "RGB", "RGBA"):  # grey all the same, as many programs save it
-        *colors, last = image.split()
-        alpha = last if image.mode in ("LA", "RGBA") else None
-        levels = [np.asarray(channel) for channel in (colors if alpha else [*colors, last])]
+        levels = [np.asarray(channel) for channel in image.split()]
+        alpha = levels.pop() if image.mode in ("LA", "RGBA") else None
         if all(np.array_equal(levels[0], level) for level in levels):
             grey = levels[0].astype(np.int64)
-            return grey if alpha is None else np.where(np.asarray(alpha) > 0, grey, -1)
+            return grey if alpha is None else np.where(alpha > 0, grey, -1)
     elif image.mode in ("L", "P", "1", "I") or image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.int64)
     raise ValueError(f"{name}: expected a label map with grey values or palette indices, got colours, of mode {image.mode}")

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nst_adain.functional import ChannelStats, blend
-from nst_adain.models import StyleTransfer, pad_to_stride, strengthen
+from nst_adain.models import Lazy, StyleTransfer, pad_to_stride, strengthen
 from nst_adain.regions import shares
 from nst_adain.tiling import Moments, Tile
 
@@ -152,25 +152,7 @@ def _codes(
         mixed = _mapped([*mine, *wanted], torch.cat([(1 - alpha) * share, alpha * share], 1))
         return ChannelStats(mixed.mean, mixed.std.clamp_min_(0))
 
-    return _Codes(stride_of, content), _Codes(stride_of, target)
-
-
-class _Codes(Mapping[str, ChannelStats]):
-    """A code by layer, made when it is asked for: maps are as large as features, and one layer's at a time is in memory."""
-
-    def __init__(self, layers: Collection[str], make: Callable[[str], ChannelStats]) -> None:
-        self.layers, self.make = layers, make
-
-    def __getitem__(self, layer: str) -> ChannelStats:
-        if layer not in self.layers:
-            raise KeyError(layer)
-        return self.make(layer)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.layers)
-
-    def __len__(self) -> int:
-        return len(self.layers)
+    return Lazy(stride_of, content), Lazy(stride_of, target)
 
 
 def _mapped(stats: Sequence[ChannelStats], maps: Tensor) -> ChannelStats:
@@ -180,6 +162,7 @@ def _mapped(stats: Sequence[ChannelStats], maps: Tensor) -> ChannelStats:
 
     def mix(values: Sequence[Tensor]) -> Tensor:
         table = torch.stack([value.flatten(1).expand(count, -1) for value in values], 1)  # (B, n, C)
-        return (positions @ table).view(count, *maps.shape[2:], -1).permute(0, 3, 1, 2)
+        with torch.autocast(maps.device.type, enabled=False):  # statistics stay in float32
+            return (positions @ table).view(count, *maps.shape[2:], -1).permute(0, 3, 1, 2)
 
     return ChannelStats(mix([each.mean for each in stats]), mix([each.std for each in stats]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 import os
 from collections.abc import Sequence
 from typing import Any, TypeVar, overload
@@ -65,12 +64,13 @@ class RandomStyle(nn.Module):
             raise ValueError("styles: expected at least one, got none")
         if not 0 <= p <= 1:
             raise ValueError(f"p: expected a probability from 0 to 1, got {p}")
-        ends = tuple(alpha) if isinstance(alpha, (Sequence, np.ndarray)) else (alpha, alpha)
-        numeric = len(ends) == 2 and all(isinstance(end, numbers.Real) for end in ends)
-        low, high = ends if numeric else (math.nan, math.nan)
+        try:
+            low, high = map(float, alpha) if np.ndim(alpha) else (float(alpha),) * 2  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            low = high = math.nan
         if not 0 <= low <= high < math.inf:
             raise ValueError(f"alpha: expected a number from 0 or an ascending pair of them, got {alpha}")
-        self.p, self.low, self.high = p, float(low), float(high)
+        self.p, self.low, self.high = p, low, high
         self.stylizer = stylizer or Stylizer.from_pretrained(device="cpu")
         self.styles = [
             style if isinstance(style, ChannelStats) else self.stylizer.encode_style(style, style_size=style_size)
@@ -103,7 +103,8 @@ class RandomStyle(nn.Module):
         """
         if not others and isinstance(image, (tuple, list, dict)):
             leaves, structure = tree_flatten(image)
-            first = next((index for index, leaf in enumerate(leaves) if _is_picture(leaf)), None)
+            kinds = [_kind(leaf) for leaf in leaves]
+            first = next((kinds.index(kind) for kind in ("picture", "tensor") if kind in kinds), None)
             if first is None:
                 raise TypeError(f"image: expected a sample with a picture, got {', '.join(type(x).__name__ for x in leaves)}")
             leaves[first] = self(leaves[first])
@@ -137,5 +138,8 @@ class RandomStyle(nn.Module):
         return f"{len(self.styles)} styles, p={self.p}, alpha={self.low:g}..{self.high:g}"
 
 
-def _is_picture(leaf: object) -> bool:
-    return isinstance(leaf, Image.Image) or (isinstance(leaf, Tensor) and leaf.ndim in (3, 4) and leaf.shape[-3] == 3)
+def _kind(leaf: object) -> str:
+    """What a part of a sample is, as for torchvision: a plain tensor is the picture only where nothing else is one."""
+    if isinstance(leaf, Image.Image) or (isinstance(leaf, Tensor) and type(leaf).__name__ in ("Image", "Video")):
+        return "picture"
+    return "tensor" if type(leaf) is Tensor and leaf.ndim in (3, 4) and leaf.shape[-3] == 3 else "other"

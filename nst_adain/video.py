@@ -94,10 +94,10 @@ def stylize_video(
         check_side("size", size)
     statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
     pictures = SmoothedPictures(steadiness)
-    sounds = False
+    hidden, sounds = "", False
     try:
         with whole_or_nothing(output) as partial, av.open(str(source)) as reader, av.open(str(partial), "w") as writer:
-            sounds = bool(reader.streams.audio)
+            hidden, sounds = str(partial), bool(reader.streams.audio)
             frames = _Transcoder(reader, writer, crf, source)
             span = _span(source) if end != start else None
             count = 0
@@ -120,7 +120,8 @@ def stylize_video(
             raise OSError(error.errno, error.strerror, str(output)) from error
         # Without `filename`, which may be the one that the output has until it is whole.
         what = f"expected a video that can be read and written as {output.suffix}: {error.strerror}"
-        hint = "; .mkv takes sound of any kind" if sounds and output.suffix != ".mkv" else ""
+        # A container says no more of sound that it does not take.
+        hint = "; if it is the sound, .mkv takes any" if sounds and error.filename == hidden else ""
         raise ImageError(f"{source}: {what}{hint}") from error
     return count
 
@@ -135,12 +136,13 @@ def _span(source: Path) -> float:
 
     with av.open(str(source)) as reader:
         stream = picture_stream(reader, source)
-        packets = [packet for packet in reader.demux(stream) if packet.size]
-    times = [packet.pts for packet in packets if packet.pts is not None]
+        # Those that are never shown left out, as of a clip that was trimmed.
+        shown = [packet.pts for packet in reader.demux(stream) if packet.size and not packet.is_discard]
+    times = [time for time in shown if time is not None]
     if times and stream.time_base:
         return float((max(times) - min(times)) * stream.time_base)
     rate = stream.average_rate or stream.guessed_rate
-    return (len(packets) - 1) / float(rate) if rate else 0.0
+    return (len(shown) - 1) / float(rate) if rate else 0.0
 
 
 class _Transcoder:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from nst_adain.bulk import stylize_folder
 from nst_adain.cli import main
 from nst_adain.controls import Controls
+from nst_adain.pretrained import load_model
 from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
 
@@ -72,30 +74,53 @@ def test_one_random_style_each_is_the_same_for_the_same_seed(slim: Stylizer, fol
 
 
 def test_other_settings_than_those_of_the_pictures_there_are_refused(slim: Stylizer, folders: Path) -> None:
-    photos, styles, out = folders / "photos", folders / "styles", folders / "out"
+    photos, styles = folders / "photos", folders / "styles"
     mask = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
-    stylize_folder(slim, photos, styles, out, controls={"alpha": mask})
-    assert stylize_folder(slim, photos, styles, out, controls={"alpha": mask.copy()}).skipped == 4
-    before = {path: path.read_bytes() for path in out.rglob("*.png")}
-    for changed in ({"controls": {"alpha": 1 - mask}}, {"controls": {"alpha": mask}, "size": 20}):
-        with pytest.raises(UsageError, match=r"out: was made with (alpha|size) .*; name another folder, or make all anew"):
-            stylize_folder(slim, photos, styles, out, **changed)  # type: ignore[arg-type]
-    assert {path: path.read_bytes() for path in out.rglob("*.png")} == before
-    assert stylize_folder(slim, photos, styles, out, controls={"alpha": np.float32(0.5)}, overwrite=True).done == 4  # type: ignore[typeddict-item]
-    assert stylize_folder(slim, photos, styles, out, controls={"alpha": 0.5}).skipped == 4
-    (out / "batch.json").write_text("[")
-    with pytest.raises(ValueError, match=r"batch\.json: expected the settings of an earlier call"):
-        stylize_folder(slim, photos, styles, out)
+
+    def made(out: str, **options: Any) -> tuple[int, int]:
+        report = stylize_folder(slim, photos, styles, folders / out, **options)
+        return report.done, report.skipped
+
+    assert made("plain") == (4, 0)
+    assert made("plain", controls={"alpha": np.float32(1.0), "preserve_color": None}, overwrite=True) == (4, 0)
+    assert made("masked", controls={"alpha": mask}, suffix=".jpg") == (4, 0)
+    assert made("masked", controls={"alpha": mask.copy()}, suffix=".jpg") == (0, 4)
+    before = {path: path.read_bytes() for path in folders.rglob("*__*")}
+    for out, options, changed in (
+        ("plain", {"controls": {"alpha": 0.5}}, "with alpha 1.0, not 0.5"),
+        ("plain", {"controls": {"alpha": 0.5}, "overwrite": True}, "with alpha 1.0, not 0.5"),
+        ("plain", {"size": 20}, "with size None, not 20"),
+        ("masked", {"controls": {"alpha": 1 - mask}, "suffix": ".jpg"}, "with another alpha"),
+        ("masked", {"controls": {"alpha": mask}, "suffix": ".jpg", "quality": 50}, "with quality 95, not 50"),
+    ):
+        with pytest.raises(UsageError, match=f"{out}: holds pictures made {changed}; name another folder, or remove this one"):
+            made(out, **options)
+    assert {path: path.read_bytes() for path in folders.rglob("*__*")} == before
+    for content in ("[", "[]"):
+        (folders / "plain" / "batch.json").write_text(content)
+        with pytest.raises(ValueError, match=r"batch\.json: expected the settings of an earlier call"):
+            made("plain")
 
 
-def test_another_draw_is_refused_even_to_overwrite(slim: Stylizer, folders: Path) -> None:
+def test_another_model_or_draw_is_refused(slim: Stylizer, folders: Path) -> None:
     photos, styles, out = folders / "photos", folders / "styles", folders / "out"
     stylize_folder(slim, photos, styles, out, pairing="random", seed=1)
-    with pytest.raises(UsageError, match="out: was made with seed 1, not 2; name another folder$"):
-        stylize_folder(slim, photos, styles, out, pairing="random", seed=2, overwrite=True)
+    with pytest.raises(UsageError, match="out: holds pictures made with seed 1, not 2; name another"):
+        stylize_folder(slim, photos, styles, out, pairing="random", seed=2)
+    with torch.no_grad():
+        (other := load_model("slim")).decoder.get_parameter("conv1_1.bias").add_(0.1)
+    with pytest.raises(UsageError, match="out: holds pictures made with another model; name another"):
+        stylize_folder(Stylizer(other, "cpu", "float32"), photos, styles, out, pairing="random", seed=1)
     picture(20, 20, 8).save(styles / "z.png")
-    with pytest.raises(UsageError, match=r"out: was made with styles .*, not \['x', 'y', 'z'\]; name another folder$"):
+    with pytest.raises(UsageError, match="out: holds pictures made from other styles, without or with z; name another"):
         stylize_folder(slim, photos, styles, out, pairing="random", seed=1)
+
+
+def test_settings_with_which_nothing_was_made_are_forgotten(slim: Stylizer, folders: Path) -> None:
+    with pytest.raises(ValueError, match="alpha: expected a number from 0"):
+        stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", controls={"alpha": -1.0})
+    assert not outputs(folders / "out")
+    assert stylize_folder(slim, folders / "photos", folders / "styles", folders / "out").done == 4
 
 
 def test_one_style_and_saved_styles(slim: Stylizer, folders: Path) -> None:
@@ -109,6 +134,11 @@ def test_one_style_and_saved_styles(slim: Stylizer, folders: Path) -> None:
     report = stylize_folder(slim, photos, styles, out)
     assert (report.done, report.skipped) == (2, 4)
     assert any("bad.safetensors: expected channel statistics" in error for _, error in report.failed)
+    slim.encode_style(torch.rand(2, 3, 16, 16)).save(styles / "bad.safetensors")
+    report = stylize_folder(slim, photos, styles, out)
+    assert any("bad.safetensors: expected the code of one picture, found one of 2" in error for _, error in report.failed)
+    with pytest.raises(NotADirectoryError, match=r"nope\.png: expected a folder of styles, or one style, found no such file"):
+        stylize_folder(slim, photos, folders / "nope.png", out)
 
 
 def test_a_repaired_style_changes_no_other_name(slim: Stylizer, folders: Path) -> None:

@@ -161,9 +161,10 @@ def test_pictures_of_phones(tmp_path: Path, suffix: str) -> None:
         loaded = load_image(tmp_path / f"x{suffix}")
         assert loaded.mode == ("RGBA" if image is clear else "RGB")
         assert difference(loaded, image) < 8
+    message = r"damaged or cut short" if suffix == ".heic" else "no known image format, or a damaged one"
     with (tmp_path / f"x{suffix}").open("r+b") as file:
         file.truncate(os.fstat(file.fileno()).st_size // 2)
-    with pytest.raises(ImageError, match=rf"x\{suffix}: .*damaged"):
+    with pytest.raises(ImageError, match=message):
         load_image(tmp_path / f"x{suffix}")
 
 

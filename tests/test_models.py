@@ -104,7 +104,6 @@ def test_output_has_the_input_size_whatever_it_is(tiny_model: StyleTransfer, hei
         check_size(tiny_model, height, width)
 
 
-@torch.inference_mode()
 def test_each_picture_may_have_a_strength_of_its_own(tiny_model: StyleTransfer) -> None:
     content, style = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
     both = tiny_model(content, style, alpha=torch.tensor([0.25, 1.0])[:, None, None, None])
@@ -135,6 +134,7 @@ def test_what_is_trained_again_is_no_longer_constant() -> None:
     assert not torch.equal(model(content, style), before)
 
 
+@torch.inference_mode()
 def test_alpha_zero_is_encode_and_decode(tiny_model: StyleTransfer) -> None:
     content, style = torch.rand(2, 3, 24, 40), torch.rand(2, 3, 32, 32)
     reconstructed = tiny_model(content, content)

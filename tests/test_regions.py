@@ -106,6 +106,9 @@ def test_label_maps_as_programs_save_them(tmp_path: Path) -> None:
     seen = grey.convert("RGBA")
     seen.putpixel((1, 0), (1, 1, 1, 0))  # where a label map is invisible, it has no label
     assert [int(mask[0, 0, 0, 1]) for mask in read_label_map(seen, 2, (2, 2))] == [0, 0]
+    for mask in (labels.astype(np.uint16) * 65535, labels * 255):
+        with pytest.raises(ValueError, match=r"found 0 and (255|65535) alone, as in a mask"):
+            read_label_map(Image.fromarray(mask), 2, (2, 2))
     Image.new("RGB", (2, 2), "red").save(tmp_path / "labels.png")
     with pytest.raises(ValueError, match=r"labels\.png: expected a label map"):
         read_label_map(tmp_path / "labels.png", 2, (2, 2))

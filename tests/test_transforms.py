@@ -73,6 +73,9 @@ def test_in_a_torchvision_pipeline(slim: Stylizer) -> None:
         (styled,) = [part for part in parts if isinstance(part, Image.Image)]
         np.testing.assert_array_equal(np.asarray(styled), once)
         assert [part for part in parts if part is not styled] in ([7], [(7, photo)])
+    whole = {"mask": tv_tensors.Mask(torch.zeros(3, 8, 8)), "tensor": torch.zeros(3, 8, 8), "image": tv_tensors.Image(photo)}
+    result = augment(whole)
+    assert [torch.equal(result[name], whole[name]) for name in whole] == [True, True, False]
     with pytest.raises(TypeError, match="image: expected a sample with a picture, got int, str"):
         augment([7, "label"])
     assert repr(augment) == "RandomStyle(1 styles, p=1.0, alpha=1..1)"
@@ -97,7 +100,8 @@ def test_wrong_arguments_are_named(slim: Stylizer) -> None:
     assert RandomStyle([picture()], stylizer=slim)(torch.empty(0, 3, 8, 8)).shape == (0, 3, 8, 8)
     with pytest.raises(TypeError, match="styles: expected a list of them, got one str"):
         RandomStyle("painting.png", stylizer=slim)
-    assert RandomStyle([picture()], alpha=np.float32(0.5), stylizer=slim).high == 0.5
+    for half in (np.float32(0.5), np.array(0.5)):
+        assert RandomStyle([picture()], alpha=half, stylizer=slim).high == 0.5  # type: ignore[arg-type]
 
 
 def test_a_code_of_two_pictures_is_refused_when_the_step_is_made(slim: Stylizer) -> None:

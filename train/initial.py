@@ -100,9 +100,10 @@ def load_initial(
     known = {key.removesuffix(".weight"): len(value) for key, value in tensors.items() if value.dim() == 4}
     found = {key.split(".")[0] for key in tensors}
     wanted = {key: value for key, value in model.state_dict().items() if key.split(".")[0] in found}
-    # An encoder alone may be of any taps and modulation.
-    alike = {} if found - {"encoder"} else {"taps": model.arch.taps, "modulation": model.arch.modulation}
-    if ours and _is_narrower(given := dataclasses.replace(read_architecture(path, metadata), **alike), model.arch):
+    given = read_architecture(path, metadata) if ours else model.arch
+    if found == {"encoder"} and given.topology == model.arch.topology:  # which may be of any taps and modulation
+        given = dataclasses.replace(given, taps=model.arch.taps, modulation=model.arch.modulation)
+    if _is_narrower(given, model.arch):
         tensors = {key: _widen(key, tensors[key], given, wanted[key], model.arch) for key in wanted if key in tensors}
     if difference := compare(tensors, wanted):
         raise ValueError(f"{path}: expected weights of {model.arch}, or of a narrower one: {difference}")

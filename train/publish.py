@@ -47,7 +47,8 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
         if NORMS_KEY in metadata:
             kept[NORMS_KEY] = metadata[NORMS_KEY]
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{scores}, {weights}: expected what `score` wrote and the weights of a run: {error}") from error
+        why = f"no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{scores}, {weights}: expected what `score` wrote and the weights of a run: {why}") from error
     if not all(map(math.isfinite, figures.values())):
         raise ValueError(f"{scores}: expected finite figures, found {figures}")
     if wrong := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:

@@ -155,6 +155,9 @@ class Trainer:
                     sums[name] = sums[name] + value if name in sums else value
                 bar.update()
                 sample = self.step % c.sample_every == 0 or self.step == end
+                saving = self.step % c.save_every == 0 or self.step == end
+                if (sample or saving) and not all(value.isfinite().all() for value in self.raw.state_dict().values()):
+                    raise self._diverged("a weight is not finite")
                 if sample or self.step % LOG_EVERY == 0:
                     means = accelerator.reduce(torch.stack(list(sums.values())), "mean") / (self.step - logged)
                     row = dict(zip(sums, means.tolist()))
@@ -169,7 +172,7 @@ class Trainer:
                         log.write(self.step, row)
                     bar.set_postfix({k: f"{v:.3g}" for k, v in row.items()}, refresh=False)
                     sums, waited, logged, since = {}, 0.0, self.step, time.perf_counter()
-                if self.step % c.save_every == 0 or self.step == end:
+                if saving:
                     self.save()
         if log:
             plot_losses(c.out / "losses.csv", c.out / "losses.png")
@@ -211,8 +214,6 @@ class Trainer:
         """Write a checkpoint directory, whole or not at all, keep the two newest, and the weights so far for use."""
         if not self.accelerator.is_main_process:
             return
-        if not all(value.isfinite().all() for value in self.raw.state_dict().values()):
-            raise self._diverged("a weight is not finite")
         out = self.config.out
         tensors = {f"module.{k}": v for k, v in self.raw.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.state_dict().items()}
@@ -233,8 +234,8 @@ class Trainer:
         """Go on from what `save` wrote.
 
         Raises:
-            ValueError: if the checkpoint is of another task, or of a run with other settings or another number of pictures,
-                or is damaged.
+            ValueError: if the checkpoint is damaged, or of a run with other pictures or another loss network.
+            UsageError: if it is of another task or has other settings.
         """
         state, tensors = read_checkpoint(checkpoint)
         if (pictures := state.get("pictures", self.pictures)) != self.pictures:
