@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ from nst_adain.usage import UsageError
 from train.benchmark import MICRO, ONNX, VGG, benchmark
 from train.checkpoint import latest_checkpoint
 from train.config import TrainConfig
-from train.data import Pictures, batches, center_crop
+from train.data import Pictures, batches, center_crop, square_crop
 from train.evaluate import pairs_by_name
 from train.layers import layers
 from train.losses import content_loss, gram_matrix, style_loss, style_targets, total_variation
@@ -752,6 +753,25 @@ def test_a_resumed_run_remembers_what_it_started_from(config: TrainConfig, tmp_p
     resumed.run()
     metadata = read_weights(more.out / "weights.safetensors")[1]
     assert (len(json.loads(metadata["recipe"])), metadata["steps"]) == (2, "6")
+
+
+@pytest.mark.parametrize("enlarge", [1.0, 2.0])
+def test_crops_are_enlarged_no_further_than_asked(config: TrainConfig, monkeypatch: pytest.MonkeyPatch, enlarge: float) -> None:
+    config = dataclasses.replace(config, enlarge=enlarge, min_scale=0.1, pattern_styles=0.0)
+    sides: list[float] = []
+
+    def crop(image: Image.Image, side: float, *rest: Any, **options: Any) -> torch.Tensor:
+        sides.append(side)
+        return square_crop(image, side, *rest, **options)
+
+    monkeypatch.setattr("train.data.square_crop", crop)
+    pools = [Pictures(folder, 512, 0) for folder in (config.content, config.style)]
+    stream = batches(*pools, config, 0)
+    for _ in range(20):
+        next(stream)
+    stream.close()
+    assert config.crop / enlarge <= min(sides) < config.crop / enlarge + 2
+    assert max(sides) > config.crop
 
 
 def test_crops_may_have_any_side(config: TrainConfig) -> None:

@@ -60,8 +60,10 @@ class TrainConfig:
     crop: int = 128
     """Side of the training pictures. The paper's 256 costs four times as much."""
     min_scale: float = 0.4
-    """The smallest crop, as a fraction of the short side, before it is resized to `crop`: scales of stroke vary. What is
-    smaller than `crop` pixels is not cut out, for enlarged strokes are smoother than real ones."""
+    """The smallest crop, as a fraction of the short side, before it is resized to `crop`: scales of stroke vary."""
+    enlarge: float = 1.0
+    """How far crops may be enlarged, as a factor. Enlarged strokes are smoother than real ones, but so are those of larger
+    pictures than the training's."""
     variants: int = 2
     """Different crops of each picture. Few, so that the teacher's features of them can be cached."""
     cache_gb: float = 4.0
@@ -129,15 +131,16 @@ class TrainConfig:
         for lowest, names in (
             (1, ("steps", "batch_size", "variants", "patterns", "workers", "save_every", "sample_every")),
             (16, ("crop", "max_side")),
+            (1.0, ("enlarge",)),
             (0, ("holdout", "warmup", "cache_gb", "seed", "lr")),
         ):
             at_least(lowest, **{name: getattr(self, name) for name in names})
-        for name in ("cache_gb", "lr"):
+        for name in ("cache_gb", "lr", "enlarge"):
             if math.isinf(getattr(self, name)):
                 raise UsageError(f"{name}: expected a finite number, got {getattr(self, name)}")
         if self.seed >= 2**32:
             raise UsageError(f"seed: expected below 2**32, got {self.seed}")
-        if self.max_side < self.crop:  # else every crop would be enlarged, and min_scale do nothing
+        if self.max_side < self.crop:  # else every crop would be enlarged
             raise UsageError(f"max_side: expected at least crop, {self.crop}, got {self.max_side}")
         for name in ("content_weight", "style_weight", "identity_weight", "tv_weight"):
             if not 0 <= getattr(self, name) < math.inf:

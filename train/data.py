@@ -104,8 +104,8 @@ def batches(
         image = pools[key[0]][key[1]]
         rng = np.random.default_rng([config.seed, *key])
         short = min(image.size)
-        # Never enlarged, unless the whole picture is smaller than the crop.
-        side = rng.uniform(max(config.min_scale * short, min(config.crop, short)), short)
+        # No further enlarged, unless the whole picture is smaller than that.
+        side = rng.uniform(max(config.min_scale * short, min(config.crop / config.enlarge, short)), short)
         left, top = rng.uniform(0, image.width - side), rng.uniform(0, image.height - side)
         pixels = square_crop(image, side, left, top, config.crop, flip=bool(rng.integers(2)))
         # Drawn last: without recolouring the crops are those of old runs.
