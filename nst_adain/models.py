@@ -174,11 +174,11 @@ class StyleTransfer(nn.Module):
         """Tells the networks that codes are made by, encoder and modulator, from others; to be taken before `halve`.
 
         Args:
-            decoder: tell the decoder too.
+            decoder: tell the decoder from others instead.
         """
         made_by = hashlib.sha256()
         for name, part in self.state_dict().items():
-            if decoder or not name.startswith("decoder."):
+            if name.startswith("decoder.") == decoder:
                 made_by.update(part.detach().float().cpu().contiguous().numpy().tobytes())
         return made_by.hexdigest()[:16]
 

@@ -25,7 +25,7 @@ READABLE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif"}
 )
-_READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
+_READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 
 # What Pillow and tifffile log of damaged files becomes an error here; it is printed only where a program asks for logs.
@@ -74,9 +74,11 @@ def _formats(path: Path) -> list[str]:
     with path.open("rb") as file:
         start = file.read(64)
     brands = {start[at : at + 4] for at in range(8, min(len(start), int.from_bytes(start[:4], "big")), 4)}
-    if start[4:8] != b"ftyp" or not brands & _HEIC_BRANDS:
+    if start[4:8] != b"ftyp":
+        return list(_READABLE_FORMATS)
+    if not brands & _HEIC_BRANDS:
         Image.init()
-        return [kind for kind in _READABLE_FORMATS if kind in Image.OPEN]  # a Pillow may have been built without AVIF
+        return ["AVIF"] if "AVIF" in Image.OPEN else []  # a Pillow may have been built without it
     if not register_heic():
         raise ImageError(f"{path}: to read pictures of type HEIC: pip install 'nst-adain[heic]'")
     return ["HEIF"]

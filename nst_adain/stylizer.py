@@ -65,7 +65,8 @@ class Stylizer:
             ValueError: if there is no such device or precision.
         """
         self.device = pick_device(device)
-        self.fingerprint, self.weights = model.fingerprint(), model.fingerprint(decoder=True)
+        self.fingerprint = model.fingerprint()
+        self.weights = self.fingerprint + model.fingerprint(decoder=True)
         model = model.eval().requires_grad_(False).to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model.halve() if is_half(precision, self.device) else model
         freeze(self.model)
