@@ -30,6 +30,7 @@ from nst_adain.models import Encoder, StyleTransfer
 from nst_adain.pretrained import find_weights, load_model, read_weights, save_weights
 from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
+from train.average import average
 from train.benchmark import MICRO, ONNX, VGG, benchmark
 from train.checkpoint import latest_checkpoint
 from train.config import TrainConfig
@@ -741,6 +742,55 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
     assert (tmp_path / "README.md").read_text() == "# Mine"
     assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_an_average_knows_the_runs_it_is_of(config: TrainConfig, tmp_path: Path) -> None:
+    Trainer("fit", dataclasses.replace(config, steps=2)).run()
+    start = config.out / "weights.safetensors"
+    files = [start]
+    for seed in (1, 2):
+        run = dataclasses.replace(config, init=start, out=tmp_path / f"run{seed}", steps=4, seed=seed)
+        Trainer("fit", run).run()
+        files.append(run.out / "weights.safetensors")
+    average((*files, files[2]), tmp_path / "mean.safetensors")
+    mean, metadata = read_weights(tmp_path / "mean.safetensors")
+    a, b, c = (read_weights(path)[0] for path in files)
+    for name, value in mean.items():
+        torch.testing.assert_close(value, (a[name] + b[name] + 2 * c[name]) / 4)
+    first, joined = json.loads(metadata["recipe"])
+    assert (first["task"], joined["task"]) == ("fit", "average")
+    assert [[run["seed"] for run in branch] for branch in joined["of"]] == [[], [1], [2], [2]]
+    assert metadata["steps"] == "10"  # a run counts once
+    further = dataclasses.replace(config, init=tmp_path / "mean.safetensors", out=tmp_path / "further", steps=2)
+    Trainer("fit", further).run()
+    metadata = read_weights(further.out / "weights.safetensors")[1]
+    assert (len(json.loads(metadata["recipe"])), metadata["steps"]) == (3, "12")
+    Stylizer.from_pretrained(tmp_path / "mean.safetensors")(picture(32, 32), picture(32, 32))
+
+
+def test_only_what_belongs_together_is_averaged(config: TrainConfig, tmp_path: Path) -> None:
+    Trainer("fit", dataclasses.replace(config, steps=2)).run()
+    one, out = config.out / "weights.safetensors", tmp_path / "mean.safetensors"
+    tensors, metadata = read_weights(one)
+    kept = {key: metadata[key] for key in ("recipe", "steps", "data")}
+    encoder = {name: tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
+    save_weights(tmp_path / "encoder.safetensors", config.arch, encoder, **kept)
+    save_weights(tmp_path / "other.safetensors", dataclasses.replace(config.arch, modulation=0), tensors, **kept)
+    save_weights(tmp_path / "data.safetensors", config.arch, tensors, **{**kept, "data": "3 paintings"})
+    save_weights(tmp_path / "bare.safetensors", config.arch, tensors, data=kept["data"])
+    for name, error in {
+        "encoder": r"encoder\.safetensors: expected the tensors of .*: decoder\.conv1_1\.bias is missing",
+        "other": r"other\.safetensors: expected the architecture of .*weights\.safetensors, .*, found .*modulation=0\)",
+        "data": r"data\.safetensors: expected weights trained with the same as .*, found data 3 paintings",
+        "bare": r"bare\.safetensors: expected the weights of a run, found no recipe",
+    }.items():
+        with pytest.raises(ValueError, match=error):
+            average((one, tmp_path / f"{name}.safetensors"), out)
+    with pytest.raises(UsageError, match="weights: expected at least two files, got 1"):
+        average((one,), out)
+    with pytest.raises(UsageError, match=r"out: expected a name ending in \.safetensors, got .*x\.bin"):
+        average((one, one), tmp_path / "x.bin")
+    assert not out.exists()
 
 
 def test_a_resumed_run_remembers_what_it_started_from(config: TrainConfig, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m train distill | fit | evaluate | score | publish | benchmark | layers | throughput | flicker`, with --help."""
+"""`python -m train COMMAND`; its --help lists the commands."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ except ModuleNotFoundError as error:
 from nst_adain.allocator import keep_freed_memory
 from nst_adain.files import make_folder
 from nst_adain.usage import UsageError
+from train.average import average
 from train.benchmark import benchmark
 from train.checkpoint import latest_checkpoint
 from train.config import TrainConfig
@@ -70,6 +71,7 @@ def main() -> int:
             {
                 "distill": distill,
                 "fit": fit,
+                "average": average,
                 "evaluate": evaluate,
                 "score": score,
                 "publish": publish,

@@ -1,0 +1,69 @@
+"""Average the weights of several runs: the noise that each ends with is averaged out.
+
+Wortsman et al. 2022, https://arxiv.org/abs/2203.05482. It works for runs that started from the same weights, or one from the
+other: these stay close enough that what lies between them is no worse.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nst_adain.files import check_folder
+from nst_adain.pretrained import NORMS_KEY, compare, read_architecture, read_weights, save_weights
+from nst_adain.usage import UsageError
+
+__all__ = ["average"]
+
+
+def average(weights: tuple[Path, ...], out: Path) -> None:
+    """Write the mean of the WEIGHTS, with the recipes of all of them.
+
+    Args:
+        weights: two or more files that `fit` or `average` wrote, of one architecture.
+        out: the file to write.
+
+    Raises:
+        UsageError: if there are fewer than two, or `out` is not named .safetensors.
+        ValueError: if a file does not hold what it should, or they do not belong together.
+    """
+    if len(weights) < 2:
+        raise UsageError(f"weights: expected at least two files, got {len(weights)}")
+    if out.suffix != ".safetensors":
+        raise UsageError(f"out: expected a name ending in .safetensors, got {out}")
+    check_folder(out)
+    read = [read_weights(path) for path in weights]
+    (tensors, metadata), first = read[0], weights[0]
+    arch = read_architecture(first, metadata)
+    recipes = []
+    for path, (others, entries) in zip(weights, read):
+        if (found := read_architecture(path, entries)) != arch:
+            raise ValueError(f"{path}: expected the architecture of {first}, {arch}, found {found}")
+        if difference := compare(others, tensors):
+            raise ValueError(f"{path}: expected the tensors of {first}: {difference}")
+        for key in ("data", NORMS_KEY):
+            if entries.get(key) != metadata.get(key):
+                raise ValueError(f"{path}: expected weights trained with the same as {first}, found {key} {entries.get(key)}")
+        try:
+            recipes.append(json.loads(entries["recipe"]))
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{path}: expected the weights of a run, found no recipe") from error
+    recipe = _join(recipes)
+    kept = {key: metadata[key] for key in ("data", NORMS_KEY) if key in metadata}
+    mean = {name: torch.stack([each[name] for each, _ in read]).mean(0) for name in tensors}
+    steps = sum(run["steps_done"] for run in recipe)
+    save_weights(out, arch, mean, recipe=json.dumps(recipe), steps=str(steps), **kept)
+    print(out)
+
+
+def _join(recipes: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What the recipes begin with alike, then one entry that says what each went on with."""
+    alike = [runs[0] for runs in itertools.takewhile(lambda runs: all(r == runs[0] for r in runs), zip(*recipes))]
+    branches = [recipe[len(alike) :] for recipe in recipes]
+    different = {json.dumps(run): run["steps_done"] for branch in branches for run in branch}
+    return [*alike, {"task": "average", "steps_done": sum(different.values()), "of": branches}]
