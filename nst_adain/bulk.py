@@ -24,17 +24,15 @@ from nst_adain.controls import Controls, is_saved, read_controls
 from nst_adain.cores import Cores
 from nst_adain.files import make_folder, pairs_by_result, write_atomic
 from nst_adain.functional import SAVED, ChannelStats
-from nst_adain.images import LOSSY_SUFFIXES, load_image, output_format, save_image
+from nst_adain.images import load_image, output_format, save_image
 from nst_adain.inputs import check_side, out_of_memory
 from nst_adain.opening import MAX_PIXELS, READABLE_SUFFIXES, ImageError, find_images
-from nst_adain.plan import SETTINGS, Job, check_settings, names_of, plan_jobs, told
+from nst_adain.plan import SETTINGS, Job, check_settings, names_of, plan_jobs, settings_of
 from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
 
 __all__ = ["Report", "stylize_folder"]
 
-# The controls that change what is made, and their defaults.
-_LOOK = {"alpha": 1.0, "preserve_color": None, "masks": None, "weights": None, "raw_weights": False}
 FAILURES = "failures.csv"  # in the output folder; removed when there are none
 
 
@@ -118,12 +116,10 @@ def stylize_folder(
     output_format(out / f"x{suffix}")
     planned = list(plan_jobs(names_of(found, photos), list(candidates.values()), out, pairing, seed, suffix))
     pairs_by_result((path, (job.photo, style)) for job in planned for style, path in job.outputs)
-    settings: dict[str, object] = {"model": {"sha256": stylizer.weights}, "size": size, "style_size": style_size}
-    settings |= {name: told(loaded.get(name, default)) for name, default in _LOOK.items()}
-    settings |= {"quality": quality} if suffix in LOSSY_SUFFIXES else {}
-    settings |= {"pairing": pairing}
-    if pairing == "random":
-        settings |= {"seed": seed, "styles": sorted(name.as_posix() for name in candidates.values())}
+    settings = {
+        "model": {"sha256": stylizer.weights}, "size": size, "style_size": style_size,
+        **settings_of(loaded, list(candidates.values()), pairing, seed, suffix, quality),
+    }  # fmt: skip
     known = (out / SETTINGS).exists()
     check_settings(out / SETTINGS, settings)
     encoded = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)

@@ -16,11 +16,15 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from nst_adain.controls import Controls
+from nst_adain.images import LOSSY_SUFFIXES
 from nst_adain.usage import UsageError
 
-__all__ = ["SETTINGS", "Job", "check_settings", "names_of", "plan_jobs", "told"]
+__all__ = ["SETTINGS", "Job", "check_settings", "names_of", "plan_jobs", "settings_of"]
 
 SETTINGS = "batch.json"  # in the output folder: how its pictures were made, which a later call may not change unnoticed
+# The controls that change what is made, and their defaults.
+_LOOK = {"alpha": 1.0, "preserve_color": None, "masks": None, "weights": None, "raw_weights": False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +54,18 @@ def plan_jobs(
         yield Job(path, outputs)
 
 
+def settings_of(
+    controls: Controls, styles: Sequence[Path], pairing: str, seed: int, suffix: str, quality: int
+) -> dict[str, object]:
+    """What changes the pictures of a batch, as JSON tells it; of a draw also what was drawn from."""
+    settings = {name: _told(controls.get(name, default)) for name, default in _LOOK.items()}
+    settings |= {"quality": quality} if suffix in LOSSY_SUFFIXES else {}
+    settings |= {"pairing": pairing}
+    if pairing == "random":
+        settings |= {"seed": seed, "styles": sorted(name.as_posix() for name in styles)}
+    return settings
+
+
 def check_settings(path: Path, settings: Mapping[str, object]) -> None:
     """Raise UsageError if the pictures of a folder were made with other settings, as the file `path` tells, if it is there."""
     if not path.exists():
@@ -75,10 +91,10 @@ def _otherwise(name: str, before: Any, now: Any) -> str:
     return f"with {name} {before}, not {now}"
 
 
-def told(value: object) -> object:
+def _told(value: object) -> object:
     """What JSON tells of a control: of pictures and weights a hash."""
     if isinstance(value, (list, tuple)):
-        return [told(part) for part in value]
+        return [_told(part) for part in value]
     if isinstance(value, Tensor):
         value = value.detach().double().cpu().numpy()
     if isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0):
