@@ -82,12 +82,16 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str], suffix: str = ".partial") -> Iterator[Path]:
-    """A hidden name beside `path` to write to: it becomes `path` at the end, or is removed if an error ends the block."""
-    partial = Path(path).with_name(f".{secrets.token_hex(8)}{suffix}")
+    """A hidden name beside `path` to write to: it becomes `path` at the end, or is removed if an error ends the block.
+
+    Of a link, the file that it leads to is meant, as where a file is just opened.
+    """
+    target = Path(os.path.realpath(path))
+    partial = target.with_name(f".{secrets.token_hex(8)}{suffix}")
     try:
         yield partial
         with writing(path):
-            os.replace(partial, path)
+            os.replace(partial, target)
     finally:
         with contextlib.suppress(OSError):  # as on a disk that can only be read, of which the error above has told
             partial.unlink(missing_ok=True)

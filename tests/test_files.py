@@ -23,6 +23,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_stays_and_leads_to_what_was_written(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link.bin").symlink_to(tmp_path / "elsewhere" / "x.bin")
+    for data in (b"first", b"second"):  # a link that leads nowhere yet, and one that does
+        write_atomic(tmp_path / "link.bin", data)
+        assert (tmp_path / "link.bin").is_symlink()
+        assert (tmp_path / "elsewhere" / "x.bin").read_bytes() == data
+    assert list((tmp_path / "elsewhere").iterdir()) == [tmp_path / "elsewhere" / "x.bin"]
+
+
 def test_a_disk_that_can_only_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.EROFS, "Read-only file system", ".hidden")
