@@ -45,7 +45,7 @@ from train.report import read_losses
 from train.score import score
 from train.tasks import TargetCache
 from train.throughput import throughput
-from train.trainer import WIDEST_BASIS, Trainer
+from train.trainer import WIDEST_BASIS, Trainer, limited_steps
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -742,6 +742,15 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
     assert (tmp_path / "README.md").read_text() == "# Mine"
     assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_a_step_is_no_longer_than_the_learning_rate() -> None:
+    small, large = torch.zeros(2, 3), torch.ones(4)
+    with limited_steps([small, large], 0.1):
+        small[0, 0] = 0.2  # root mean square 0.08
+        large += torch.tensor([3.0, -4.0, 0.0, 0.0])  # 2.5
+    assert small.sum() == pytest.approx(0.2)
+    torch.testing.assert_close(large, 1 + torch.tensor([3.0, -4.0, 0.0, 0.0]) * 0.1 / 2.5)
 
 
 def test_an_average_knows_the_runs_it_is_of(config: TrainConfig, tmp_path: Path) -> None:
