@@ -116,10 +116,10 @@ def stylize_folder(
     output_format(out / f"x{suffix}")
     planned = list(plan_jobs(names_of(found, photos), list(candidates.values()), out, pairing, seed, suffix))
     pairs_by_result((path, (job.photo, style)) for job in planned for style, path in job.outputs)
-    settings = {
-        "model": {"sha256": stylizer.weights}, "size": size, "style_size": style_size,
-        **settings_of(loaded, list(candidates.values()), pairing, seed, suffix, quality),
-    }  # fmt: skip
+    settings = settings_of(
+        stylizer.weights, loaded, list(candidates.values()), size=size, style_size=style_size,
+        pairing=pairing, seed=seed, suffix=suffix, quality=quality,
+    )  # fmt: skip
     known = (out / SETTINGS).exists()
     check_settings(out / SETTINGS, settings)
     encoded = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)

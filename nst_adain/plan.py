@@ -55,10 +55,20 @@ def plan_jobs(
 
 
 def settings_of(
-    controls: Controls, styles: Sequence[Path], pairing: str, seed: int, suffix: str, quality: int
+    weights: str,
+    controls: Controls,
+    styles: Sequence[Path],
+    *,
+    size: int | None,
+    style_size: int | None,
+    pairing: str,
+    seed: int,
+    suffix: str,
+    quality: int,
 ) -> dict[str, object]:
     """What changes the pictures of a batch, as JSON tells it; of a draw also what was drawn from."""
-    settings = {name: _told(controls.get(name, default)) for name, default in _LOOK.items()}
+    settings: dict[str, object] = {"model": {"sha256": weights}, "size": size, "style_size": style_size}
+    settings |= {name: _told(controls.get(name, default)) for name, default in _LOOK.items()}
     settings |= {"quality": quality} if suffix in LOSSY_SUFFIXES else {}
     settings |= {"pairing": pairing}
     if pairing == "random":

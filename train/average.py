@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from nst_adain.files import check_folder
 from nst_adain.pretrained import NORMS_KEY, compare, read_architecture, read_weights, save_weights
 from nst_adain.usage import UsageError
+from train.recipe import check_output, recipe_entries
 
 __all__ = ["average"]
 
@@ -34,9 +34,7 @@ def average(weights: tuple[Path, ...], out: Path) -> None:
     """
     if len(weights) < 2:
         raise UsageError(f"weights: expected at least two files, got {len(weights)}")
-    if out.suffix != ".safetensors":
-        raise UsageError(f"out: expected a name ending in .safetensors, got {out}")
-    check_folder(out)
+    check_output(out)
     read = [read_weights(path) for path in weights]
     (tensors, metadata), first = read[0], weights[0]
     arch = read_architecture(first, metadata)
@@ -53,11 +51,9 @@ def average(weights: tuple[Path, ...], out: Path) -> None:
             recipes.append(json.loads(entries["recipe"]))
         except (KeyError, ValueError) as error:
             raise ValueError(f"{path}: expected the weights of a run, found no recipe") from error
-    recipe = _join(recipes)
     kept = {key: metadata[key] for key in ("data", NORMS_KEY) if key in metadata}
     mean = {name: torch.stack([each[name] for each, _ in read]).mean(0) for name in tensors}
-    steps = sum(run["steps_done"] for run in recipe)
-    save_weights(out, arch, mean, recipe=json.dumps(recipe), steps=str(steps), **kept)
+    save_weights(out, arch, mean, **recipe_entries(_join(recipes)), **kept)
     print(out)
 
 

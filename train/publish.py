@@ -7,9 +7,9 @@ import json
 import math
 from pathlib import Path
 
-from nst_adain.files import check_folder, write_atomic
+from nst_adain.files import write_atomic
 from nst_adain.pretrained import NORMS_KEY, read_architecture, read_weights, save_weights
-from nst_adain.usage import UsageError
+from train.recipe import check_output
 
 __all__ = ["describe", "publish"]
 
@@ -29,9 +29,7 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
         UsageError: if `out` is not named .safetensors.
         ValueError: if a file does not hold what it should, or there is another README.md beside `out`.
     """
-    if out.suffix != ".safetensors":
-        raise UsageError(f"out: expected a name ending in .safetensors, got {out}")
-    check_folder(out)
+    check_output(out)
     readme = out.parent / "README.md"
     if readme.exists() and not readme.read_text().startswith(TITLE):
         raise ValueError(f"{readme}: expected a list of weights, to be written anew, found another text")

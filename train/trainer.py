@@ -28,6 +28,7 @@ from train.config import FIT_ALONE, TrainConfig
 from train.data import Pictures, batches, center_crop
 from train.initial import calibrate, load_initial
 from train.losses import load_teacher
+from train.recipe import recipe_entries
 from train.report import LossLog, Validation, plot_losses
 from train.tasks import Distillation, StyleTransferTask
 
@@ -221,8 +222,7 @@ class Trainer:
             keep.add("encoder")
         tensors = {k: v for k, v in self.ema.module.state_dict().items() if k.split(".")[0] in keep}
         recipe = [*self.history, {"task": self.task, "steps_done": self.step, **json.loads(c.describe())}]
-        steps = sum(run["steps_done"] for run in recipe)
-        entries = {"recipe": json.dumps(recipe), "steps": str(steps), "data": self.pictures}
+        entries = {**recipe_entries(recipe), "data": self.pictures}
         if self.task == "fit" and "encoder" not in keep:
             entries |= encoder_norms(self.raw.model.encoder)
         save_weights(path, c.arch, tensors, **entries)
