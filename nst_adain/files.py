@@ -18,10 +18,16 @@ _LONGEST = 120  # bytes of each half of a name, which may have 255
 
 def check_folder(path: Path) -> None:
     """Raise OSError unless `path` can be a file: the folder that it is to be written in exists, and it is no folder."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
+    folder = _target(path).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{path}: the folder {folder} does not exist")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: expected the name of a file, found a folder")
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """Where a link leads, as where a file is just opened; any other path itself."""
+    return Path(os.path.realpath(path) if os.path.islink(path) else path)
 
 
 def make_folder(folder: Path) -> None:
@@ -82,11 +88,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str], suffix: str = ".partial") -> Iterator[Path]:
-    """A hidden name beside `path` to write to: it becomes `path` at the end, or is removed if an error ends the block.
-
-    Of a link, the file that it leads to is meant, as where a file is just opened.
-    """
-    target = Path(os.path.realpath(path))
+    """A hidden name beside `path` to write to: it becomes `path` at the end, or is removed if an error ends the block."""
+    target = _target(path)
     partial = target.with_name(f".{secrets.token_hex(8)}{suffix}")
     try:
         yield partial

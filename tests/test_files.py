@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pytest
 
-from nst_adain.files import write_atomic
+from nst_adain.files import check_folder, write_atomic
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,6 +31,13 @@ def test_a_link_stays_and_leads_to_what_was_written(tmp_path: Path) -> None:
         assert (tmp_path / "link.bin").is_symlink()
         assert (tmp_path / "elsewhere" / "x.bin").read_bytes() == data
     assert list((tmp_path / "elsewhere").iterdir()) == [tmp_path / "elsewhere" / "x.bin"]
+
+
+def test_a_link_into_no_folder_is_said_before_the_work(tmp_path: Path) -> None:
+    link = tmp_path / "link.png"
+    link.symlink_to(tmp_path / "none" / "x.png")
+    with pytest.raises(FileNotFoundError, match=r"link\.png: the folder .*none does not exist"):
+        check_folder(link)
 
 
 def test_a_disk_that_can_only_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
