@@ -89,6 +89,7 @@ def test_training_lowers_its_loss(config: TrainConfig, task: str) -> None:
     Trainer(task, config).run()
     values = losses(config.out)
     assert values[-1] < 0.7 * values[0]
+    assert all(0 < norm < math.inf for norm in losses(config.out, "gradient_norm"))
     assert {p.name for p in config.out.iterdir()} >= {"weights.safetensors", "losses.png", "losses.csv", "step-00000080"}
     assert (config.out / "samples-00000080.jpg").exists() == (task == "fit")
 
@@ -464,9 +465,9 @@ def test_patterns_are_pictures_of_their_own() -> None:
 
 def test_paintings_get_other_colours_and_nothing_else_changes(config: TrainConfig) -> None:
     content, style = (Pictures(f, 64, 1) for f in (config.content, config.style))
+    config = dataclasses.replace(config, photo_styles=0.5, batch_size=16, sharpen=0)
     as_they_are, recolored = (
-        next(batches(content, style, dataclasses.replace(config, recolor_styles=share, photo_styles=0.5, batch_size=16), 0))
-        for share in (0.0, 1.0)
+        next(batches(content, style, dataclasses.replace(config, recolor_styles=share), 0)) for share in (0.0, 1.0)
     )
     assert as_they_are.style_keys == recolored.style_keys
     assert torch.equal(as_they_are.content, recolored.content)
@@ -478,6 +479,28 @@ def test_paintings_get_other_colours_and_nothing_else_changes(config: TrainConfi
         # Each channel of the result is a rising function of one that was there.
         for channel in after.flatten(1).int():
             assert any((channel[order].diff() >= 0).all() for order in before.flatten(1).argsort(stable=True))
+
+
+def test_photographs_and_paintings_are_sharpened_and_patterns_are_not(config: TrainConfig) -> None:
+    content, style = (Pictures(f, 64, 1) for f in (config.content, config.style))
+    settings = dataclasses.replace(config, photo_styles=0.3, pattern_styles=0.3, batch_size=16)
+    soft, sharp, half = (
+        next(batches(content, style, dataclasses.replace(settings, sharpen=share), 0)) for share in (0.0, 1.0, 0.5)
+    )
+    assert {kind for kind, *_ in soft.style_keys} == {0, 1, 2}
+    keys = [*soft.content_keys, *soft.style_keys]
+    assert [*sharp.content_keys, *sharp.style_keys] == keys
+    changed = []
+    for key, before, after, some in zip(keys, *(torch.cat([b.content, b.style]).float() for b in (soft, sharp, half))):
+        if key[0] == 2:
+            assert torch.equal(before, after)
+            continue
+        assert torch.equal(before, some) or torch.equal(after, some)
+        changed.append(not torch.equal(before, some))
+        contrast = [float(x.diff(dim=-1).abs().mean()) for x in (before, after)]
+        assert contrast[0] < contrast[1] < 4 * contrast[0]
+        assert abs(float((after - before).mean())) < 2  # neither brighter nor darker
+    assert 0.2 < sum(changed) / len(changed) < 0.8
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 8])
@@ -1003,6 +1026,7 @@ def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainCo
         ({"pattern_styles": 0.9}, "photo_styles, pattern_styles: expected at most 1 together, got 1.1"),
         ({"patterns": 0}, "patterns: expected at least 1, got 0"),
         ({"recolor_styles": -0.1}, "recolor_styles: expected 0 to 1, got -0.1"),
+        ({"sharpen": 1.1}, "sharpen: expected 0 to 1, got 1.1"),
         ({"min_scale": 0.0}, "min_scale: expected above 0"),
         ({"content_layer": "relu4_2"}, "expected layers of relu1_1, .* got 'relu4_2'"),
         ({"style_layers": ()}, "style_layers: expected at least one layer, each once, got none"),

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms.v2.functional import adjust_sharpness
 
 from nst_adain.images import flatten, load_image, resize_short_side
 from nst_adain.opening import ImageError, find_images
@@ -75,6 +76,12 @@ def recolor(pixels: Tensor, rng: np.random.Generator) -> Tensor:
     return torch.stack([levels[i][pixels[c].long()] for i, c in enumerate(rng.permutation(3))])
 
 
+def sharpen(pixels: Tensor, rng: np.random.Generator) -> Tensor:
+    """(3, H, W) uint8, sharpened by chance: by up to twice what it differs from its 3 x 3 neighbourhood."""
+    sharper: Tensor = adjust_sharpness(pixels, rng.uniform(1, 3))
+    return sharper
+
+
 class Batch(NamedTuple):
     """Pairs, and the name of each crop, by which the teacher's features of it can be kept.
 
@@ -108,8 +115,10 @@ def batches(
         side = rng.uniform(max(config.min_scale * short, min(config.crop / config.enlarge, short)), short)
         left, top = rng.uniform(0, image.width - side), rng.uniform(0, image.height - side)
         pixels = square_crop(image, side, left, top, config.crop, flip=bool(rng.integers(2)))
-        # Drawn last: without recolouring the crops are those of old runs.
-        return recolor(pixels, rng) if key[0] == 1 and rng.random() < config.recolor_styles else pixels
+        # Drawn last: without recolouring and sharpening the crops are those of old runs. Patterns are sharp as they are.
+        if key[0] == 1 and rng.random() < config.recolor_styles:
+            pixels = recolor(pixels, rng)
+        return sharpen(pixels, rng) if key[0] != 2 and rng.random() < config.sharpen else pixels
 
     def batch(step: int) -> Batch:
         keys: tuple[list[tuple[int, int, int]], ...] = ([], [])

@@ -195,18 +195,18 @@ class Trainer:
             plot_losses(c.out / "losses.csv", c.out / "losses.png")
 
     def _step(self, batch: object) -> dict[str, torch.Tensor]:
-        """One step of the optimizer; returns the losses, detached."""
+        """One step of the optimizer; returns the losses and the gradient's norm before `clip`, detached."""
         with self.accelerator.autocast():
             losses = self.module(batch)
         self.optimizer.zero_grad()
         self.accelerator.backward(losses["loss"])
-        self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip)
+        norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip)
         with limited_steps(self.parameters, self.optimizer.param_groups[0]["lr"]):
             self.optimizer.step()
         self.schedule.step()
         self.ema.update_parameters(self.raw.model)
         self.step += 1
-        return {name: value.detach().float() for name, value in losses.items()}
+        return {name: value.detach().float() for name, value in (losses | {"gradient_norm": norm}).items()}
 
     def _diverged(self, what: str) -> FloatingPointError:
         kept = self.config.out / "weights.safetensors"
