@@ -65,7 +65,7 @@ def config(tmp_path: Path) -> TrainConfig:
     return TrainConfig(
         content=tmp_path / "content", style=tmp_path / "style", teacher=tmp_path / "teacher.safetensors", out=tmp_path / "run",
         width=1 / 8, modulation=8, steps=8, batch_size=2, crop=32, holdout=1, warmup=2, save_every=2, sample_every=4,
-        precision="no", cpu=True,
+        precision="float32", cpu=True,
     )  # fmt: skip
 
 
@@ -194,7 +194,7 @@ def command(config: TrainConfig, *more: str) -> list[str]:
                "--width", config.width, "--modulation", config.modulation, "--steps", config.steps,
                "--batch-size", config.batch_size, "--crop", config.crop,
                "--holdout", config.holdout, "--warmup", config.warmup, "--save-every", config.save_every,
-               "--cache-gb", config.cache_gb, "--precision", "no", "--cpu"]  # fmt: skip
+               "--cache-gb", config.cache_gb, "--precision", "float32", "--cpu"]  # fmt: skip
     return ["-m", "train", "fit", *map(str, options), *more]
 
 
@@ -776,6 +776,16 @@ def test_a_step_is_no_longer_than_the_learning_rate() -> None:
     torch.testing.assert_close(large, 1 + torch.tensor([3.0, -4.0, 0.0, 0.0]) * 0.1 / 2.5)
 
 
+def test_matrix_products_outside_of_the_optimizer_keep_their_precision(config: TrainConfig) -> None:
+    trainer, seen = Trainer("fit", dataclasses.replace(config, steps=1)), {}
+    step, task = trainer.optimizer.step, trainer.module.forward
+    trainer.optimizer.step = lambda *a: (seen.update(optimizer=torch.get_float32_matmul_precision()), step(*a))
+    trainer.module.forward = lambda *a: (seen.update(losses=torch.get_float32_matmul_precision()), task(*a))[1]
+    trainer.run()
+    assert seen == {"optimizer": "medium", "losses": "highest"}
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
 def test_an_average_knows_the_runs_it_is_of(config: TrainConfig, tmp_path: Path) -> None:
     Trainer("fit", dataclasses.replace(config, steps=2)).run()
     start = config.out / "weights.safetensors"
@@ -1048,7 +1058,7 @@ def test_wrong_settings_are_named(config: TrainConfig, option: dict[str, object]
 def test_training_on_a_gpu_lowers_its_loss_and_resumes(config: TrainConfig, task: str) -> None:
     """bf16, channels_last and compiled; in a process of its own, because Accelerate keeps the device for a process."""
     config = dataclasses.replace(config, steps=80, save_every=40, sample_every=80)
-    options = [o for o in command(config, "--lr", "3e-3") if o not in ("--cpu", "--precision", "no")]
+    options = [o for o in command(config, "--lr", "3e-3") if o not in ("--cpu", "--precision", "float32")]
     options[2] = task
     for more in ([], ["--resume"]):
         subprocess.run([sys.executable, *options, *more], cwd=ROOT, check=True)

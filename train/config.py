@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from nst_adain.architecture import LAYERS, Architecture
+from nst_adain.inputs import Precision
 from nst_adain.usage import UsageError, at_least
 
 __all__ = ["FIT_ALONE", "TrainConfig"]
@@ -120,8 +121,8 @@ class TrainConfig:
 
     seed: int = 0
     """Of the initial weights and of the order of the data."""
-    precision: Literal["auto", "no", "bf16"] = "auto"
-    """auto: bf16 where the processor multiplies it natively (GPU from Ampere, CPU with AVX512-BF16 or AMX)."""
+    precision: Precision = "auto"
+    """auto: bfloat16 where the processor multiplies it natively (GPU from Ampere, CPU with AVX512-BF16 or AMX)."""
     compile: bool | None = None
     """torch.compile; None: on a GPU, where it pays for its minute, not on a CPU, where it does not."""
     cpu: bool = False
