@@ -37,7 +37,7 @@ from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop, square_crop
 from train.evaluate import pairs_by_name
 from train.layers import layers
-from train.losses import content_loss, gram_matrix, style_loss, style_targets, total_variation
+from train.losses import content_loss, gram_matrix, grid_energy, style_loss, style_targets, total_variation
 from train.patterns import KINDS, SIZE, Patterns, draw_pattern
 from train.peers import MicroAST
 from train.publish import publish
@@ -584,7 +584,20 @@ def test_gram_matrix_and_total_variation() -> None:
     assert total_variation(stripes).item() == 1
 
 
-@pytest.mark.parametrize("option", [{"style_kind": "gram"}, {"content_target": "adain"}, {"tv_weight": 1.0}, {"cache_gb": 0.0}])
+def test_grid_energy_is_that_of_what_repeats() -> None:
+    stripes = torch.tensor([0.0, 1.0]).repeat(32)
+    flat, noise = torch.full((2, 3, 64, 64), 0.3), torch.randn(1, 3, 64, 64)
+    assert grid_energy(flat, 8).item() == pytest.approx(0, abs=1e-9)
+    assert grid_energy(flat + 0.2 * stripes, 8).item() == pytest.approx(0.01)
+    assert grid_energy((flat + 0.2 * stripes)[..., :61], 8).item() == pytest.approx(0.01)  # the last tiles are cut
+    assert grid_energy(flat + 0.2 * stripes[:, None], 2).item() == pytest.approx(0.01)
+    assert grid_energy(noise, 8).item() == pytest.approx(1 / 64, rel=0.4)
+    assert grid_energy(torch.cat([stripes, 1 - stripes]).expand(1, 3, 64, -1), 8).item() < 1e-9  # out of step
+
+
+@pytest.mark.parametrize(
+    "option", [{"style_kind": "gram"}, {"content_target": "adain"}, {"tv_weight": 1.0}, {"grid_weight": 0.0}, {"cache_gb": 0.0}]
+)
 def test_every_loss_trains(config: TrainConfig, option: dict[str, object]) -> None:
     Trainer("fit", dataclasses.replace(config, steps=2, **option)).run()  # type: ignore[arg-type]
     assert np.isfinite(losses(config.out)).all()

@@ -17,7 +17,7 @@ __all__ = ["FIT_ALONE", "TrainConfig"]
 
 # Settings that `distill`, which trains an encoder without a style, does not use.
 FIT_ALONE = ("train_encoder", "content_weight", "content_layer", "content_target", "style_weight",
-             "style_layers", "style_kind", "identity_weight", "tv_weight")  # fmt: skip
+             "style_layers", "style_kind", "identity_weight", "grid_weight", "tv_weight")  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +116,9 @@ class TrainConfig:
     """Means and standard deviations (Huang & Belongie), or Gram matrices (Gatys et al.)."""
     identity_weight: float = 30.0
     """Pixel MSE of a picture stylised with itself: against colour casts, and for alpha 0."""
+    grid_weight: float = 1000.0
+    """Variance within the mean 8 x 8 tile of a result. Where the photograph is flat, a pixel depends on its place in the stride
+    alone, and a weave that repeats is the cheapest way to a style's contrast. In 400 steps it takes nine tenths of it away."""
     tv_weight: float = 0.0
     """Total variation, against noise; blurs strokes, so 0 until noise shows."""
 
@@ -147,7 +150,7 @@ class TrainConfig:
             raise UsageError(f"seed: expected below 2**32, got {self.seed}")
         if self.max_side < self.crop:  # else every crop would be enlarged
             raise UsageError(f"max_side: expected at least crop, {self.crop}, got {self.max_side}")
-        for name in ("content_weight", "style_weight", "identity_weight", "tv_weight"):
+        for name in ("content_weight", "style_weight", "identity_weight", "grid_weight", "tv_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name}: expected a finite number from 0, got {getattr(self, name)}")
         if not 0 < self.min_scale <= 1:

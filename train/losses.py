@@ -17,7 +17,7 @@ from nst_adain.functional import at_least_float32, channel_stats
 from nst_adain.models import Encoder
 from nst_adain.pretrained import load_encoder
 
-__all__ = ["content_loss", "gram_matrix", "load_teacher", "style_loss", "style_targets", "total_variation"]
+__all__ = ["content_loss", "gram_matrix", "grid_energy", "load_teacher", "style_loss", "style_targets", "total_variation"]
 
 
 def load_teacher(path: Path) -> Encoder:
@@ -74,3 +74,10 @@ def style_loss(targets: Mapping[str, tuple[Tensor, ...]], wanted: Mapping[str, t
 def total_variation(image: Tensor) -> Tensor:
     """Mean squared difference of neighbouring pixels of (B, 3, H, W)."""
     return (image.diff(dim=-1) ** 2).mean() + (image.diff(dim=-2) ** 2).mean()
+
+
+def grid_energy(image: Tensor, period: int) -> Tensor:
+    """Variance within the mean of all whole `period` x `period` tiles of (B, 3, H, W): a grid has it, texture not."""
+    height, width = (side - side % period for side in image.shape[-2:])
+    tiles = F.pixel_unshuffle(image[..., :height, :width], period).mean((2, 3)).unflatten(1, (image.shape[1], -1))
+    return tiles.var(2, correction=0).mean()

@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst_adain.architecture import LAYERS
+from nst_adain.architecture import LAYERS, STRIDE
 from nst_adain.functional import ChannelStats, adain, at_least_float32, channel_stats
 from nst_adain.models import Encoder, StyleTransfer, pad_to_stride
 from train.config import TrainConfig
 from train.data import Batch
-from train.losses import content_loss, style_loss, style_targets, total_variation
+from train.losses import content_loss, grid_energy, style_loss, style_targets, total_variation
 
 __all__ = ["Distillation", "StyleTransferTask", "TargetCache"]
 
@@ -164,6 +164,9 @@ class StyleTransferTask(nn.Module):
         if itself:
             losses["identity"] = F.mse_loss(again.float(), pictures[itself])
             total = total + c.identity_weight * losses["identity"]
+        if c.grid_weight:
+            losses["grid"] = grid_energy(output.float(), STRIDE)
+            total = total + c.grid_weight * losses["grid"]
         if c.tv_weight:
             losses["tv"] = total_variation(output.float())
             total = total + c.tv_weight * losses["tv"]
