@@ -118,7 +118,7 @@ class TrainConfig:
     """Pixel MSE of a picture stylised with itself: against colour casts, and for alpha 0."""
     grid_weight: float = 1000.0
     """Variance within the mean 8 x 8 tile of a result. Where the photograph is flat, a pixel depends on its place in the stride
-    alone, and a weave that repeats is the cheapest way to a style's contrast. In 400 steps it takes nine tenths of it away."""
+    alone, and a weave that repeats is the cheapest way to a style's contrast."""
     tv_weight: float = 0.0
     """Total variation, against noise; blurs strokes, so 0 until noise shows."""
 
