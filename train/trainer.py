@@ -65,7 +65,7 @@ def limited_steps(parameters: Sequence[torch.Tensor], lr: float) -> Iterator[Non
 
 @contextlib.contextmanager
 def quick_products() -> Iterator[None]:
-    """Let the block's float32 matrix products be of less precision: of gradients with an eigenbasis, a third of a step of SOAP.
+    """Let the block's float32 matrix products be of less precision: those of SOAP were a quarter of a step of training.
 
     On a CPU it is oneDNN that computes them then, on processors without matrix units in full float32 all the same, and where
     MKL, which else does, is slow (AMD) in half of the time.
