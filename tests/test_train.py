@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from train.average import average
 from train.benchmark import MICRO, ONNX, VGG, benchmark
 from train.checkpoint import latest_checkpoint
 from train.config import TrainConfig
-from train.data import Pictures, batches, center_crop, square_crop
+from train.data import Batch, Pictures, batches, center_crop, square_crop
 from train.evaluate import pairs_by_name
 from train.layers import layers
 from train.losses import content_loss, gram_matrix, grid_energy, style_loss, style_targets, total_variation
@@ -512,7 +513,14 @@ def test_photographs_and_paintings_are_stylised_with_themselves(
     task = Trainer("fit", config).raw
     asked: list[tuple[list[int], list[int]]] = []
     stylise = task._stylise
-    monkeypatch.setattr(task, "_stylise", lambda p, c, s: (asked.append((list(c), list(s))), stylise(p, c, s))[1])
+
+    def ask(pictures: torch.Tensor, contents: Sequence[slice], styles: Sequence[slice]) -> torch.Tensor:
+        numbers = range(len(pictures))
+        contents_asked, styles_asked = ([i for rows in side for i in numbers[rows]] for side in (contents, styles))
+        asked.append((contents_asked, styles_asked))
+        return stylise(pictures, contents, styles)
+
+    monkeypatch.setattr(task, "_stylise", ask)
     data = batches(Pictures(config.content, 64, 1), Pictures(config.style, 64, 1), config, 0)
     kinds = []
     for _ in range(4):
@@ -523,6 +531,30 @@ def test_photographs_and_paintings_are_stylised_with_themselves(
         kinds += [c < batch_size for c in themselves]
         assert [(c, s - batch_size) for c, s in zip(contents, styles) if c != s] == [(i, i) for i in range(batch_size)]
     assert kinds.count(True) == kinds.count(False)
+
+
+def test_crops_are_cut_once_and_kept_up_to_a_limit(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = dataclasses.replace(config, batch_size=1, variants=1, workers=1, pattern_styles=0, photo_styles=0)
+    pools = Pictures(config.content, 64, 1), Pictures(config.style, 64, 1)
+    for pool, count in zip(pools, (2, 1)):
+        del pool.train[count:]
+    calls: list[int] = []
+    monkeypatch.setattr("train.data.square_crop", lambda *a, **k: (calls.append(1), square_crop(*a, **k))[1])
+
+    def six(room: int) -> list[Batch]:
+        calls.clear()
+        gigabytes = room * 3 * config.crop**2 / 2**30
+        with contextlib.closing(batches(*pools, dataclasses.replace(config, crops_gb=gigabytes), 0)) as stream:
+            return [next(stream) for _ in range(6)]
+
+    anew = six(0)
+    assert {batch.content_keys[0][1] for batch in anew} == {0, 1}
+    assert len(calls) == 2 * (6 + 2)  # the loader is two batches ahead
+    for room in (1, 100):
+        for one, other in zip(anew, six(room)):
+            assert torch.equal(one.content, other.content)
+            assert torch.equal(one.style, other.style)
+        assert len(calls) == 3 if room == 100 else 3 < len(calls) < 16
 
 
 def test_crops_keep_the_aspect_ratio(config: TrainConfig) -> None:
@@ -1044,6 +1076,9 @@ def test_a_decoder_alone_to_start_from_gets_the_teachers_encoder(config: TrainCo
         ({"style_weight": -1.0}, "style_weight: expected a finite number from 0, got -1"),
         ({"identity_weight": float("inf")}, "identity_weight: expected a finite number from 0, got inf"),
         ({"cache_gb": float("inf")}, "cache_gb: expected a finite number, got inf"),
+        ({"crops_gb": float("inf")}, "crops_gb: expected a finite number, got inf"),
+        ({"crops_gb": -1.0}, "crops_gb: expected at least 0, got -1.0"),
+        ({"basis_every": 0}, "basis_every: expected at least 1, got 0"),
         ({"lr": float("nan")}, "lr: expected at least 0, got nan"),
         ({"photo_styles": 1.5}, "photo_styles: expected 0 to 1, got 1.5"),
         ({"pattern_styles": 0.9}, "photo_styles, pattern_styles: expected at most 1 together, got 1.1"),

@@ -69,6 +69,8 @@ class TrainConfig:
     """Different crops of each picture. Few, so that the teacher's features of them can be cached."""
     cache_gb: float = 4.0
     """Memory for the teacher's features of those crops, in each process; 0 computes them each time."""
+    crops_gb: float = 1.0
+    """Memory for the crops themselves, in each process; 0 cuts them each time, which a GPU has to wait for."""
     holdout: int = 16
     """Pictures of each folder that are never trained on: the samples and the val_ columns are made from them."""
     photo_styles: float = 0.2
@@ -94,6 +96,8 @@ class TrainConfig:
     lr: float = 1e-3
     """SOAP's peak rate (Vyas et al. 2024: Adam in the eigenbasis of Shampoo's preconditioner). After 320 steps from the same
     weights it was ahead of 3e-3, of Adam at 7e-4 and of Muon at 5e-3; at 2e-3 Adam left half of the channels dead."""
+    basis_every: int = 10
+    """Steps between two updates of SOAP's eigenbases, which a GPU is slow at."""
     warmup: int = 500
     """Steps of linear warm-up: the first ones, with moments of a few batches, are too long."""
     clip: float = 10.0
@@ -137,13 +141,13 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for lowest, names in (
-            (1, ("steps", "batch_size", "variants", "patterns", "workers", "save_every", "sample_every")),
+            (1, ("steps", "batch_size", "variants", "patterns", "workers", "basis_every", "save_every", "sample_every")),
             (16, ("crop", "max_side")),
             (1.0, ("enlarge",)),
-            (0, ("holdout", "warmup", "cache_gb", "seed", "lr")),
+            (0, ("holdout", "warmup", "cache_gb", "crops_gb", "seed", "lr")),
         ):
             at_least(lowest, **{name: getattr(self, name) for name in names})
-        for name in ("cache_gb", "lr", "enlarge"):
+        for name in ("cache_gb", "crops_gb", "lr", "enlarge"):
             if math.isinf(getattr(self, name)):
                 raise UsageError(f"{name}: expected a finite number, got {getattr(self, name)}")
         if self.seed >= 2**32:

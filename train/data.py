@@ -106,8 +106,19 @@ def batches(
     pools = (content.train, style.train, Patterns(config.patterns, config.seed))
     # What a style is, by chance: a pattern, a photograph or else a painting.
     limits = (config.pattern_styles, config.pattern_styles + config.photo_styles)
+    kept: dict[tuple[int, int, int], Tensor] = {}
+    room = config.crops_gb * 2**30 // (3 * config.crop**2)
+    # From memory that is pinned a GPU takes the batch while it computes the one before.
+    pinned = torch.cuda.is_available() and not config.cpu
 
     def crop(key: tuple[int, int, int]) -> Tensor:
+        if (pixels := kept.get(key)) is None:
+            pixels = cut(key)
+            if len(kept) < room:
+                kept[key] = pixels
+        return pixels
+
+    def cut(key: tuple[int, int, int]) -> Tensor:
         image = pools[key[0]][key[1]]
         rng = np.random.default_rng([config.seed, *key])
         short = min(image.size)
@@ -132,6 +143,8 @@ def batches(
                     source = 2 if drawn < limits[0] else 0 if drawn < limits[1] else 1
                 keys[kind].append((source, int(rng.integers(len(pools[source]))), int(rng.integers(config.variants))))
         crops = [torch.stack([crop(key) for key in side]) for side in keys]
+        if pinned:
+            crops = [side.pin_memory() for side in crops]
         return Batch(crops[0], crops[1], keys[0], keys[1], first)
 
     with ThreadPoolExecutor(config.workers) as pool:

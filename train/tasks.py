@@ -107,16 +107,25 @@ class StyleTransferTask(nn.Module):
         self.config = config
         self.model = StyleTransfer(config.arch)
         self.model.encoder.requires_grad_(config.train_encoder)
-        # Methods, not the teacher itself: as a submodule it would be saved, and given to the optimizer.
-        self.features, self.targets = teacher.features, teacher.features
-        self.encode, self.decode = self.model.encode, self.model.decode
+        # A method, not the teacher itself: as a submodule it would be saved, and given to the optimizer.
+        self.targets = teacher.features
+        self.read, self.decode, self.judge = self._read, self.model.decode, self._judge
         self.content_targets = TargetCache(lambda x: [self.targets(x)[config.content_layer]], 0.8 * config.cache_gb)
         self.style_targets = TargetCache(self._flat_style_targets, 0.2 * config.cache_gb)
 
     def compile_networks(self) -> None:
         """Compile what runs in each step; not `targets`, whose batches vary with what is cached."""
-        self.encode, self.decode = torch.compile(self.encode), torch.compile(self.decode)
-        self.features = torch.compile(self.features)
+        self.read, self.decode, self.judge = (torch.compile(part) for part in (self.read, self.decode, self.judge))
+
+    def _read(self, pictures: Tensor) -> tuple[dict[str, Tensor], ChannelStats]:
+        """The features of pictures, and their styles."""
+        features = self.model.encode(pictures)
+        return features, self.model.code(features)
+
+    def _judge(self, output: Tensor) -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:
+        """What the losses compare of results: features at the content layer, and parts of each style layer."""
+        features, c = self.targets(output), self.config
+        return features[c.content_layer], style_targets(features, c.style_layers, c.style_kind)
 
     def _flat_style_targets(self, images: Tensor) -> list[Tensor]:
         """The statistics at the content layer, for the paper's t, then the parts of each style layer."""
@@ -126,13 +135,15 @@ class StyleTransferTask(nn.Module):
         targets = style_targets(features, c.style_layers, c.style_kind)
         return [stats.mean, stats.std, *(part for layer in c.style_layers for part in targets[layer])]
 
-    def _stylise(self, pictures: Tensor, contents: Sequence[int], styles: Sequence[int]) -> Tensor:
-        """Some of `pictures` in the style of others, each encoded once; B is the number of either."""
-        features = self.encode(pictures)
-        code = self.model.code(features)
-        own, target = (ChannelStats(code.mean[rows], code.std[rows]) for rows in (contents, styles))
+    def _stylise(self, pictures: Tensor, contents: Sequence[slice], styles: Sequence[slice]) -> Tensor:
+        """Some of `pictures` in the style of others, each encoded once; B is the number of either.
+
+        Slices, because a GPU would wait for a list of numbers.
+        """
+        features, code = self.read(pictures)
+        own, target = (ChannelStats(_rows(code.mean, rows), _rows(code.std, rows)) for rows in (contents, styles))
         split = self.model.arch.split
-        output = self.decode({tap: x[contents] for tap, x in features.items()}, split(own), split(target))
+        output = self.decode({tap: _rows(x, contents) for tap, x in features.items()}, split(own), split(target))
         return output[..., : pictures.shape[-2], : pictures.shape[-1]]
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -143,13 +154,12 @@ class StyleTransferTask(nn.Module):
         # Every picture is encoded once: contents, then styles. A quarter is also stylised with itself, of both kinds in turn:
         # were it photographs alone, the modulator would learn to tell their codes, and to leave alone what looks like one.
         pictures = torch.cat([content, style])
-        contents, styles = range(len(content)), range(len(content), len(pictures))
         apart = min(4, len(pictures))
-        itself = list(range(batch.number % apart, len(pictures), apart)) if c.identity_weight else []
-        output = self._stylise(pictures, [*contents, *itself], [*styles, *itself])
+        itself = [slice(batch.number % apart, None, apart)] if c.identity_weight else []
+        output = self._stylise(pictures, [slice(len(content)), *itself], [slice(len(content), None), *itself])
         output, again = output[: len(content)], output[len(content) :]
 
-        features = self.features(output)
+        layout, statistics = self.judge(output)
         (content_target,) = self.content_targets(content, batch.content_keys)
         mean, std, *parts = self.style_targets(style, batch.style_keys)
         per_layer = len(parts) // len(c.style_layers)
@@ -157,12 +167,12 @@ class StyleTransferTask(nn.Module):
         if c.content_target == "adain":
             content_target = adain(content_target, channel_stats(content_target), ChannelStats(mean, std))
         losses = {
-            "content": content_loss(features[c.content_layer], content_target),
-            "style": style_loss(style_targets(features, c.style_layers, c.style_kind), wanted),
+            "content": content_loss(layout, content_target),
+            "style": style_loss(statistics, wanted),
         }
         total = c.content_weight * losses["content"] + c.style_weight * losses["style"]
         if itself:
-            losses["identity"] = F.mse_loss(again.float(), pictures[itself])
+            losses["identity"] = F.mse_loss(again.float(), _rows(pictures, itself))
             total = total + c.identity_weight * losses["identity"]
         if c.grid_weight:
             losses["grid"] = grid_energy(output.float(), STRIDE)
@@ -173,9 +183,13 @@ class StyleTransferTask(nn.Module):
         return {"loss": total, **losses}
 
 
+def _rows(x: Tensor, slices: Sequence[slice]) -> Tensor:
+    return torch.cat([x[rows] for rows in slices])
+
+
 def _as_float(images: Tensor, like: Tensor) -> Tensor:
     """uint8 pictures as [0, 1] on the device of `like`, in the layout that its convolutions are fastest in."""
-    return images.to(like.device).float().div(255).contiguous(memory_format=torch.channels_last)
+    return images.to(like.device, non_blocking=True).float().div(255).contiguous(memory_format=torch.channels_last)
 
 
 def _channels_of(encoder: Encoder) -> list[int]:

@@ -40,7 +40,7 @@ LOG_EVERY = 20  # steps averaged into a row of losses.csv
 # full width's modulator, of 1,920 and 2,816, took a sixth of each step.
 WIDEST_BASIS = 1536
 # Settings that may differ when a run is resumed: they change its speed and its reports, not its course.
-FREE_TO_CHANGE = {"workers", "cache_gb", "save_every", "sample_every", "compile", "cpu"}
+FREE_TO_CHANGE = {"workers", "cache_gb", "crops_gb", "save_every", "sample_every", "compile", "cpu"}
 
 
 def compiles(device: torch.device) -> bool:
@@ -120,7 +120,13 @@ class Trainer:
         self.raw.to(accelerator.device, memory_format=torch.channels_last)
         self.ema = AveragedModel(self.raw.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         self.parameters = [p for p in self.raw.parameters() if p.requires_grad]
-        self.optimizer = SOAP(self.parameters, lr=config.lr, weight_decay=0.0, max_precondition_dim=WIDEST_BASIS)
+        self.optimizer = SOAP(
+            self.parameters,
+            lr=config.lr,
+            weight_decay=0.0,
+            precondition_frequency=config.basis_every,
+            max_precondition_dim=WIDEST_BASIS,
+        )
         # The schedule is not prepared: Accelerate would advance it once per process, but here a step is a step.
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self.rate)
         if config.compile if config.compile is not None else compiles(accelerator.device):
