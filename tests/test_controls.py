@@ -100,14 +100,14 @@ def test_regions_have_their_own_content_statistics(slim: Stylizer, styles: list[
     # So wide that the features that see across the border are few of those that a region's statistics are taken from: what
     # remains of them halves when the width doubles.
     # And one dark: of regions with like statistics there would be little to tell apart.
-    left, right = to_tensor(picture(2048, 64, 5)), 0.3 * to_tensor(picture(2048, 64, 6))
+    left, right = to_tensor(picture(4096, 64, 5)), 0.3 * to_tensor(picture(4096, 64, 6))
     both = torch.cat([left, right], -1)
-    masks = [np.arange(4096)[None] < 2048, np.arange(4096)[None] >= 2048]
+    masks = [np.arange(8192)[None] < 4096, np.arange(8192)[None] >= 4096]
     masks = [np.repeat(mask, 64, 0).astype(float) for mask in masks]
     out = slim(both, styles[:2], masks=masks)
     alone = slim(left, styles[0]), slim(right, styles[1])
     uniform = slim(both, styles[0]), slim(both, styles[1])  # statistics of both halves together
-    for part, i in ((slice(0, 1972), 0), (slice(-1972, None), 1)):
+    for part, i in ((slice(0, 4020), 0), (slice(-4020, None), 1)):
         far = (uniform[i][..., part] - alone[i][..., part]).abs().mean()
         assert (out[..., part] - alone[i][..., part]).abs().mean() < 0.2 * far
 

@@ -848,6 +848,11 @@ def test_an_average_knows_the_runs_it_is_of(config: TrainConfig, tmp_path: Path)
     assert (first["task"], joined["task"]) == ("fit", "average")
     assert [[run["seed"] for run in branch] for branch in joined["of"]] == [[], [1], [2], [2]]
     assert metadata["steps"] == "10"  # a run counts once
+    average((*files[:2],), tmp_path / "unequal.safetensors", shares=(3, 1))
+    unequal, metadata = read_weights(tmp_path / "unequal.safetensors")
+    for name, value in unequal.items():
+        torch.testing.assert_close(value, 0.75 * a[name] + 0.25 * b[name])
+    assert json.loads(metadata["recipe"])[-1]["shares"] == [0.75, 0.25]
     further = dataclasses.replace(config, init=tmp_path / "mean.safetensors", out=tmp_path / "further", steps=2)
     Trainer("fit", further).run()
     metadata = read_weights(further.out / "weights.safetensors")[1]
@@ -877,6 +882,9 @@ def test_only_what_belongs_together_is_averaged(config: TrainConfig, tmp_path: P
         average((one,), out)
     with pytest.raises(UsageError, match=r"out: expected a name ending in \.safetensors, got .*x\.bin"):
         average((one, one), tmp_path / "x.bin")
+    for shares in ((1.0,), (1.0, 0.0), (1.0, -1.0), (1.0, math.nan), (1.0, math.inf)):
+        with pytest.raises(UsageError, match="shares: expected a number above 0 for each of 2 files, got 1.0"):
+            average((one, one), out, shares)
     assert not out.exists()
 
 

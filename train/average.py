@@ -1,13 +1,15 @@
 """Average the weights of several runs: the noise that each ends with is averaged out.
 
 Wortsman et al. 2022, https://arxiv.org/abs/2203.05482. It works for runs that started from the same weights, or one from the
-other: these stay close enough that what lies between them is no worse.
+other: these stay close enough that what lies between them is no worse. A small share of what a run started from gives back
+some of what it has forgotten, or traded away (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903).
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,19 +23,25 @@ from train.recipe import check_output, recipe_entries
 __all__ = ["average"]
 
 
-def average(weights: tuple[Path, ...], out: Path) -> None:
+def average(weights: tuple[Path, ...], out: Path, shares: tuple[float, ...] = ()) -> None:
     """Write the mean of the WEIGHTS, with the recipes of all of them.
 
     Args:
         weights: two or more files that `fit` or `average` wrote, of one architecture.
         out: the file to write.
+        shares: how much of each file goes into it, scaled to sum to 1; none: of each as much.
 
     Raises:
-        UsageError: if there are fewer than two, or `out` is not named .safetensors.
+        UsageError: if there are fewer than two, or `out` is not named .safetensors, or `shares` is not one above 0 for each.
         ValueError: if a file does not hold what it should, or they do not belong together.
     """
     if len(weights) < 2:
         raise UsageError(f"weights: expected at least two files, got {len(weights)}")
+    shares = shares or (1.0,) * len(weights)
+    if len(shares) != len(weights) or not all(0 < share < math.inf for share in shares):
+        raise UsageError(
+            f"shares: expected a number above 0 for each of {len(weights)} files, got {' '.join(map(str, shares))}"
+        )
     check_output(out)
     read = [read_weights(path) for path in weights]
     (tensors, metadata), first = read[0], weights[0]
@@ -52,14 +60,15 @@ def average(weights: tuple[Path, ...], out: Path) -> None:
         except (KeyError, ValueError) as error:
             raise ValueError(f"{path}: expected the weights of a run, found no recipe") from error
     kept = {key: metadata[key] for key in ("data", NORMS_KEY) if key in metadata}
-    mean = {name: torch.stack([each[name] for each, _ in read]).mean(0) for name in tensors}
-    save_weights(out, arch, mean, **recipe_entries(_join(recipes)), **kept)
+    parts = [share / sum(shares) for share in shares]
+    mean = {name: torch.stack([part * each[name] for part, (each, _) in zip(parts, read)]).sum(0) for name in tensors}
+    save_weights(out, arch, mean, **recipe_entries(_join(recipes, parts)), **kept)
     print(out)
 
 
-def _join(recipes: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _join(recipes: Sequence[list[dict[str, Any]]], parts: Sequence[float]) -> list[dict[str, Any]]:
     """What the recipes begin with alike, then one entry that says what each went on with."""
     alike = [runs[0] for runs in itertools.takewhile(lambda runs: all(r == runs[0] for r in runs), zip(*recipes))]
     branches = [recipe[len(alike) :] for recipe in recipes]
     different = {json.dumps(run): run["steps_done"] for branch in branches for run in branch}
-    return [*alike, {"task": "average", "steps_done": sum(different.values()), "of": branches}]
+    return [*alike, {"task": "average", "steps_done": sum(different.values()), "of": branches, "shares": list(parts)}]

@@ -67,8 +67,8 @@ def limited_steps(parameters: Sequence[torch.Tensor], lr: float) -> Iterator[Non
 def quick_products() -> Iterator[None]:
     """Let the block's float32 matrix products be of less precision: those of SOAP were a quarter of a step of training.
 
-    On a CPU it is oneDNN that computes them then, on processors without matrix units in full float32 all the same, and where
-    MKL, which else does, is slow (AMD) in half of the time.
+    On a GPU they are TF32 then. On a CPU it is oneDNN that computes them, on processors without matrix units in full float32
+    all the same, and where MKL, which else does, is slow (AMD) in half of the time.
     """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
