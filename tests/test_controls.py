@@ -109,7 +109,7 @@ def test_regions_have_their_own_content_statistics(slim: Stylizer, styles: list[
     uniform = slim(both, styles[0]), slim(both, styles[1])  # statistics of both halves together
     for part, i in ((slice(0, 4020), 0), (slice(-4020, None), 1)):
         far = (uniform[i][..., part] - alone[i][..., part]).abs().mean()
-        assert (out[..., part] - alone[i][..., part]).abs().mean() < 0.2 * far
+        assert (out[..., part] - alone[i][..., part]).abs().mean() < 0.15 * far
 
 
 def test_soft_masks_mix(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:

@@ -38,8 +38,6 @@ class Limits:
         grid: what repeats with the network's stride, in squared levels of 255, at most, on average.
         own_ssim: of a photograph and itself in its own style, at least, for each.
         own_difference: likewise in levels of 255, at most.
-        unusual: of a photograph and the result in each unusual style, at least. Large line drawings of dots alone have the
-            least: who draws their dots the best, `vgg19`, most of all.
     """
 
     style: float
@@ -49,15 +47,12 @@ class Limits:
     grid: float
     own_ssim: float
     own_difference: float
-    unusual: float
 
 
 LIMITS = {
-    "base": Limits(style=1.07, content=4.75, total=20.2, ssim=0.37, grid=3.6, own_ssim=0.93, own_difference=4.6, unusual=0.22),
-    "slim": Limits(style=1.25, content=4.85, total=23.0, ssim=0.36, grid=5.6, own_ssim=0.88, own_difference=8.2, unusual=0.24),
-    "vgg19": Limits(
-        style=0.70, content=4.77, total=15.2, ssim=0.295, grid=3.8, own_ssim=0.93, own_difference=4.0, unusual=0.17
-    ),
+    "base": Limits(style=1.07, content=4.75, total=20.2, ssim=0.37, grid=3.6, own_ssim=0.93, own_difference=4.6),
+    "slim": Limits(style=1.25, content=4.85, total=23.0, ssim=0.36, grid=5.6, own_ssim=0.88, own_difference=8.2),
+    "vgg19": Limits(style=0.97, content=4.77, total=18.6, ssim=0.34, grid=4.2, own_ssim=0.77, own_difference=8.7),
 }
 
 
@@ -112,7 +107,7 @@ def test_a_picture_in_its_own_style_is_nearly_itself(name: str, stylizer: Styliz
 
 @pytest.mark.parametrize("size", [(64, 64), (2000, 1500)])
 @pytest.mark.parametrize("kind", ["grey", "nearly flat", "line drawing", "photograph"])
-def test_unusual_styles_give_readable_pictures(name: str, stylizer: Stylizer, kind: str, size: tuple[int, int]) -> None:
+def test_unusual_styles_give_readable_pictures(stylizer: Stylizer, kind: str, size: tuple[int, int]) -> None:
     style = {
         "grey": lambda: draw("mosaic").convert("L").convert("RGB"),
         "nearly flat": lambda: Image.blend(Image.new("RGB", (512, 512), "tan"), draw("mosaic"), 0.03),
@@ -121,6 +116,6 @@ def test_unusual_styles_give_readable_pictures(name: str, stylizer: Stylizer, ki
     }[kind]()
     photo = photograph("astronaut").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     out = stylizer(photo, style.resize(size))
-    assert structural_similarity(luma(photo), luma(out), data_range=1.0) > LIMITS[name].unusual
+    assert structural_similarity(luma(photo), luma(out), data_range=1.0) > 0.2
     border = np.abs(np.diff(luma(out), axis=0))
     assert border[:2].mean() < 3 * border.mean() + 0.02  # no frame round the picture

@@ -550,11 +550,11 @@ def test_crops_are_cut_once_and_kept_up_to_a_limit(config: TrainConfig, monkeypa
     anew = six(0)
     assert {batch.content_keys[0][1] for batch in anew} == {0, 1}
     assert len(calls) == 2 * (6 + 2)  # the loader is two batches ahead
-    for room in (1, 100):
+    for room, fewest, most in ((1, 4, 15), (100, 3, 3)):
         for one, other in zip(anew, six(room)):
             assert torch.equal(one.content, other.content)
             assert torch.equal(one.style, other.style)
-        assert len(calls) == 3 if room == 100 else 3 < len(calls) < 16
+        assert fewest <= len(calls) <= most
 
 
 def test_crops_keep_the_aspect_ratio(config: TrainConfig) -> None:
@@ -848,7 +848,7 @@ def test_an_average_knows_the_runs_it_is_of(config: TrainConfig, tmp_path: Path)
     assert (first["task"], joined["task"]) == ("fit", "average")
     assert [[run["seed"] for run in branch] for branch in joined["of"]] == [[], [1], [2], [2]]
     assert metadata["steps"] == "10"  # a run counts once
-    average((*files[:2],), tmp_path / "unequal.safetensors", shares=(3, 1))
+    average((files[0], files[1]), tmp_path / "unequal.safetensors", shares=(3, 1))
     unequal, metadata = read_weights(tmp_path / "unequal.safetensors")
     for name, value in unequal.items():
         torch.testing.assert_close(value, 0.75 * a[name] + 0.25 * b[name])
