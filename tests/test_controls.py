@@ -97,19 +97,24 @@ def test_where_no_mask_applies_the_photograph_stays(slim: Stylizer, photo: torch
 
 def test_regions_have_their_own_content_statistics(slim: Stylizer, styles: list[Image.Image]) -> None:
     """Far from the border between two regions, each is rendered as if it were a picture of its own."""
-    # So wide that the features that see across the border are few of those that a region's statistics are taken from: what
-    # remains of them halves when the width doubles.
-    # And one dark: of regions with like statistics there would be little to tell apart.
-    left, right = to_tensor(picture(4096, 64, 5)), 0.3 * to_tensor(picture(4096, 64, 6))
+
+    # Full of edges, as photographs are: then the one between the regions, which the statistics of both hold, is one of many,
+    # and what the weights make of it does not decide the test.
+    def mottled(seed: int) -> torch.Tensor:
+        cells = np.random.default_rng(seed).integers(0, 256, (8, 256, 3), dtype=np.uint8)
+        return to_tensor(Image.fromarray(cells).resize((2048, 64), Image.Resampling.BICUBIC))
+
+    left, right = mottled(5), 0.3 * mottled(6)  # one dark: of regions with like statistics there would be little to tell apart
     both = torch.cat([left, right], -1)
-    masks = [np.arange(8192)[None] < 4096, np.arange(8192)[None] >= 4096]
+    masks = [np.arange(4096)[None] < 2048, np.arange(4096)[None] >= 2048]
     masks = [np.repeat(mask, 64, 0).astype(float) for mask in masks]
     out = slim(both, styles[:2], masks=masks)
     alone = slim(left, styles[0]), slim(right, styles[1])
     uniform = slim(both, styles[0]), slim(both, styles[1])  # statistics of both halves together
-    for part, i in ((slice(0, 4020), 0), (slice(-4020, None), 1)):
+    for part, i in ((slice(0, 1972), 0), (slice(-1972, None), 1)):
         far = (uniform[i][..., part] - alone[i][..., part]).abs().mean()
-        assert (out[..., part] - alone[i][..., part]).abs().mean() < 0.15 * far
+        # Half a per cent of the whole picture's statistics in a region's would be too much.
+        assert (out[..., part] - alone[i][..., part]).abs().mean() < 0.05 * far
 
 
 def test_soft_masks_mix(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
