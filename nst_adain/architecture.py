@@ -38,6 +38,15 @@ class Topology:
         """Pixels of the picture per position of a layer's output: 4 for relu3_1 and conv3_2 of VGG."""
         return self.patch << (int(layer[4]) - 1)
 
+    def reach_of(self, layer: str) -> int:
+        """Pixels that a position of an encoder's layer sees on each side beyond its own square of `stride_of` pixels.
+
+        Each 3 x 3 convolution sees one position of its stage more; the squares of pooling and patches are its own.
+        """
+        stage, index = int(layer[4]), int(layer[6:])
+        counts = (*self.encoder[: stage - 1], index)
+        return sum(count * (self.patch << below) for below, count in enumerate(counts))
+
     def widths(self, width: float) -> tuple[int, ...]:
         """Channels of the stages at a fraction of the topology's."""
         return tuple(max(1, round(c * width)) for c in self.channels)

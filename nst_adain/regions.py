@@ -16,7 +16,7 @@ from torch import Tensor
 from nst_adain.images import load_image, to_srgb
 from nst_adain.opening import MAX_PIXELS, open_image
 
-__all__ = ["Mask", "read_label_map", "read_mask", "shares"]
+__all__ = ["Mask", "belonging", "read_label_map", "read_mask", "shares"]
 
 _MANY_LABELS = 100  # of one picture: soft edges and photographs have more different values
 # A mask: a file or picture whose lightness says how much, or an array or tensor (H, W) in [0, 1].
@@ -137,3 +137,25 @@ def shares(masks: Tensor, weights: Sequence[float], stride: int) -> Tensor:
     weighted = F.avg_pool2d(masks, stride) * masks.new_tensor(weights).view(1, -1, 1, 1)
     total = weighted.sum(1, keepdim=True)
     return torch.where(total > 0, weighted / total.clamp_min(torch.finfo(total.dtype).tiny), 1 / masks.shape[1])
+
+
+def belonging(masks: Tensor, stride: int, reach: int) -> Tensor:
+    """How much a position of features counts in the statistics of each region.
+
+    Features beside a border see the region on its other side too. In smooth pictures the border may be the strongest edge there
+    is, and it is no part of either region. Gatys et al. 2017 (https://arxiv.org/abs/1611.07865) keep to the features that see
+    one region alone; here they count less the more they see of others, so that narrow regions have statistics too.
+
+    Args:
+        masks: (1, n, H, W) in [0, 1], H and W multiples of `stride`.
+        stride: pixels of the picture per position.
+        reach: pixels that a position sees beyond its own, on each side.
+
+    Returns:
+        (1, n, H / stride, W / stride) in [0, 1]: the region's share of the position, times the square of its share of all that
+        the position sees of the picture.
+    """
+    side = stride + 2 * reach
+    rows = F.avg_pool2d(masks, (side, 1), (stride, 1), (reach, 0), count_include_pad=False)
+    seen = F.avg_pool2d(rows, (1, side), (1, stride), (0, reach), count_include_pad=False)
+    return F.avg_pool2d(masks, stride) * seen**2

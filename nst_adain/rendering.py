@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nst_adain.functional import ChannelStats, blend
 from nst_adain.models import Lazy, StyleTransfer, pad_to_stride, strengthen
-from nst_adain.regions import shares
+from nst_adain.regions import belonging, shares
 from nst_adain.tiling import Moments, Tile
 
 __all__ = ["Look", "as_float", "measure", "render"]
@@ -56,7 +56,7 @@ def measure(
     features: Mapping[str, Tensor] | None = None,
     opacity: Tensor | None = None,
 ) -> list[ChannelStats]:
-    """The content's statistics, over the whole picture or for each mask over its region.
+    """The content's statistics, over the whole picture or for each mask over its region, as `belonging` says.
 
     Args:
         model: whose encoder's features are measured.
@@ -84,9 +84,9 @@ def measure(
             inside = seen[tap][..., rows, columns]
             moments[-1][tap].add(inside)
             if counted is not None:
-                pooled = F.avg_pool2d(counted, stride)[..., rows, columns]
+                weights = belonging(counted, stride, model.arch.plan.reach_of(tap))[..., rows, columns]
                 for region in range(count):
-                    moments[region][tap].add(inside, pooled[:, region : region + 1])
+                    moments[region][tap].add(inside, weights[:, region : region + 1])
     used = [region if all(m.count > 0 for m in region.values()) else moments[-1] for region in moments]
     wanted = used[:-1] or used
     return [model.extend(Moments.join(list(region.values())).to(device)) for region in wanted]

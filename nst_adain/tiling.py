@@ -56,7 +56,7 @@ def halo(arch: Architecture) -> int:
     """
     plan = arch.plan
     strides = [plan.stride_of(layer) for layer in plan.layers]
-    convolutions: int = sum(stride * sum(counts) for stride, counts in zip(strides, zip(plan.encoder, plan.decoder)))
+    convolutions = plan.reach_of(plan.layers[-1]) + sum(stride * count for stride, count in zip(strides, plan.decoder))
     pooling, patches = sum(strides[:-1]), plan.patch - 1
     return math.ceil((convolutions + 2 * (pooling + patches)) / STRIDE) * STRIDE
 

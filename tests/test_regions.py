@@ -9,7 +9,7 @@ from PIL import Image
 
 from nst_adain.inputs import read_masks
 from nst_adain.opening import ImageError
-from nst_adain.regions import read_label_map, read_mask, shares
+from nst_adain.regions import belonging, read_label_map, read_mask, shares
 
 
 def test_a_mask_of_any_kind_and_size(tmp_path: Path) -> None:
@@ -67,6 +67,26 @@ def test_shares_sum_to_one_and_follow_the_weights() -> None:
     both = shares(torch.ones(1, 2, 8, 8), [3, 1], 8)
     torch.testing.assert_close(both.flatten(), torch.tensor([0.75, 0.25]))
     assert shares(torch.zeros(1, 2, 8, 8), [1, 1], 8).tolist() == [[[[0.5]], [[0.5]]]]
+
+
+def test_a_position_counts_less_the_more_it_sees_of_others() -> None:
+    left = torch.zeros(1, 1, 64, 96)
+    left[..., :48] = 1
+    counted = belonging(torch.cat([left, 1 - left], 1), 8, 16)  # a position sees 40 pixels, 16 on each side of its own 8
+    assert counted.shape == (1, 2, 8, 12)
+    # The picture's own border is no border of a region.
+    first = torch.tensor([1.0, 1, 1, 1, 0.8, 0.6, 0, 0, 0, 0, 0, 0]) ** 2
+    torch.testing.assert_close(counted[0, 0], first.expand(8, -1))
+    torch.testing.assert_close(counted[0, 1], first.flip(0).expand(8, -1))
+
+
+def test_where_all_positions_see_as_much_they_count_alike() -> None:
+    assert torch.equal(belonging(torch.ones(1, 1, 16, 24), 8, 22), torch.ones(1, 1, 2, 3))
+    stripes = torch.zeros(1, 1, 32, 64)
+    stripes[..., ::2] = 1  # no position lies inside
+    counted = belonging(stripes, 4, 6)
+    torch.testing.assert_close(counted, torch.full_like(counted, 0.125))
+    assert belonging(torch.zeros(1, 1, 16, 16), 8, 22).eq(0).all()
 
 
 @pytest.mark.parametrize(

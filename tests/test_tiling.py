@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nst_adain.architecture import Architecture
+from nst_adain.architecture import TOPOLOGIES, Architecture, find_topology
 from nst_adain.functional import channel_stats
-from nst_adain.models import StyleTransfer
+from nst_adain.models import Encoder, StyleTransfer
 from nst_adain.tiling import Moments, halo, tiles
 from train.initial import calibrate
 
@@ -48,6 +48,26 @@ def test_weighted_moments_are_those_of_the_region() -> None:
     torch.testing.assert_close(moments.stats().std, channel_stats(x[..., :3]).std)
     with pytest.raises(ValueError, match="got none"):
         Moments().stats()
+
+
+@pytest.mark.parametrize("topology", sorted(TOPOLOGIES))
+def test_a_position_sees_as_far_as_it_is_said_to(topology: str) -> None:
+    """By the gradient of the positions in the middle with respect to the input."""
+    plan, side = find_topology(topology), 160
+    encoder = Encoder(topology, 1 / 16)
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.abs_()  # so that nothing is dead
+    for layer in plan.layers:
+        x = torch.rand(1, 3, side, side, requires_grad=True)
+        stride, reach = plan.stride_of(layer), plan.reach_of(layer)
+        at = side // 2 // stride
+        encoder.features(x)[layer][0, 0, at, at].backward()
+        assert x.grad is not None
+        rows = x.grad[0].abs().amax((0, 2)).nonzero().flatten()
+        # Max pooling passes on one of four, so a few pixels at the end may be another's.
+        assert at * stride - reach <= int(rows.min()) <= at * stride - reach + stride
+        assert (at + 1) * stride + reach - stride <= int(rows.max()) + 1 <= (at + 1) * stride + reach
 
 
 @pytest.mark.parametrize("arch", [Architecture(width=1 / 8), Architecture("vgg19", 1 / 16, ("relu2_1", "relu4_1"))])
