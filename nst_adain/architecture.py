@@ -45,7 +45,7 @@ class Topology:
         """
         stage, index = int(layer[4]), int(layer[6:])
         counts = (*self.encoder[: stage - 1], index)
-        return sum(count * (self.patch << below) for below, count in enumerate(counts))
+        return sum(self.stride_of(below) * count for below, count in zip(self.layers, counts))
 
     def widths(self, width: float) -> tuple[int, ...]:
         """Channels of the stages at a fraction of the topology's."""
