@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SUFFIXES",
     "FrameEncoder",
+    "opened",
     "picture_stream",
     "read_frames",
     "save_video",
@@ -55,12 +56,19 @@ def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: expected a video, found no such file")
     try:
-        with av.open(str(path)) as reader:
+        with opened(path) as reader:
             stream = picture_stream(reader, path)
             for frame in reader.decode(stream):
                 yield upright(frame, stream.sample_aspect_ratio)
     except av.error.FFmpegError as error:
         raise ImageError(f"{path}: expected a video that can be read: {error}") from error
+
+
+def opened(path: str | os.PathLike[str], mode: Literal["r", "w"] = "r") -> Any:
+    """A file as PyAV reads or writes it; by its whole path, for FFmpeg takes what is before a colon for a protocol."""
+    import av
+
+    return av.open(str(Path(path).absolute()), mode)
 
 
 def picture_stream(reader: InputContainer, path: str | os.PathLike[str]) -> VideoStream:
@@ -98,12 +106,11 @@ def save_video(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, f
         ModuleNotFoundError: if PyAV is not installed.
         ValueError: if there is no picture, or an argument is out of range.
     """
-    import av
 
     if not fps > 0:
         raise UsageError(f"fps: expected a number above 0, got {fps}")
     rate = Fraction(fps).limit_denominator(1001)
-    with whole_or_nothing(Path(path)) as partial, writing(path), av.open(str(partial), "w") as writer:
+    with whole_or_nothing(Path(path)) as partial, writing(path), opened(partial, "w") as writer:
         encoder = FrameEncoder(writer, crf, rate, 1 / rate)
         for number, frame in enumerate(frames):
             encoder.write(np.asarray(flatten(frame)), number, 1 / rate)

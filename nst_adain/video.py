@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from nst_adain.clock import Clock
 from nst_adain.controls import Controls, read_controls
-from nst_adain.frames import FrameEncoder, picture_stream, scaled, scaled_size, upright, upright_size, whole_or_nothing
+from nst_adain.frames import FrameEncoder, opened, picture_stream, scaled, scaled_size, upright, upright_size, whole_or_nothing
 from nst_adain.functional import ChannelStats
 from nst_adain.inputs import Progress, check_scaled, check_side, check_weights
 from nst_adain.opening import MAX_PIXELS, ImageError, check_pixels
@@ -96,8 +97,8 @@ def stylize_video(
     pictures = SmoothedPictures(steadiness)
     hidden, sounds = "", False
     try:
-        with whole_or_nothing(output) as partial, av.open(str(source)) as reader, av.open(str(partial), "w") as writer:
-            hidden, sounds = str(partial), bool(reader.streams.audio)
+        with whole_or_nothing(output) as partial, opened(source) as reader, opened(partial, "w") as writer:
+            hidden, sounds = str(partial.absolute()), bool(reader.streams.audio)
             frames = _Transcoder(reader, writer, crf, source)
             span = _span(source) if end != start else None
             count = 0
@@ -116,12 +117,13 @@ def stylize_video(
             if count == 0:
                 raise ImageError(f"{source}: expected a video, found no frame")
     except av.error.FFmpegError as error:
-        if error.errno in _OF_THE_OUTPUT and error.filename != str(source):
+        if error.errno in _OF_THE_OUTPUT and error.filename != str(source.absolute()):
             raise OSError(error.errno, error.strerror, str(output)) from error
         # Without `filename`, which may be the one that the output has until it is whole.
         what = f"expected a video that can be read and written as {output.suffix}: {error.strerror}"
         # A container says no more of sound that it does not take.
-        hint = "; if it is the sound, .mkv takes any" if sounds and error.filename == hidden else ""
+        copied = sounds and error.filename == hidden and output.suffix.lower() != ".mkv"
+        hint = "; if it is the sound, .mkv takes any" if copied else ""
         raise ImageError(f"{source}: {what}{hint}") from error
     return count
 
@@ -132,9 +134,8 @@ def _between(start: Sequence[float], end: Sequence[float], position: float) -> l
 
 def _span(source: Path) -> float:
     """Seconds from the first frame to the last. What a file says of its length may be that of its sound, or nothing."""
-    import av
 
-    with av.open(str(source)) as reader:
+    with opened(source) as reader:
         stream = picture_stream(reader, source)
         # Those that are never shown left out, as of a clip that was trimmed.
         shown = [packet.pts for packet in reader.demux(stream) if packet.size and not packet.is_discard]
@@ -152,10 +153,12 @@ class _Transcoder:
         self.reader, self.writer, self.source = reader, writer, source
         self.video = picture_stream(reader, source)
         self.video.thread_type = "AUTO"
-        self.sounds = {}
+        self.clock = Clock()
+        self.sounds: dict[int, tuple[Any, Clock]] = {}
         for sound in reader.streams.audio:
             try:
-                track = self.sounds[sound.index] = writer.add_stream_from_template(sound)
+                track = writer.add_stream_from_template(sound)
+                self.sounds[sound.index] = track, Clock()
                 track.metadata.update({tag: sound.metadata[tag] for tag in ("language", "title") if tag in sound.metadata})
             except ValueError as error:
                 raise ImageError(
@@ -179,9 +182,9 @@ class _Transcoder:
                 self._copy(packet)
                 continue
             for frame in packet.decode():
-                if frame.pts is None and self.rate:  # a stream without times: frames follow one another
-                    frame.time_base = 1 / self.rate
-                    frame.pts = self.count
+                if self.rate:  # without times, frames follow one another
+                    frame.time_base = frame.time_base or 1 / self.rate
+                    frame.pts = self.clock(frame.pts, frame.dts, max(1, round(1 / (self.rate * frame.time_base))))
                 if callable(progress):
                     progress(self.count, total)
                 self.frame, self.count = frame, self.count + 1
@@ -205,7 +208,10 @@ class _Transcoder:
     def _copy(self, packet: Any) -> None:
         if packet.dts is None:  # the empty packet at the end
             return
-        packet.stream = self.sounds[packet.stream.index]
+        packet.stream, clock = self.sounds[packet.stream.index]
+        shift = clock(packet.dts, packet.dts, packet.duration or 1) - packet.dts
+        packet.dts += shift
+        packet.pts = packet.dts if packet.pts is None else packet.pts + shift
         if self.encoder.stream is None:
             self.held.append(packet)
         else:

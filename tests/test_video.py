@@ -297,6 +297,40 @@ def test_frames_without_times_follow_one_another(slim: Stylizer, style: ChannelS
     assert min(np.diff(times)) > 0.01
 
 
+def test_times_that_go_back_are_mended(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.ts", frames=8)
+    (tmp_path / "twice.ts").write_bytes(source.read_bytes() * 2)
+    with av.open(str(tmp_path / "b.avi"), "w") as container:  # which has no times of display
+        stream = container.add_stream("libx264", rate=25, options={"bf": "2", "b_strategy": "0"})
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for i in range(16):
+            pixels = np.asarray(picture(64, 32, 1))[:, i : i + 32]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
+        container.mux(stream.encode())
+    for name, rate in (("twice.ts", RATE), ("b.avi", Fraction(25))):
+        with av.open(str(tmp_path / name)) as container:
+            said = [frame.pts for frame in container.decode(video=0)]
+        assert min(np.diff(said)) < 0  # else this shows nothing
+        for suffix in (".mp4", ".mkv"):
+            stylize_video(slim, tmp_path / name, [style], tmp_path / f"out{suffix}")
+            times, _, sound = read(tmp_path / f"out{suffix}")
+            assert len(times) == len(said) == 16
+            assert min(np.diff(times)) > 0
+            # Of the first frames nobody can tell that they are wrong.
+            np.testing.assert_allclose(np.diff(times)[3:], float(1 / rate), atol=0.005)
+            assert len(sound) == len(read(tmp_path / name)[2])
+
+
+def test_names_with_a_colon_are_no_protocols(
+    slim: Stylizer, style: ChannelStats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = make_video(tmp_path / "2024-01-01T12:30:45.mp4", frames=2)
+    Path("a:b").mkdir()
+    stylize_video(slim, source.name, [style], "a:b/out.mp4")
+    assert len(list(read_frames("a:b/out.mp4"))) == 2
+
+
 def test_masks_cannot_be_smoothed(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", frames=2)
     with pytest.raises(ValueError, match="controls: expected no masks"):
