@@ -27,12 +27,13 @@ __all__ = [
     "to_pixels",
     "to_srgb",
     "to_tensor",
+    "turn_upright",
 ]
 
 LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".webp"})  # of which there is a quality to choose
 WRITABLE_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 
-_BITS = 258  # TIFF tag: of each channel
+_BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF tags: bits of each channel, meaning of its levels
 _ORIENTATION = 0x0112  # EXIF tag, and what undoes its values
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -62,7 +63,7 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     """
     try:
         image = open_image(path, max_pixels=max_pixels)
-        return _to_srgb(image, _white(image))
+        return _to_srgb(image, _levels(image))
     except (ImageError, FileNotFoundError, PermissionError):
         raise
     except (ValueError, OSError) as error:
@@ -81,29 +82,38 @@ def to_srgb(image: Image.Image) -> Image.Image:
     Raises:
         ValueError: if the pixels are floating point or integers of more than 16 bits, which have no agreed range.
     """
-    return _to_srgb(image.copy(), _white(image))
+    return _to_srgb(image.copy(), _levels(image))
 
 
-def _white(image: Image.Image) -> int:
-    """The level of white in a grey picture of more than 8 bits: Pillow leaves 12 bits, as of microscopes, as they are."""
-    bits = getattr(image, "tag_v2", {}).get(_BITS, (16,))[0]
-    return 2 ** (bits if 8 < bits < 16 else 16) - 1
+def turn_upright(image: Image.Image) -> Image.Image:
+    """A picture turned and mirrored as its EXIF orientation says."""
+    with contextlib.suppress(Exception):  # damaged EXIF, for which Pillow raises anything, is ignored, as by image viewers
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        return image if turn is None else image.transpose(turn)
+    return image
 
 
-def _to_srgb(image: Image.Image, white: int) -> Image.Image:
+def _levels(image: Image.Image) -> tuple[int, int]:
+    """Black and white in a grey picture of more than 8 bits: Pillow leaves 12 bits, as of microscopes, as they are."""
+    tags = getattr(image, "tag_v2", {})
+    bits = tags.get(_BITS, (16,))[0]
+    white = 2 ** (bits if 8 < bits < 16 else 16) - 1
+    # Negatives of more than 8 bits too.
+    return (white, 0) if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else (0, white)
+
+
+def _to_srgb(image: Image.Image, levels: tuple[int, int]) -> Image.Image:
     """`to_srgb`, which may change the picture that it is given: a huge one should not be copied at every step."""
     profile = image.info.get("icc_profile")
     transparent = image.info.get("transparency")
-    with contextlib.suppress(Exception):  # damaged EXIF, for which Pillow raises anything, is ignored, as by image viewers
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-        if turn is not None:
-            image = image.transpose(turn)
+    image = turn_upright(image)
     alpha = None
     if image.mode.startswith("I"):  # Pillow's own conversion cuts off at 255
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError(f"expected integer pixels of at most 16 bits, found {values.min()} to {values.max()}")
-        image = Image.fromarray((values / white * 255).round().clip(0, 255).astype(np.uint8))
+        black, white = levels
+        image = Image.fromarray(((values - black) / (white - black) * 255).round().clip(0, 255).astype(np.uint8))
         if isinstance(transparent, int):
             alpha = Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8))
     elif image.mode == "F":

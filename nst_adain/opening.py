@@ -8,7 +8,7 @@ import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 __all__ = [
     "MAX_PIXELS",
@@ -27,6 +27,7 @@ READABLE_SUFFIXES = frozenset(
 )
 _READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+_GREY_STEPS = {"L;2": 85, "L;4": 17}  # from one level of a PNG's grey to the next, of 255, by Pillow's names for 2 and 4 bits
 
 # What Pillow and tifffile log of damaged files becomes an error here; it is printed only where a program asks for logs.
 for _library in ("PIL", "tifffile"):
@@ -50,9 +51,10 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         if path.stat().st_size == 0:
             raise ImageError(f"{path}: expected a picture, found an empty file (0 bytes)")
         with _NO_PILLOW_LIMIT:
-            image: Image.Image = Image.open(path, formats=_formats(path))
+            image = Image.open(path, formats=_formats(path))
             with image:
                 check_pixels(path, image.width, image.height, max_pixels)
+                _scale_color_key(image)
                 image.load()
             return image
     except (ImageError, PermissionError):
@@ -63,6 +65,16 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         raise ImageError(f"{path}: not enough memory to decode it") from error
     except Exception as error:  # decoders fail on damaged files with whatever their format's code happens to raise
         raise ImageError(f"{path}: the picture is damaged or cut short ({' '.join(str(error).split())})") from error
+
+
+def _scale_color_key(image: ImageFile.ImageFile) -> None:
+    """Bring the colour that is transparent in a PNG file to 8 bits. Pillow does so with the pixels alone."""
+    key = image.info.get("transparency")
+    coded = image.tile[0].args if image.format == "PNG" and image.tile else None
+    if isinstance(key, int) and coded in _GREY_STEPS:
+        image.info["transparency"] = key * _GREY_STEPS[coded]
+    elif isinstance(key, tuple) and coded == "RGB;16B":
+        image.info["transparency"] = tuple(level >> 8 for level in key)
 
 
 def _formats(path: Path) -> list[str]:

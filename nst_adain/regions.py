@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 from torch import Tensor
 
-from nst_adain.images import load_image, to_srgb
+from nst_adain.images import load_image, to_srgb, turn_upright
 from nst_adain.opening import MAX_PIXELS, open_image
 
 __all__ = ["Mask", "belonging", "read_label_map", "read_mask", "shares"]
@@ -78,7 +78,7 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
     if isinstance(labels, (str, os.PathLike)):
         name, labels = os.fspath(labels), open_image(labels, max_pixels=max_pixels)
     if drawn := isinstance(labels, Image.Image):
-        given: NDArray[np.generic] = _drawn_labels(labels, name)
+        given: NDArray[np.generic] = _drawn_labels(turn_upright(labels), name)
     else:
         given = _array(labels, name)
     if not np.issubdtype(given.dtype, np.integer):

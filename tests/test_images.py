@@ -6,11 +6,13 @@ import io
 import os
 import struct
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from conftest import picture
 from PIL import Image, ImageCms
@@ -138,6 +140,31 @@ def test_12_bits_are_scaled_to_8(tmp_path: Path) -> None:
     assert np.asarray(load_image(tmp_path / "x.tif"))[..., 0].tolist() == [[0, 255], [128, 62]]
     with Image.open(tmp_path / "x.tif") as image:
         assert to_srgb(image).tobytes() == load_image(tmp_path / "x.tif").tobytes()
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_negatives_become_positives(tmp_path: Path, dtype: type, white: int) -> None:
+    ramp = np.linspace(0, white, 64).astype(dtype)[None].repeat(8, 0)
+    tifffile.imwrite(tmp_path / "x.tif", white - ramp, photometric="miniswhite")
+    shown = np.asarray(load_image(tmp_path / "x.tif"))[0, :, 0]
+    np.testing.assert_allclose(shown, np.linspace(0, 255, 64), atol=1)
+
+
+@pytest.mark.parametrize(("depth", "kind", "row", "key"), [
+    (1, 0, b"\xf0", (1,)), (2, 0, b"\xff\x00", (3,)), (4, 0, b"\xff\xff\x00\x00", (15,)),
+    (8, 0, b"\xff" * 4 + b"\0" * 4, (255,)), (16, 0, b"\x12\x34" * 4 + b"\x99\x99" * 4, (0x1234,)),
+    (16, 2, b"\x12\x34" * 12 + b"\x99\x99" * 12, (0x1234,) * 3),
+])  # fmt: skip
+def test_a_transparent_colour_of_any_depth(tmp_path: Path, depth: int, kind: int, row: bytes, key: tuple[int, ...]) -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, depth, kind, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress((b"\0" + row) * 8))
+    transparent = chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + transparent + pixels + chunk(b"IEND", b""))
+    alpha = np.asarray(load_image(tmp_path / "x.png"))[..., 3]
+    assert (alpha == np.array([0] * 4 + [255] * 4)).all()
 
 
 def test_integers_of_more_than_16_bits_are_refused(tmp_path: Path) -> None:

@@ -123,6 +123,12 @@ def test_label_maps_as_programs_save_them(tmp_path: Path) -> None:
         image.save(tmp_path / "labels.tif")
         for found, wanted in zip(read_label_map(tmp_path / "labels.tif", 2, (2, 2)), expected):
             assert torch.equal(found, wanted)
+    held = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    exif = Image.Exif()
+    exif[0x112] = 6  # a quarter turn to the right makes it upright
+    held.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "held.png", exif=exif)
+    for found, wanted in zip(read_label_map(tmp_path / "held.png", 6, (2, 3)), read_label_map(np.asarray(held), 6, (2, 3))):
+        assert torch.equal(found, wanted)
     seen = grey.convert("RGBA")
     seen.putpixel((1, 0), (1, 1, 1, 0))  # where a label map is invisible, it has no label
     assert [int(mask[0, 0, 0, 1]) for mask in read_label_map(seen, 2, (2, 2))] == [0, 0]
