@@ -27,7 +27,7 @@ from nst_adain.functional import SAVED, ChannelStats
 from nst_adain.images import load_image, output_format, save_image
 from nst_adain.inputs import check_side, out_of_memory
 from nst_adain.opening import MAX_PIXELS, READABLE_SUFFIXES, ImageError, find_images
-from nst_adain.plan import SETTINGS, Job, check_settings, names_of, plan_jobs, settings_of
+from nst_adain.plan import SETTINGS, Job, check_settings, join_sources, names_of, plan_jobs, settings_of
 from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
 
@@ -72,8 +72,8 @@ def stylize_folder(
 
     The tree of `photos` is mirrored in `out`: photos/a/b.jpg in the style c.jpg is out/a/b__c.png. A file that cannot be read,
     or is too large for the memory, is reported, also in OUT/failures.csv, and the rest goes on. An output that exists is not
-    made again, so an interrupted call is continued by repeating it; one with other settings, which OUT/batch.json tells, is
-    refused.
+    made again, so an interrupted call is continued by repeating it; one with other settings, or for which there are results of
+    other pictures of the same names, which OUT/batch.json tells, is refused.
 
     Args:
         stylizer: the model.
@@ -121,12 +121,15 @@ def stylize_folder(
         pairing=pairing, seed=seed, suffix=suffix, quality=quality,
     )  # fmt: skip
     known = (out / SETTINGS).exists()
-    check_settings(out / SETTINGS, settings)
+    before = check_settings(out / SETTINGS, settings)
     encoded = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)
     if not encoded:
         raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
-    write_atomic(out / SETTINGS, json.dumps(settings, indent=1).encode())
     jobs = list(_missing(planned, encoded, overwrite, report))
+    there = (path for job in planned for _, path in job.outputs if report.skipped and _exists(path))
+    readable = {path: name for path, name in candidates.items() if name in encoded}
+    sources = join_sources(out, before, photos, readable, next(there, None))
+    write_atomic(out / SETTINGS, json.dumps(before | settings | sources, indent=1).encode())
     bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
     try:
         _run(stylizer, jobs, encoded, report, bar, quality, size, loaded)
@@ -291,4 +294,4 @@ def _write_failures(path: Path, report: Report) -> None:
     writer = csv.writer(text)
     writer.writerow(["file", "error"])
     writer.writerows(dict.fromkeys((str(file), error) for file, error in report.failed))
-    write_atomic(path, text.getvalue().encode())
+    write_atomic(path, text.getvalue().encode(errors="surrogateescape"))  # names of files may be any bytes

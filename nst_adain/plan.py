@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import numbers
+import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from nst_adain.controls import Controls
 from nst_adain.images import LOSSY_SUFFIXES
 from nst_adain.usage import UsageError
 
-__all__ = ["SETTINGS", "Job", "check_settings", "names_of", "plan_jobs", "settings_of"]
+__all__ = ["SETTINGS", "Job", "check_settings", "join_sources", "names_of", "plan_jobs", "settings_of"]
 
 SETTINGS = "batch.json"  # in the output folder: how its pictures were made, which a later call may not change unnoticed
 # The controls that change what is made, and their defaults.
@@ -48,7 +49,7 @@ def plan_jobs(
     for path, name in photos.items():
         chosen = styles
         if pairing == "random":
-            draw = np.random.default_rng([seed, zlib.crc32(name.as_posix().encode())])
+            draw = np.random.default_rng([seed, zlib.crc32(os.fsencode(name.as_posix()))])
             chosen = [styles[int(draw.integers(len(styles)))]]
         outputs = [(style, out / name.parent / f"{name.name}__{'-'.join(style.parts)}{suffix}") for style in chosen]
         yield Job(path, outputs)
@@ -76,10 +77,14 @@ def settings_of(
     return settings
 
 
-def check_settings(path: Path, settings: Mapping[str, object]) -> None:
-    """Raise UsageError if the pictures of a folder were made with other settings, as the file `path` tells, if it is there."""
+def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]:
+    """What the file `path` tells of how the pictures of its folder were made; nothing if it is not there.
+
+    Raises:
+        UsageError: if they were made with other settings.
+    """
     if not path.exists():
-        return
+        return {}
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
@@ -90,6 +95,36 @@ def check_settings(path: Path, settings: Mapping[str, object]) -> None:
         if name in settings and value != settings[name]:
             other = f"made {_otherwise(name, value, settings[name])}"
             raise UsageError(f"{path.parent}: holds pictures {other}; name another folder, or remove this one")
+    return before
+
+
+def join_sources(
+    out: Path, before: Mapping[str, Any], photos: Path, styles: Mapping[Path, Path], skipped: Path | None
+) -> dict[str, object]:
+    """What the pictures of a folder were and will be made from, as JSON tells it.
+
+    Args:
+        out: the folder.
+        before: what `check_settings` returned for it.
+        photos: the folder of photographs, told by its way from `out`: both may be moved together.
+        styles: names by files, told by the content of these.
+        skipped: one of the results that are there already, if any are wanted that are.
+
+    Raises:
+        UsageError: if a result that is there was made from other photographs, or in another style, of the same name.
+    """
+    folders, known = before.get("photographs", []), before.get("style_files", {})
+    try:
+        folder = Path(os.path.relpath(photos.resolve(), out.resolve())).as_posix()
+    except ValueError:  # on another drive
+        folder = photos.resolve().as_posix()
+    read = {name.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path, name in styles.items()}
+    remedy = "name another folder, or remove this one"
+    if other := [name for name in read if known.get(name, read[name]) != read[name]]:
+        raise UsageError(f"{out}: holds pictures in another style of the name {other[0]}; {remedy}")
+    if skipped and folders and folder not in folders:
+        raise UsageError(f"{out}: holds {skipped.name} of the photographs in {out / folders[0]}, not {photos}; {remedy}")
+    return {"photographs": sorted({*folders, folder}), "style_files": known | read}
 
 
 def _otherwise(name: str, before: Any, now: Any) -> str:

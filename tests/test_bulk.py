@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import csv
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -114,6 +116,48 @@ def test_another_model_or_draw_is_refused(slim: Stylizer, folders: Path) -> None
     picture(20, 20, 8).save(styles / "z.png")
     with pytest.raises(UsageError, match="out: holds pictures made from other styles, without or with z; name another"):
         stylize_folder(slim, photos, styles, out, pairing="random", seed=1)
+
+
+def test_other_pictures_of_the_same_names_are_refused(slim: Stylizer, folders: Path) -> None:
+    photos, styles, out = folders / "photos", folders / "styles", folders / "out"
+    stylize_folder(slim, photos, styles / "x.png", out)
+    for name, seed in (("more/a.jpg", 7), ("more/c.jpg", 8), ("other/x.png", 9)):
+        (folders / name).parent.mkdir(exist_ok=True)
+        picture(40, 30, seed).save(folders / name)
+    before = {path: path.read_bytes() for path in out.rglob("*.*")}
+    with pytest.raises(UsageError, match="out: holds pictures in another style of the name x; name another folder, or remove"):
+        stylize_folder(slim, photos, folders / "other", out)
+    with pytest.raises(UsageError, match=r"out: holds a__x\.png of the photographs in .*photos, not .*more; name another"):
+        stylize_folder(slim, folders / "more", styles / "x.png", out)
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
+    assert stylize_folder(slim, folders / "more", styles / "y.png", out).done == 2  # no name is taken
+    assert stylize_folder(slim, photos, styles / "x.png", out).skipped == 2
+    moved = folders / "moved"
+    moved.mkdir()
+    for part in (photos, styles, out):
+        part.rename(moved / part.name)
+    assert stylize_folder(slim, moved / "photos", moved / "styles" / "x.png", moved / "out").skipped == 2
+
+
+def test_settings_of_one_format_outlast_a_call_for_another(slim: Stylizer, folders: Path) -> None:
+    arguments = (slim, folders / "photos", folders / "styles", folders / "out")
+    stylize_folder(*arguments, suffix=".jpg", quality=95)
+    stylize_folder(*arguments, suffix=".png")
+    with pytest.raises(UsageError, match="out: holds pictures made with quality 95, not 20"):
+        stylize_folder(*arguments, suffix=".jpg", quality=20)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the names of files are text")
+@pytest.mark.parametrize("pairing", ["all", "random"])
+def test_names_that_are_no_text(slim: Stylizer, folders: Path, pairing: Literal["all", "random"]) -> None:
+    photos, out = folders / "photos", folders / "out"
+    (photos / "a.png").rename(photos / os.fsdecode(b"caf\xe9.png"))
+    (photos / "bad.png").rename(photos / os.fsdecode(b"br\xe9.png"))
+    report = stylize_folder(slim, photos, folders / "styles" / "x.png", out, pairing=pairing)
+    assert (report.done, len(report.failed)) == (2, 1)
+    assert (out / os.fsdecode(b"caf\xe9__x.png")).is_file()
+    assert b"br\xe9.png" in (out / "failures.csv").read_bytes()
+    assert stylize_folder(slim, photos, folders / "styles" / "x.png", out, pairing=pairing).skipped == 2
 
 
 def test_settings_with_which_nothing_was_made_are_forgotten(slim: Stylizer, folders: Path) -> None:
