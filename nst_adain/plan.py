@@ -123,7 +123,8 @@ def join_sources(
     if other := [name for name in read if known.get(name, read[name]) != read[name]]:
         raise UsageError(f"{out}: holds pictures in another style of the name {other[0]}; {remedy}")
     if skipped and folders and folder not in folders:
-        raise UsageError(f"{out}: holds {skipped.name} of the photographs in {out / folders[0]}, not {photos}; {remedy}")
+        other_folder = os.path.normpath(out / folders[0])
+        raise UsageError(f"{out}: holds {skipped.name} of the photographs in {other_folder}, not {photos}; {remedy}")
     return {"photographs": sorted({*folders, folder}), "style_files": known | read}
 
 
