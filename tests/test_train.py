@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from conftest import picture
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -219,12 +220,16 @@ def test_killed_at_any_moment_it_resumes(config: TrainConfig) -> None:
 
 
 def test_several_processes_train_one_model(config: TrainConfig) -> None:
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-              "--mixed_precision", "no", "--dynamo_backend", "no"]  # fmt: skip
+    # Accelerate's own launcher starts one process where there is no GPU.
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*launch, *command(config)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    arguments = [*launch, *command(config)[1:]]
+    done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert read_weights(config.out / "weights.safetensors")[1]["steps"] == "8"
+    checkpoint = latest_checkpoint(config.out)
+    assert checkpoint is not None
+    assert json.loads((checkpoint / "state.json").read_text())["processes"] == 2
 
 
 def test_checkpoint_of_another_model_is_refused(config: TrainConfig) -> None:
@@ -338,6 +343,16 @@ def test_an_encoder_of_another_topology_is_named(config: TrainConfig) -> None:
 def test_an_encoder_that_stays_is_the_loss_networks(config: TrainConfig) -> None:
     with pytest.raises(UsageError, match=r"train_encoder: .*--init with an encoder, or the topology and width of the teacher"):
         Trainer("fit", dataclasses.replace(config, train_encoder=False))
+
+
+def test_an_encoder_of_ones_own_stays_with_its_decoder(config: TrainConfig, teacher: Path) -> None:
+    config = dataclasses.replace(config, topology="vgg19", width=1.0, taps=("relu4_1",), modulation=0, teacher=teacher, steps=1)
+    Trainer("distill", config).run()
+    init = config.out / "weights.safetensors"
+    fit = dataclasses.replace(config, init=init, train_encoder=False, out=config.out.with_name("fit"))
+    Trainer("fit", fit).run()
+    model, own = load_model(fit.out / "weights.safetensors"), weights_of(config.out)
+    assert_equal({f"encoder.{key}": value for key, value in model.encoder.state_dict().items()}, own)
 
 
 def test_a_decoder_is_trained_with_the_encoder_that_it_knows(config: TrainConfig, tmp_path: Path, teacher: Path) -> None:
@@ -673,7 +688,7 @@ def test_a_loss_network_without_a_layer_is_named(config: TrainConfig) -> None:
 def test_evaluate_writes_what_score_reads(config: TrainConfig, tmp_path: Path) -> None:
     from train.evaluate import evaluate
 
-    (tmp_path / "pairs.txt").write_text("0__1\n2__0\n")
+    (tmp_path / "pairs.txt").write_text("\ufeff0__1\n2__0\n", encoding="utf-8")  # as some editors save it
     evaluate(config.content, config.style, tmp_path / "scored", pairs=tmp_path / "pairs.txt", device="cpu")
     assert sorted(p.name for p in (tmp_path / "scored").iterdir()) == ["0__1.png", "2__0.png"]
     for folder, name in ((config.content, "my photo__1"), (config.style, "a__b")):
@@ -716,7 +731,14 @@ def test_scores_are_those_of_the_papers_formulas(
         path.parent.mkdir(exist_ok=True)
         picture(48, 40, seed).save(path)
     evaluate(photos, paintings, scored, device="cpu")
+    (scored / "half").mkdir()
+    picture(48, 40).save(scored / "half" / "a__x.png")  # of another call
+    picture(48, 40).save(scored / "a__x.jpg")
     score(photos, paintings, scored, teacher, tmp_path / "scores.json")
+    (scored / "empty" / "half").mkdir(parents=True)
+    picture(48, 40).save(scored / "empty" / "half" / "a__x.png")
+    with pytest.raises(ValueError, match=r"empty: expected results CONTENT__STYLE\.png, found none but in folders below"):
+        score(photos, paintings, scored / "empty", teacher)
     found = json.loads((tmp_path / "scores.json").read_text())
     assert [row["pair"] for row in found["rows"]] == ["a__x", "a__y__z", "b__x", "b__y__z"]
     weights = load_file(teacher)
@@ -812,6 +834,41 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
     assert not (tmp_path / "x.safetensors").exists()
 
 
+def test_weights_of_unknown_origin_are_not_published(config: TrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "scores.json").write_text('{"pairs": 2, "mean": {"style": 0.5, "content": 3.0, "ssim": 0.25}}')
+    bare = tmp_path / "bare.safetensors"
+    save_weights(bare, config.arch, StyleTransfer(config.arch).state_dict())
+    fixed = dataclasses.replace(config, topology="vgg16", train_encoder=False)  # whose encoder is the loss network's
+    for name, run in (("bare", dataclasses.replace(config, init=bare)), ("teacher", fixed)):
+        run = dataclasses.replace(run, steps=1, out=tmp_path / f"run-{name}")
+        Trainer("fit", run).run()
+        weights = run.out / "weights.safetensors"
+        with pytest.raises(ValueError, match=rf"expected weights that began at random, these began with {name}\.safetensors"):
+            publish(weights, tmp_path / "scores.json", tmp_path / "x.safetensors")
+    average((weights, weights), tmp_path / "mean.safetensors")
+    with pytest.raises(ValueError, match=r"these began with teacher\.safetensors"):
+        publish(tmp_path / "mean.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_a_short_run_ends_with_what_it_learned(config: TrainConfig) -> None:
+    trainer = Trainer("fit", dataclasses.replace(config, steps=40, warmup=500, ema=0.999))
+    assert trainer.rate(19) == trainer.rate(20) == 1
+    start = [p.detach().clone() for p in trainer.raw.model.parameters()]
+    trainer.run()
+    moved = lambda model: sum(float((p.detach() - s).square().sum()) for p, s in zip(model.parameters(), start)) ** 0.5
+    assert moved(trainer.ema.module) > 0.5 * moved(trainer.raw.model)
+
+
+def test_a_full_disk_is_said_in_one_line(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("train.checkpoint.save_file", full)
+    with pytest.raises(OSError, match=r"step-00000002: cannot be written: No space left on device"):
+        Trainer("fit", config).run()
+
+
 def test_a_step_is_no_longer_than_the_learning_rate() -> None:
     small, large = torch.zeros(2, 3), torch.ones(4)
     with limited_steps([small, large], 0.1):
@@ -857,6 +914,8 @@ def test_an_average_knows_the_runs_it_is_of(config: TrainConfig, tmp_path: Path)
     Trainer("fit", further).run()
     metadata = read_weights(further.out / "weights.safetensors")[1]
     assert (len(json.loads(metadata["recipe"])), metadata["steps"]) == (3, "12")
+    average((further.out / "weights.safetensors", files[1]), tmp_path / "nested.safetensors")
+    assert read_weights(tmp_path / "nested.safetensors")[1]["steps"] == "12"  # nor does one within what was averaged before
     Stylizer.from_pretrained(tmp_path / "mean.safetensors")(picture(32, 32), picture(32, 32))
 
 
@@ -882,9 +941,13 @@ def test_only_what_belongs_together_is_averaged(config: TrainConfig, tmp_path: P
         average((one,), out)
     with pytest.raises(UsageError, match=r"out: expected a name ending in \.safetensors, got .*x\.bin"):
         average((one, one), tmp_path / "x.bin")
-    for shares in ((1.0,), (1.0, 0.0), (1.0, -1.0), (1.0, math.nan), (1.0, math.inf)):
-        with pytest.raises(UsageError, match="shares: expected a number above 0 for each of 2 files, got 1.0"):
+    for shares in ((1.0,), (1.0, 0.0), (1.0, -1.0), (1.0, math.nan), (1.0, math.inf), (1e308, 1e308)):
+        with pytest.raises(UsageError, match=r"shares: expected a number above 0 for each of 2 files, got 1(\.0|e\+308)"):
             average((one, one), out, shares)
+    apart = dataclasses.replace(config, steps=2, seed=5, out=tmp_path / "apart")
+    Trainer("fit", apart).run()
+    with pytest.raises(ValueError, match=r"apart.*: expected weights that go back to the first run of .*, found others"):
+        average((one, apart.out / "weights.safetensors"), out)
     assert not out.exists()
 
 

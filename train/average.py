@@ -18,7 +18,7 @@ import torch
 
 from nst_adain.pretrained import NORMS_KEY, compare, read_architecture, read_weights, save_weights
 from nst_adain.usage import UsageError
-from train.recipe import check_output, recipe_entries
+from train.recipe import check_output, recipe_entries, runs_of
 
 __all__ = ["average"]
 
@@ -38,7 +38,7 @@ def average(weights: tuple[Path, ...], out: Path, shares: tuple[float, ...] = ()
     if len(weights) < 2:
         raise UsageError(f"weights: expected at least two files, got {len(weights)}")
     shares = shares or (1.0,) * len(weights)
-    if len(shares) != len(weights) or not all(0 < share < math.inf for share in shares):
+    if len(shares) != len(weights) or not all(share > 0 for share in shares) or not math.isfinite(sum(shares)):
         raise UsageError(
             f"shares: expected a number above 0 for each of {len(weights)} files, got {' '.join(map(str, shares))}"
         )
@@ -59,6 +59,9 @@ def average(weights: tuple[Path, ...], out: Path, shares: tuple[float, ...] = ()
             recipes.append(json.loads(entries["recipe"]))
         except (KeyError, ValueError) as error:
             raise ValueError(f"{path}: expected the weights of a run, found no recipe") from error
+    for path, recipe in zip(weights, recipes):
+        if recipe[:1] != recipes[0][:1]:
+            raise ValueError(f"{path}: expected weights that go back to the first run of {first}, found others")
     kept = {key: metadata[key] for key in ("data", NORMS_KEY) if key in metadata}
     parts = [share / sum(shares) for share in shares]
     mean = {name: torch.stack([part * each[name] for part, (each, _) in zip(parts, read)]).sum(0) for name in tensors}
@@ -70,5 +73,5 @@ def _join(recipes: Sequence[list[dict[str, Any]]], parts: Sequence[float]) -> li
     """What the recipes begin with alike, then one entry that says what each went on with."""
     alike = [runs[0] for runs in itertools.takewhile(lambda runs: all(r == runs[0] for r in runs), zip(*recipes))]
     branches = [recipe[len(alike) :] for recipe in recipes]
-    different = {json.dumps(run): run["steps_done"] for branch in branches for run in branch}
-    return [*alike, {"task": "average", "steps_done": sum(different.values()), "of": branches, "shares": list(parts)}]
+    steps = sum(run["steps_done"] for run in runs_of([{"of": branches}]))
+    return [*alike, {"task": "average", "steps_done": steps, "of": branches, "shares": list(parts)}]

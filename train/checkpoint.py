@@ -36,7 +36,10 @@ def write_checkpoint(out: Path, step: int, state: Mapping[str, Any], tensors: Ma
     partial, final = out / f"partial-{os.getpid()}", out / f"step-{step:08d}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, partial / "state.safetensors")
+    try:
+        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, partial / "state.safetensors")
+    except SafetensorError as error:  # such as a full disk
+        raise OSError(f"{final}: cannot be written: {error}") from error
     (partial / "state.json").write_text(json.dumps(state, indent=1))
     for file in partial.iterdir():
         with open(file, "rb+") as handle:

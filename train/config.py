@@ -99,12 +99,12 @@ class TrainConfig:
     basis_every: int = 10
     """Steps between two updates of SOAP's eigenbases, which a GPU is slow at."""
     warmup: int = 500
-    """Steps of linear warm-up: the first ones, with moments of a few batches, are too long."""
+    """Steps of linear warm-up, at most half of all: the first ones, with moments of a few batches, are too long."""
     clip: float = 10.0
     """Largest gradient norm: no single batch, such as one with a nearly constant style, throws the run off. Those of `fit` are
     about 100, so all batches count alike; with 300 the wide model is after 500 steps where it is with 10."""
     ema: float = 0.999
-    """Decay of the averaged weights, which are those shipped: noise of single batches is averaged out."""
+    """Decay of the averaged weights, which are those shipped: noise of single batches is averaged out. Less at first."""
 
     content_weight: float = 1.0
     """Feature MSE at `content_layer` (paper, equation 12)."""

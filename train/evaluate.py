@@ -47,7 +47,7 @@ def evaluate(
     wanted = list(known.values())
     if pairs:
         try:
-            lines = [line.strip() for line in pairs.read_text(encoding="utf-8").splitlines() if line.strip()]
+            lines = [line.strip() for line in pairs.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         except UnicodeDecodeError as error:
             raise ValueError(f"{pairs}: expected lines of text ({error})") from error
         if not lines:

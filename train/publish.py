@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nst_adain.files import write_atomic
 from nst_adain.pretrained import NORMS_KEY, read_architecture, read_weights, save_weights
-from train.recipe import check_output
+from train.recipe import GIVEN, check_output, recipe_entries, runs_of
 
 __all__ = ["describe", "publish"]
 
@@ -40,13 +40,16 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
     arch = read_architecture(weights, metadata)
     try:
         judged = json.loads(scores.read_text())
-        figures = {"pairs": judged["pairs"], **{k: round(judged["mean"][k], 4) for k in ("style", "content", "ssim")}}
-        kept = {key: metadata[key] for key in ("recipe", "steps", "data")}
+        figures = {"pairs": int(judged["pairs"]), **{k: round(judged["mean"][k], 4) for k in ("style", "content", "ssim")}}
+        recipe = json.loads(metadata["recipe"])
+        kept = {**recipe_entries(recipe), "data": metadata["data"]}
         if NORMS_KEY in metadata:
             kept[NORMS_KEY] = metadata[NORMS_KEY]
     except (KeyError, TypeError, ValueError) as error:
         why = f"no {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{scores}, {weights}: expected what `score` wrote and the weights of a run: {why}") from error
+    if given := [run["file"] for run in runs_of(recipe) if run["task"] == GIVEN]:
+        raise ValueError(f"{weights}: expected weights that began at random, these began with {given[0]}, of unknown origin")
     if not all(map(math.isfinite, figures.values())):
         raise ValueError(f"{scores}: expected finite figures, found {figures}")
     if wrong := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:

@@ -94,7 +94,10 @@ def score(content: Path, style: Path, stylised: Path, teacher: Path, json: Path 
     judge = Judge(encoder)
     moments = functools.cache(lambda name: judge.moments(_load(styles[name])))
     rows, shown, photo, target = [], "", None, None
-    for path in tqdm(find_images(stylised), unit="picture", disable=not sys.stderr.isatty()):
+    results = [path for path in find_images(stylised, suffixes={".png"}) if path.parent == stylised]
+    if not results:
+        raise ValueError(f"{stylised}: expected results CONTENT__STYLE.png, found none but in folders below")
+    for path in tqdm(results, unit="picture", disable=not sys.stderr.isatty()):
         if path.stem not in known:
             raise ValueError(f"{path}: expected a name CONTENT__STYLE after files of {content} and {style}")
         name, style_name = known[path.stem]

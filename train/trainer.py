@@ -8,7 +8,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from train.config import FIT_ALONE, TrainConfig
 from train.data import Pictures, batches, center_crop
 from train.initial import calibrate, load_initial
 from train.losses import load_teacher
-from train.recipe import recipe_entries
+from train.recipe import GIVEN, recipe_entries
 from train.report import LossLog, Validation, plot_losses
 from train.tasks import Distillation, StyleTransferTask
 
@@ -46,6 +46,11 @@ FREE_TO_CHANGE = {"workers", "cache_gb", "crops_gb", "save_every", "sample_every
 def compiles(device: torch.device) -> bool:
     """Whether torch.compile pays and can work: on a GPU, with Triton and a C compiler."""
     return device.type == "cuda" and importlib.util.find_spec("triton") is not None and bool(shutil.which("cc"))
+
+
+def _history(path: Path, metadata: Mapping[str, str]) -> list[dict[str, Any]]:
+    """How a file of weights was made: its recipe, or that nothing is known of it."""
+    return json.loads(metadata["recipe"]) if "recipe" in metadata else [{"task": GIVEN, "file": path.name, "steps_done": 0}]  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager
@@ -118,7 +123,7 @@ class Trainer:
         if checkpoint is None:
             self._initialise()
         self.raw.to(accelerator.device, memory_format=torch.channels_last)
-        self.ema = AveragedModel(self.raw.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        self.ema = AveragedModel(self.raw.model, multi_avg_fn=self._average)
         self.parameters = [p for p in self.raw.parameters() if p.requires_grad]
         self.optimizer = SOAP(
             self.parameters,
@@ -142,7 +147,7 @@ class Trainer:
         c, metadata, known = self.config, {}, {}
         if c.init:
             metadata = read_weights(c.init)[1]
-            self.history = json.loads(metadata.get("recipe", "[]"))
+            self.history = _history(c.init, metadata)
             known |= load_initial(self.raw.model, c.init)
         if self.task == "fit" and not c.train_encoder and "encoder.conv1_1" not in known:
             if difference := compare(self.teacher.state_dict(), self.raw.model.encoder.state_dict()):
@@ -151,6 +156,8 @@ class Trainer:
                     f"train_encoder: to leave the encoder as it is, expected {wanted}: {difference} in {c.teacher}"
                 )
             known |= load_initial(self.raw.model, c.teacher, ["encoder"])
+            if self._keeps_encoder():
+                self.history += _history(c.teacher, read_weights(c.teacher)[1])
             if difference := compare_norms(self.raw.model.encoder, metadata):
                 raise ValueError(f"{c.teacher}: expected the encoder that {c.init} was trained with: {difference}")
         if self.task == "fit" and not c.train_encoder:
@@ -164,10 +171,24 @@ class Trainer:
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, as a fraction of the peak: linear warm-up, then a cosine to 0."""
-        c = self.config
-        if step < c.warmup:
-            return (step + 1) / c.warmup
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - c.warmup) / max(1, c.steps - c.warmup))))
+        steps = self.config.steps
+        warmup = min(self.config.warmup, steps // 2)
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
+
+    def _average(self, averaged: Sequence[torch.Tensor], weights: Sequence[torch.Tensor], count: object) -> None:
+        """Fewer steps at first, as TensorFlow's does: or a short run would end with the average of its start."""
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        get_ema_multi_avg_fn(decay)(averaged, weights, count)
+
+    def _keeps_encoder(self) -> bool:
+        """Whether the encoder is part of the weights: the full-width one of the teacher is not ours to give."""
+        c, encoder = self.config, self.raw.model.encoder
+        if c.train_encoder or (c.topology, c.width) != ("vgg19", 1):
+            return True
+        theirs = self.teacher.state_dict()
+        return any(not torch.equal(value, theirs[name].to(value.device)) for name, value in encoder.state_dict().items())
 
     def run(self, until: int | None = None) -> None:
         """Train to step `until`, or to the end of the schedule, and write checkpoints, samples and a log.
@@ -237,9 +258,8 @@ class Trainer:
     def export(self, path: Path) -> None:
         """Write the averaged weights as a model that `nst_adain` loads."""
         c = self.config
-        # Only what was trained: the full-width encoder is not ours to give.
         keep = {"encoder"} if self.task == "distill" else {"decoder", "modulator"}
-        if self.task == "fit" and (c.train_encoder or (c.topology, c.width) != ("vgg19", 1)):
+        if self.task == "fit" and self._keeps_encoder():
             keep.add("encoder")
         tensors = {k: v for k, v in self.ema.module.state_dict().items() if k.split(".")[0] in keep}
         recipe = [*self.history, {"task": self.task, "steps_done": self.step, **json.loads(c.describe())}]
