@@ -860,6 +860,20 @@ def test_a_short_run_ends_with_what_it_learned(config: TrainConfig) -> None:
     assert moved(trainer.ema.module) > 0.5 * moved(trainer.raw.model)
 
 
+def test_a_run_keeps_out_of_the_folders_of_pictures(config: TrainConfig) -> None:
+    for name in ("content", "style"):
+        with pytest.raises(UsageError, match=rf"out: expected a folder outside of {name}, .*, for it gets pictures, got .*run"):
+            Trainer("fit", dataclasses.replace(config, out=getattr(config, name) / "runs" / "run"))
+
+
+def test_weights_that_are_not_finite_start_nothing(config: TrainConfig, tmp_path: Path) -> None:
+    tensors = StyleTransfer(config.arch).state_dict()
+    tensors["decoder.conv2_1.bias"][0] = math.nan
+    save_weights(tmp_path / "nan.safetensors", config.arch, tensors)
+    with pytest.raises(ValueError, match=r"nan\.safetensors: expected finite weights, found others in decoder\.conv2_1\.bias"):
+        Trainer("fit", dataclasses.replace(config, init=tmp_path / "nan.safetensors"))
+
+
 def test_a_full_disk_is_said_in_one_line(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise SafetensorError("No space left on device")

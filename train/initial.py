@@ -107,6 +107,8 @@ def load_initial(
         tensors = {key: _widen(key, tensors[key], given, wanted[key], model.arch) for key in wanted if key in tensors}
     if difference := compare(tensors, wanted):
         raise ValueError(f"{path}: expected weights of {model.arch}, or of a narrower one: {difference}")
+    if wrong := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+        raise ValueError(f"{path}: expected finite weights, found others in {wrong[0]}")
     model.load_state_dict(tensors, strict=False)
     return known
 

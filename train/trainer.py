@@ -101,6 +101,9 @@ class Trainer:
         self.task, self.config, self.step = task, config, 0
         if task == "distill" and (ignored := config.changed(FIT_ALONE)):
             raise UsageError(f"{ignored[0]}: expected the default, for distill does not use it, got {ignored[1]}")
+        for name, folder in (("content", config.content), ("style", config.style)):
+            if config.out.resolve().is_relative_to(folder.resolve()):
+                raise UsageError(f"out: expected a folder outside of {name}, {folder}, for it gets pictures, got {config.out}")
         device = PartialState(cpu=config.cpu).device
         half = is_half(config.precision, device)
         self.accelerator = accelerator = Accelerator(cpu=config.cpu, mixed_precision="bf16" if half else "no")
