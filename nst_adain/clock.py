@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["Clock"]
 
+JOIN = 4  # frames or packets: what goes back further is another file, what does not is out of order
+
 
 class Clock:
     """Turns the times of a stream's frames or packets, in order, into ones that a container takes.
@@ -23,7 +25,7 @@ class Clock:
 
         Args:
             display, decoding: as the file says; None: it says nothing.
-            step: what to add to the last time where there is none that is later.
+            step: from one to the next, as far as is known.
         """
         for kind, time in enumerate((display, decoding)):
             before = self.before[kind]
@@ -35,7 +37,8 @@ class Clock:
         if time is None:
             self.last = following
         else:
-            if self.last is not None and time + self.shift <= self.last:
+            if self.last is not None and time + self.shift < self.last - JOIN * step:  # another file begins
                 self.shift = following - time
-            self.last = time + self.shift
+            time += self.shift
+            self.last = time if self.last is None else max(time, self.last + 1)
         return self.last
