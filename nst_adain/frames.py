@@ -106,7 +106,6 @@ def save_video(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, f
         ModuleNotFoundError: if PyAV is not installed.
         ValueError: if there is no picture, or an argument is out of range.
     """
-
     if not fps > 0:
         raise UsageError(f"fps: expected a number above 0, got {fps}")
     rate = Fraction(fps).limit_denominator(1001)

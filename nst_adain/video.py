@@ -134,7 +134,6 @@ def _between(start: Sequence[float], end: Sequence[float], position: float) -> l
 
 def _span(source: Path) -> float:
     """Seconds from the first frame to the last. What a file says of its length may be that of its sound, or nothing."""
-
     with opened(source) as reader:
         stream = picture_stream(reader, source)
         # Those that are never shown left out, as of a clip that was trimmed.

@@ -48,7 +48,7 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
     except (KeyError, TypeError, ValueError) as error:
         why = f"no {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{scores}, {weights}: expected what `score` wrote and the weights of a run: {why}") from error
-    if given := [run["file"] for run in runs_of(recipe) if run["task"] == GIVEN]:
+    if given := [run["file"] for run in runs_of(recipe) if run.get("task") == GIVEN]:
         raise ValueError(f"{weights}: expected weights that began at random, these began with {given[0]}, of unknown origin")
     if not all(map(math.isfinite, figures.values())):
         raise ValueError(f"{scores}: expected finite figures, found {figures}")
