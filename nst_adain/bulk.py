@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 import math
@@ -122,13 +123,13 @@ def stylize_folder(
     )  # fmt: skip
     known = (out / SETTINGS).exists()
     before = check_settings(out / SETTINGS, settings)
-    encoded = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)
+    encoded, digests = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)
     if not encoded:
         raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
-    jobs = list(_missing(planned, encoded, overwrite, report))
-    there = (path for job in planned for _, path in job.outputs if report.skipped and _exists(path))
-    readable = {path: name for path, name in candidates.items() if name in encoded}
-    sources = join_sources(out, before, photos, readable, next(there, None))
+    there: list[Path] = []
+    jobs = list(_missing(planned, encoded, overwrite, report, there))
+    report.skipped = len(there)
+    sources = join_sources(out, before, photos, digests, there)
     write_atomic(out / SETTINGS, json.dumps(before | settings | sources, indent=1).encode())
     bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
     try:
@@ -167,10 +168,11 @@ def _encode_styles(
     max_pixels: int,
     report: Report,
     progress: bool,
-) -> dict[Path, ChannelStats]:
-    """Statistics by name."""
+) -> tuple[dict[Path, ChannelStats], dict[str, str]]:
+    """Statistics by name, and what tells the file of each from others."""
     cores = Cores(stylizer.device)
     encoded: dict[Path, ChannelStats] = {}
+    digests: dict[str, str] = {}
     failed: dict[Path, str] = {}
     bar = tqdm(total=len(names), unit="style", disable=not progress)
 
@@ -180,11 +182,13 @@ def _encode_styles(
                 code = stylizer.encode_style(path)
                 if len(code.mean) != 1:
                     raise ValueError(f"{path}: expected the code of one picture, found one of {len(code.mean)}")
-                encoded[names[path]] = code
-                return
-            picture = load_image(path, max_pixels=max_pixels)
-            with cores.share(_area(picture, style_size)):
-                encoded[names[path]] = stylizer.encode_style(picture, style_size=style_size)
+            else:
+                picture = load_image(path, max_pixels=max_pixels)
+                with cores.share(_area(picture, style_size)):
+                    code = stylizer.encode_style(picture, style_size=style_size)
+            # By its bytes, which are in memory still: statistics differ in their last bits from machine to machine.
+            digests[names[path].as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+            encoded[names[path]] = code
         except Exception as error:
             failed[path] = str(error) if is_saved(path) and isinstance(error, ValueError) else _reason(error)
         finally:
@@ -193,7 +197,7 @@ def _encode_styles(
     with bar:
         cores.work(encode, list(names))
     report.failed += [(path, failed[path]) for path in names if path in failed]
-    return encoded
+    return encoded, dict(sorted(digests.items()))
 
 
 def _reason(error: Exception) -> str:
@@ -210,14 +214,17 @@ def _area(image: Image.Image, side: int | None) -> int:
     return image.width * image.height if side is None else round(side**2 * max(image.size) / min(image.size))
 
 
-def _missing(planned: Sequence[Job], encoded: Mapping[Path, ChannelStats], overwrite: bool, report: Report) -> Iterator[Job]:
-    """What of it can be made and is to be made; the rest is reported."""
+def _missing(
+    planned: Sequence[Job], encoded: Mapping[Path, ChannelStats], overwrite: bool, report: Report, there: list[Path]
+) -> Iterator[Job]:
+    """What of it can be made and is to be made. What is made already goes to `there`, the rest is reported."""
     for job in planned:
         possible = [(style, path) for style, path in job.outputs if style in encoded]
         if not possible:
             report.failed.append((job.photo, f"the style drawn for it, {job.outputs[0][0]}, cannot be read"))
-        wanted = [(style, path) for style, path in possible if overwrite or not _exists(path)]
-        report.skipped += len(possible) - len(wanted)
+        made = dict.fromkeys(path for _, path in possible if not overwrite and _exists(path))
+        there += made
+        wanted = [(style, path) for style, path in possible if path not in made]
         if wanted:
             yield Job(job.photo, wanted)
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -64,7 +64,11 @@ def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         raise ImageError(f"{path}: expected a video that can be read: {error}") from error
 
 
-def opened(path: str | os.PathLike[str], mode: Literal["r", "w"] = "r") -> Any:
+@overload
+def opened(path: str | os.PathLike[str], mode: Literal["r"] = "r") -> InputContainer: ...
+@overload
+def opened(path: str | os.PathLike[str], mode: Literal["w"]) -> OutputContainer: ...
+def opened(path: str | os.PathLike[str], mode: Literal["r", "w"] = "r") -> InputContainer | OutputContainer:
     """A file as PyAV reads or writes it; by its whole path, for FFmpeg takes what is before a colon for a protocol."""
     import av
 

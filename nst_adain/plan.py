@@ -23,6 +23,7 @@ from nst_adain.usage import UsageError
 
 __all__ = ["SETTINGS", "Job", "check_settings", "join_sources", "names_of", "plan_jobs", "settings_of"]
 
+_REMEDY = "name another folder, or remove this one"
 SETTINGS = "batch.json"  # in the output folder: how its pictures were made, which a later call may not change unnoticed
 # The controls that change what is made, and their defaults.
 _LOOK = {"alpha": 1.0, "preserve_color": None, "masks": None, "weights": None, "raw_weights": False}
@@ -94,12 +95,12 @@ def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]
     for name, value in before.items():
         if name in settings and value != settings[name]:
             other = f"made {_otherwise(name, value, settings[name])}"
-            raise UsageError(f"{path.parent}: holds pictures {other}; name another folder, or remove this one")
+            raise UsageError(f"{path.parent}: holds pictures {other}; {_REMEDY}")
     return before
 
 
 def join_sources(
-    out: Path, before: Mapping[str, Any], photos: Path, styles: Mapping[Path, Path], skipped: Path | None
+    out: Path, before: Mapping[str, Any], photos: Path, styles: Mapping[str, str], there: Sequence[Path]
 ) -> dict[str, object]:
     """What the pictures of a folder were and will be made from, as JSON tells it.
 
@@ -107,8 +108,8 @@ def join_sources(
         out: the folder.
         before: what `check_settings` returned for it.
         photos: the folder of photographs, told by its way from `out`: both may be moved together.
-        styles: names by files, told by the content of these.
-        skipped: one of the results that are there already, if any are wanted that are.
+        styles: what tells each file of a style from others of its name, by this.
+        there: the wanted results that are there already.
 
     Raises:
         UsageError: if a result that is there was made from other photographs, or in another style, of the same name.
@@ -118,14 +119,12 @@ def join_sources(
         folder = Path(os.path.relpath(photos.resolve(), out.resolve())).as_posix()
     except ValueError:  # on another drive
         folder = photos.resolve().as_posix()
-    read = {name.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path, name in styles.items()}
-    remedy = "name another folder, or remove this one"
-    if other := [name for name in read if known.get(name, read[name]) != read[name]]:
-        raise UsageError(f"{out}: holds pictures in another style of the name {other[0]}; {remedy}")
-    if skipped and folders and folder not in folders:
+    if other := [name for name, digest in styles.items() if known.get(name, digest) != digest]:
+        raise UsageError(f"{out}: holds pictures in another style of the name {other[0]}; {_REMEDY}")
+    if there and folders and folder not in folders:
         other_folder = os.path.normpath(out / folders[0])
-        raise UsageError(f"{out}: holds {skipped.name} of the photographs in {other_folder}, not {photos}; {remedy}")
-    return {"photographs": sorted({*folders, folder}), "style_files": known | read}
+        raise UsageError(f"{out}: holds {there[0].name} of the photographs in {other_folder}, not {photos}; {_REMEDY}")
+    return {"photographs": sorted({*folders, folder}), "style_files": known | styles}
 
 
 def _otherwise(name: str, before: Any, now: Any) -> str:

@@ -15,6 +15,7 @@ from nst_adain.architecture import Architecture
 from nst_adain.convolution import Conv3x3
 from nst_adain.models import Decoder, Encoder, StyleTransfer
 from nst_adain.pretrained import ARCHITECTURE_KEY, compare, read_architecture, read_weights
+from train.recipe import check_finite
 
 __all__ = ["calibrate", "load_initial"]
 
@@ -107,8 +108,7 @@ def load_initial(
         tensors = {key: _widen(key, tensors[key], given, wanted[key], model.arch) for key in wanted if key in tensors}
     if difference := compare(tensors, wanted):
         raise ValueError(f"{path}: expected weights of {model.arch}, or of a narrower one: {difference}")
-    if wrong := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
-        raise ValueError(f"{path}: expected finite weights, found others in {wrong[0]}")
+    check_finite(path, tensors)
     model.load_state_dict(tensors, strict=False)
     return known
 

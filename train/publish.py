@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nst_adain.files import write_atomic
 from nst_adain.pretrained import NORMS_KEY, read_architecture, read_weights, save_weights
-from train.recipe import GIVEN, check_output, recipe_entries, runs_of
+from train.recipe import check_finite, check_output, given_files, recipe_entries
 
 __all__ = ["describe", "publish"]
 
@@ -48,12 +48,11 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
     except (KeyError, TypeError, ValueError) as error:
         why = f"no {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{scores}, {weights}: expected what `score` wrote and the weights of a run: {why}") from error
-    if given := [run["file"] for run in runs_of(recipe) if run.get("task") == GIVEN]:
+    if given := given_files(recipe):
         raise ValueError(f"{weights}: expected weights that began at random, these began with {given[0]}, of unknown origin")
     if not all(map(math.isfinite, figures.values())):
         raise ValueError(f"{scores}: expected finite figures, found {figures}")
-    if wrong := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
-        raise ValueError(f"{weights}: expected finite weights, found others in {wrong[0]}")
+    check_finite(weights, tensors)
     tensors = {k: v.half() if half else v for k, v in tensors.items()}
     save_weights(out, arch, tensors, **kept, scores=json.dumps(figures), licence="MIT")
     write_atomic(readme, describe(out.parent).encode())

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from nst_adain.files import check_folder
 from nst_adain.usage import UsageError
 
-__all__ = ["GIVEN", "check_output", "recipe_entries", "runs_of"]
+__all__ = ["check_finite", "check_output", "given_files", "history_of", "recipe_entries", "runs_of"]
 
-GIVEN = "given"  # the task of an entry that stands for a file of which nothing is known
+_GIVEN = "given"  # the task of an entry that stands for a file of which nothing is known
+
+
+def history_of(path: Path, metadata: Mapping[str, str]) -> list[dict[str, Any]]:
+    """How a file of weights was made: its recipe, or that nothing is known of it."""
+    if "recipe" not in metadata:
+        return [{"task": _GIVEN, "file": path.name, "steps_done": 0}]
+    recipe: list[dict[str, Any]] = json.loads(metadata["recipe"])
+    return recipe
+
+
+def given_files(recipe: Sequence[dict[str, Any]]) -> list[str]:
+    """The files of unknown origin that weights began with."""
+    return [run["file"] for run in runs_of(recipe) if run.get("task") == _GIVEN]
 
 
 def recipe_entries(recipe: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -32,6 +47,13 @@ def runs_of(recipe: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 yield way, entry
 
     return list(dict(every(recipe, "")).values())  # the same run is one with the same way to it
+
+
+def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raise ValueError, which names the file, unless all weights are finite."""
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{path}: expected finite weights, found others in {name}")
 
 
 def check_output(out: Path) -> None:

@@ -8,7 +8,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from train.config import FIT_ALONE, TrainConfig
 from train.data import Pictures, batches, center_crop
 from train.initial import calibrate, load_initial
 from train.losses import load_teacher
-from train.recipe import GIVEN, recipe_entries
+from train.recipe import history_of, recipe_entries
 from train.report import LossLog, Validation, plot_losses
 from train.tasks import Distillation, StyleTransferTask
 
@@ -46,11 +46,6 @@ FREE_TO_CHANGE = {"workers", "cache_gb", "crops_gb", "save_every", "sample_every
 def compiles(device: torch.device) -> bool:
     """Whether torch.compile pays and can work: on a GPU, with Triton and a C compiler."""
     return device.type == "cuda" and importlib.util.find_spec("triton") is not None and bool(shutil.which("cc"))
-
-
-def _history(path: Path, metadata: Mapping[str, str]) -> list[dict[str, Any]]:
-    """How a file of weights was made: its recipe, or that nothing is known of it."""
-    return json.loads(metadata["recipe"]) if "recipe" in metadata else [{"task": GIVEN, "file": path.name, "steps_done": 0}]  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager
@@ -150,7 +145,7 @@ class Trainer:
         c, metadata, known = self.config, {}, {}
         if c.init:
             metadata = read_weights(c.init)[1]
-            self.history = _history(c.init, metadata)
+            self.history = history_of(c.init, metadata)
             known |= load_initial(self.raw.model, c.init)
         if self.task == "fit" and not c.train_encoder and "encoder.conv1_1" not in known:
             if difference := compare(self.teacher.state_dict(), self.raw.model.encoder.state_dict()):
@@ -160,7 +155,7 @@ class Trainer:
                 )
             known |= load_initial(self.raw.model, c.teacher, ["encoder"])
             if self._keeps_encoder():
-                self.history += _history(c.teacher, read_weights(c.teacher)[1])
+                self.history += history_of(c.teacher, read_weights(c.teacher)[1])
             if difference := compare_norms(self.raw.model.encoder, metadata):
                 raise ValueError(f"{c.teacher}: expected the encoder that {c.init} was trained with: {difference}")
         if self.task == "fit" and not c.train_encoder:
