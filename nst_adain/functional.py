@@ -99,7 +99,7 @@ class ChannelStats:
         """Read what `save` wrote.
 
         Raises:
-            FileNotFoundError: if there is no such file.
+            OSError: if there is no such file (FileNotFoundError), or it may not be read.
             ValueError: if the file is not one that `save` wrote.
         """
         from safetensors import SafetensorError, safe_open
@@ -108,7 +108,8 @@ class ChannelStats:
             found = "a folder" if Path(path).is_dir() else "no such file"
             raise FileNotFoundError(f"{path}: expected channel statistics saved by ChannelStats.save, found {found}")
         try:
-            with safe_open(os.fspath(path), framework="pt") as file:
+            # Opened here first: safe_open calls a file that may not be read missing.
+            with open(path, "rb"), safe_open(os.fspath(path), framework="pt") as file:
                 # Copies: what is read stays mapped to the file.
                 mean, std = (file.get_tensor(name).clone() for name in ("mean", "std"))
                 model = (file.metadata() or {}).get("model", "")

@@ -190,7 +190,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     """The tensors of a .safetensors file, floating point as float32, and its metadata.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        OSError: if there is no such file (FileNotFoundError), or it may not be read.
         ValueError: if it is not a .safetensors file.
     """
     with _opened(path) as file:
@@ -206,7 +206,8 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: expected a file of weights, found nothing")
     try:
-        with safe_open(os.fspath(path), framework="pt") as file:
+        # Opened here first: safe_open calls a file that may not be read missing.
+        with open(path, "rb"), safe_open(os.fspath(path), framework="pt") as file:
             yield file
     except SafetensorError as error:
         raise ValueError(f"{path}: expected a .safetensors file, found something else ({error})") from error

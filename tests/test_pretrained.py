@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import pickle
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
 from nst_adain.architecture import Architecture
+from nst_adain.functional import ChannelStats
 from nst_adain.models import StyleTransfer
 from nst_adain.pretrained import (
     ENCODER_VARIABLE,
@@ -142,6 +145,28 @@ def test_saved_weights_load_with_their_architecture(tmp_path: Path, tiny_model: 
     for key, value in tiny_model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value)
     assert read_weights(path)[1]["steps"] == "3"
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs users as on Unix")
+def test_files_that_may_not_be_read_are_not_called_missing(tiny_model: StyleTransfer) -> None:
+    stats = ChannelStats(torch.rand(1, 3, 1, 1), torch.rand(1, 3, 1, 1))
+    with tempfile.TemporaryDirectory() as name:  # tmp_path lies in a folder that other users may not enter
+        folder = Path(name)
+        save_weights(folder / "m.safetensors", tiny_model.arch, tiny_model.state_dict())
+        stats.save(folder / "s.safetensors")
+        for path in folder.iterdir():
+            path.chmod(0)
+        folder.chmod(0o755)
+        user = os.geteuid()
+        if user == 0:  # who may read everything
+            os.seteuid(65534)
+        try:
+            with pytest.raises(PermissionError, match=r"m\.safetensors"):
+                load_model(folder / "m.safetensors")
+            with pytest.raises(PermissionError, match=r"s\.safetensors"):
+                ChannelStats.load(folder / "s.safetensors")
+        finally:
+            os.seteuid(user)
 
 
 @torch.inference_mode()
