@@ -29,7 +29,7 @@ class EncodedContent:
     """A content picture, read once to be stylised many times. Made by `Stylizer.encode_content`, kept by the caller.
 
     Attributes:
-        pixels: (B, 3, H, W), uint8, or the float tensor that was given.
+        pixels: (B, 3, H, W), uint8, or a copy of the float tensor that was given.
         features: (B, C_k, H_k, W_k) for each tap of the model; None for a picture that is rendered in tiles.
         stats: the statistics of the features.
         tile: side of the tiles, or None.

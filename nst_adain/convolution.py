@@ -75,7 +75,7 @@ class Conv3x3(nn.Conv2d):
     def _constant(self, x: Tensor) -> Tensor | None:
         """What `winograd` made of the weights, if it can be used here: not under autocast, nor in graphs, which are for
         elsewhere, nor once the weights have another precision or device."""
-        if self.transformed is not None and self.weight.requires_grad:
+        if self.transformed is not None and any(parameter.requires_grad for parameter in self.parameters()):
             self.transformed = None  # trained again, so no longer constant
         if self.transformed is None or torch.is_autocast_enabled(x.device.type) or torch.compiler.is_compiling():
             return None

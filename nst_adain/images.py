@@ -20,6 +20,7 @@ from nst_adain.usage import UsageError
 __all__ = [
     "LOSSY_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "check_not_empty",
     "load_image",
     "resize_short_side",
     "save_image",
@@ -70,19 +71,33 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         raise ImageError(f"{path}: {error}") from error
 
 
-def to_srgb(image: Image.Image) -> Image.Image:
+def to_srgb(image: Image.Image, name: str = "image") -> Image.Image:
     """A picture as its maker meant it to be seen.
 
     EXIF orientation is applied, an embedded colour profile is converted to sRGB, 16 bits a channel are scaled to 8
     (not cut off), and palettes, grey, CMYK and the rest become RGB.
 
+    Args:
+        image: the picture, of any mode.
+        name: the argument's name, for errors.
+
     Returns:
         A new picture of mode "RGB", or "RGBA" if there is transparency.
 
     Raises:
-        ValueError: if the pixels are floating point or integers of more than 16 bits, which have no agreed range.
+        ValueError: if it has no pixels, or ones of floating point or of more than 16 bits, which have no agreed range.
     """
-    return _to_srgb(image.copy(), _levels(image))
+    check_not_empty(image, name)
+    try:
+        return _to_srgb(image.copy(), _levels(image))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def check_not_empty(image: Image.Image, name: str) -> None:
+    """Raise ValueError, which begins with `name`, if a picture has no pixels, which Pillow allows in memory."""
+    if 0 in image.size:
+        raise ValueError(f"{name}: expected a picture, got one of {image.width} x {image.height} pixels")
 
 
 def turn_upright(image: Image.Image) -> Image.Image:

@@ -42,6 +42,8 @@ __all__ = [
 # A picture: the path of a file, a PIL image, or a float tensor (B, 3, H, W), RGB in [0, 1].
 Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | Tensor"
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
+# The largest strength, and factor of a style: larger ones end in results that are not finite.
+LARGEST = 1_000_000
 # Whether to show a bar; or what is told how many parts are done and how many there are (None: unknown), before each part.
 # What it raises ends the job.
 Progress: TypeAlias = "bool | Callable[[int, int | None], object]"
@@ -82,7 +84,7 @@ def read_picture(
             return pixels if mapped(pixels) else pixels.clone(), None
         picture = load_image(picture, max_pixels=max_pixels)
     elif isinstance(picture, Image.Image):
-        picture = to_srgb(picture)
+        picture = to_srgb(picture, name)
     elif not isinstance(picture, Tensor):
         raise TypeError(f"{name}: expected a path, a PIL image or a tensor, got {type(picture).__name__}")
     elif picture.ndim != 4 or picture.shape[1] != 3 or not picture.is_floating_point() or 0 in picture.shape:
@@ -170,7 +172,7 @@ def check_alpha(alpha: float | Mask) -> float | None:
     """The strength as a number, or None if it is a mask.
 
     Raises:
-        ValueError: if it is a number that is negative or not finite.
+        ValueError: if it is a number that is negative or above `LARGEST`.
     """
     if isinstance(alpha, (str, os.PathLike, Image.Image)) or (isinstance(alpha, (np.ndarray, Tensor)) and alpha.ndim):
         return None
@@ -178,8 +180,8 @@ def check_alpha(alpha: float | Mask) -> float | None:
         number = float(alpha) if isinstance(alpha, (numbers.Real, np.ndarray, Tensor)) else math.nan
     except OverflowError:
         number = math.inf
-    if not 0 <= number < math.inf:
-        raise UsageError(f"alpha: expected a number from 0 (above 1 extrapolates) or a mask, got {alpha!r}")
+    if not 0 <= number <= LARGEST:
+        raise UsageError(f"alpha: expected a number from 0 to {LARGEST:,} (above 1 extrapolates) or a mask, got {alpha!r}")
     return number
 
 
@@ -187,8 +189,8 @@ def check_weights(weights: Sequence[float] | None, count: int, raw: bool = False
     """One factor for each of `count` styles; unless `raw`, they sum to 1.
 
     Raises:
-        ValueError: if there are not `count` finite numbers, or they sum to 0 and so cannot be scaled to 1, or there are
-            masks, whose shares of a place are fractions of it, and a number is not above 0.
+        ValueError: if there are not `count` finite numbers, or they sum to 0 and so cannot be scaled to 1, or a factor would
+            be above `LARGEST`, or there are masks, whose shares of a place are fractions of it, and a number is not above 0.
     """
     if count == 0:
         raise UsageError("styles: expected at least one, got none")
@@ -196,22 +198,23 @@ def check_weights(weights: Sequence[float] | None, count: int, raw: bool = False
         if isinstance(weights, str):  # whose letters may be digits
             raise TypeError
         factors = [1.0] * count if weights is None else [float(w) for w in weights]
+        total = math.fsum(factors) if all(map(math.isfinite, factors)) else math.nan
     except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"weights: expected {count} finite numbers, one for each style, got {weights!r}") from error
-    if len(factors) != count or not all(map(math.isfinite, factors)):
+    if len(factors) != count or not math.isfinite(total):
         raise UsageError(f"weights: expected {count} finite numbers, one for each style, got {weights}")
-    total = math.fsum(factors)
     if masked and raw:
         raise UsageError("raw_weights: not allowed with masks, where weights are shares of a place")
     if masked and min(factors) <= 0:
         raise UsageError(f"weights: expected numbers above 0 where there are masks, got {factors}")
     if raw and weights is None:
         raise UsageError("raw_weights: expected weights to use as they are, got none")
-    if raw:
-        return factors
-    if abs(total) < 1e-9:
+    if not raw and abs(total) < 1e-9:
         raise UsageError(f"weights: {factors} sum to 0 and cannot be scaled to sum to 1; use them raw, or change them")
-    return [factor / total for factor in factors]
+    used = factors if raw else [factor / total for factor in factors]
+    if max(map(abs, used)) > LARGEST:
+        raise UsageError(f"weights: expected factors up to {LARGEST:,}, got {used}" + ("" if raw else f" from {factors}"))
+    return used
 
 
 def check_side(name: str, side: int) -> int:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 from torch import Tensor
 
-from nst_adain.images import load_image, to_srgb, turn_upright
+from nst_adain.images import check_not_empty, load_image, to_srgb, turn_upright
 from nst_adain.opening import MAX_PIXELS, open_image
 
 __all__ = ["Mask", "belonging", "read_label_map", "read_mask", "shares"]
 
+_OVERSHOOT = 1e-3
 _MANY_LABELS = 100  # of one picture: soft edges and photographs have more different values
 # A mask: a file or picture whose lightness says how much, or an array or tensor (H, W) in [0, 1].
 Mask: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[np.generic] | Tensor"
@@ -42,16 +43,17 @@ def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks", max_pixels
     if isinstance(mask, (str, os.PathLike)):
         mask = load_image(mask, max_pixels=max_pixels)
     elif isinstance(mask, Image.Image):
-        mask = to_srgb(mask)
+        mask = to_srgb(mask, name)
     if isinstance(mask, Image.Image):
         image = mask.convert("L")
         if mask.mode == "RGBA":  # where the mask is invisible, it does not apply
             image = ImageChops.multiply(image, mask.getchannel("A"))
     else:
         values = _array(mask, name).astype(np.float32)
-        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+        # Scaling, blurring and what other masks leave overshoot by rounding.
+        if not (values.min() >= -_OVERSHOOT and values.max() <= 1 + _OVERSHOOT):  # NaN neither
             raise ValueError(f"{name}: expected values from 0 to 1, got {values.min()} to {values.max()}")
-        image = Image.fromarray((values * 255).round().astype(np.uint8))
+        image = Image.fromarray((values.clip(0, 1) * 255).round().astype(np.uint8))
     if image.size != size[::-1]:
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image))[None, None]
@@ -102,6 +104,7 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
 
 def _drawn_labels(image: Image.Image, name: str) -> NDArray[np.int64]:
     """(H, W): the palette indices of a picture, or its grey values, -1 where these are invisible."""
+    check_not_empty(image, name)
     if image.mode in ("LA", "RGB", "RGBA"):  # grey all the same, as many programs save it
         levels = [np.asarray(channel) for channel in image.split()]
         alpha = levels.pop() if image.mode in ("LA", "RGBA") else None

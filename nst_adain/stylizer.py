@@ -62,8 +62,12 @@ class Stylizer:
                 bfloat16 where the device multiplies it natively, and is then faster.
 
         Raises:
+            TypeError: if it is no model.
             ValueError: if there is no such device or precision.
         """
+        if not isinstance(model, StyleTransfer):
+            found = type(model).__name__
+            raise TypeError(f"model: expected a StyleTransfer, got {found}; Stylizer.from_pretrained loads one by name or path")
         self.device = pick_device(device)
         self.fingerprint = model.fingerprint()
         self.weights = self.fingerprint + model.fingerprint(decoder=True)
@@ -132,6 +136,8 @@ class Stylizer:
             content, size, tile, max_pixels, progress: as for calling the stylizer.
         """
         pixels, side, transparency = open_content(content, size, tile, max_pixels)
+        if pixels is content:  # which its owner may write to
+            pixels = pixels.clone()
         features = self._features(pixels, side)
         stats = self._measure(pixels, side, opacity(transparency), features=features, progress=progress)[0]
         return EncodedContent(pixels, features, dataclasses.replace(stats, model=self.fingerprint), side, transparency)
@@ -277,7 +283,8 @@ class Stylizer:
         if isinstance(style, ChannelStats):
             if colors is not None:
                 raise ValueError("preserve_color: 'coral' recolours style pictures, and this style is already encoded")
-            stats = style.to(self.device)
+            # In float32, as the features will be: computed by the caller, they may be wider.
+            stats = ChannelStats(style.mean.float(), style.std.float(), style.model).to(self.device)
         else:
             pixels, shown = style[0], opacity(style[1])
             if colors is not None:

@@ -34,7 +34,7 @@ def pays(weight: Tensor) -> bool:
 
 def transform(weight: Tensor) -> Tensor:
     """Weights (C_out, C_in, 3, 3) as `convolve` takes them, (36, C_in, C_out)."""
-    g = torch.tensor(_G, dtype=torch.float64)
+    g = torch.tensor(_G, dtype=torch.float64, device=weight.device)
     wide = torch.einsum("pa,qb,oiab->pqio", g, g, weight.detach().double())
     return wide.reshape(_IN**2, weight.shape[1], weight.shape[0]).float().contiguous()
 

@@ -277,6 +277,13 @@ def test_frozen_weights_follow_what_becomes_of_the_model(lively: StyleTransfer) 
         torch.testing.assert_close(half.encoder(content.bfloat16()), expected.encoder(content.bfloat16()))
 
 
+def test_biases_alone_can_be_trained_again(lively: StyleTransfer) -> None:
+    freeze(lively)
+    biases = [p.requires_grad_() for name, p in lively.named_parameters() if name.endswith("bias")]
+    lively(torch.rand(1, 3, 32, 40), torch.rand(1, 3, 32, 32)).sum().backward()
+    assert all(bias.grad is not None for bias in biases)
+
+
 def test_a_code_can_be_optimised_through_a_frozen_model(lively: StyleTransfer) -> None:
     content, style = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
     grads = []

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms.v2.functional import resize
 
 from nst_adain.inputs import read_masks
 from nst_adain.opening import ImageError
@@ -25,6 +26,25 @@ def test_a_mask_of_any_kind_and_size(tmp_path: Path) -> None:
     larger = read_mask(values, (40, 60))
     assert larger.shape == (1, 1, 40, 60)
     assert len(larger.unique()) > 2  # a soft edge
+
+
+def test_masks_that_overshoot_by_rounding_are_masks() -> None:
+    scaled = resize(torch.eye(300)[None], [40, 53])[0]
+    rest = 1 - torch.softmax(4 * torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(0)), 0).sum(0)
+    assert scaled.max() > 1 or rest.min() < 0
+    assert read_mask(scaled, (40, 53)).max() == round(255 * float(scaled.max().clamp(0, 1)))
+    assert read_mask(rest, (64, 64)).max() == 0
+    assert read_mask(torch.tensor([[1 + 1e-6, -1e-6]]), (1, 2)).tolist() == [[[[255, 0]]]]
+    for beyond in ([[0.0, 1.1]], [[-0.1, 1.0]], [[0.0, float("nan")]]):
+        with pytest.raises(ValueError, match="masks: expected values from 0 to 1"):
+            read_mask(torch.tensor(beyond), (1, 2))
+
+
+def test_pictures_without_pixels_are_no_masks() -> None:
+    with pytest.raises(ValueError, match="^alpha: expected a picture, got one of 0 x 4 pixels"):
+        read_mask(Image.new("L", (0, 4)), (4, 6), "alpha")
+    with pytest.raises(ValueError, match="^masks: expected a picture, got one of 0 x 4 pixels"):
+        read_label_map(Image.new("L", (0, 4)), 2, (4, 6))
 
 
 def test_files_and_pil_images_are_read_alike(tmp_path: Path) -> None:

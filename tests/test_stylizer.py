@@ -238,10 +238,47 @@ def test_a_batch_of_tensors(slim: Stylizer) -> None:
         slim(content, torch.rand(2, 3, 24, 32))
 
 
-@pytest.mark.parametrize("alpha", [-0.1, float("nan"), float("inf"), None])
+@pytest.mark.parametrize("alpha", [-0.1, 1e7, 10**400, float("nan"), float("inf"), None])
 def test_wrong_alpha_is_named(slim: Stylizer, photo: Path, alpha: object) -> None:
     with pytest.raises(ValueError, match="alpha: expected a number from 0"):
         slim(photo, photo, alpha=alpha)  # type: ignore[call-overload]
+
+
+def test_the_largest_factors_give_pictures(slim: Stylizer) -> None:
+    content = torch.rand(1, 3, 24, 32)
+    for controls in ({"alpha": 1e6}, {"weights": [1e6], "raw_weights": True}):
+        out = slim(content, picture(), **controls)  # type: ignore[call-overload]
+        assert out.isfinite().all()
+
+
+def test_pictures_without_pixels_are_named(slim: Stylizer) -> None:
+    with pytest.raises(ValueError, match="^content: expected a picture, got one of 0 x 0 pixels"):
+        slim(Image.new("RGB", (0, 0)), picture(), size=10)
+    with pytest.raises(ValueError, match="^style: expected a picture, got one of 0 x 4 pixels"):
+        slim(picture(), Image.new("RGB", (0, 4)))
+    with pytest.raises(ValueError, match="^style: .*floating-point"):
+        slim(picture(), Image.new("F", (4, 4)))
+
+
+def test_codes_computed_in_float64_are_codes(slim: Stylizer) -> None:
+    content, code = torch.rand(1, 3, 24, 32), slim.encode_style(picture())
+    wide = ChannelStats(code.mean.double(), code.std.double())
+    for controls in ({}, {"alpha": torch.rand(5, 5)}, {"masks": [torch.rand(5, 5)]}):
+        assert torch.equal(slim(content, wide, **controls), slim(content, code, **controls))  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("tile", [None, 16])
+def test_an_encoded_tensor_may_be_written_to(slim: Stylizer, tile: int | None) -> None:
+    frame, style = torch.rand(1, 3, 48, 64), slim.encode_style(picture())
+    encoded = slim.encode_content(frame, tile=tile)
+    before = slim(encoded, style, preserve_color="luminance")
+    frame.fill_(0.5)
+    assert torch.equal(slim(encoded, style, preserve_color="luminance"), before)
+
+
+def test_a_name_is_no_model() -> None:
+    with pytest.raises(TypeError, match="model: expected a StyleTransfer, got str; Stylizer.from_pretrained"):
+        Stylizer("slim")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("side", [0, -5, 1.5])

@@ -26,6 +26,13 @@ def test_it_is_the_direct_convolution(
     torch.testing.assert_close(torch.autograd.grad(got, padded, grad)[0], wanted, rtol=0, atol=2e-4)
 
 
+def test_another_default_device_changes_nothing() -> None:
+    weight = torch.rand(128, 64, 3, 3)
+    with torch.device("meta"):
+        transformed = winograd.transform(weight)
+    assert torch.equal(transformed, winograd.transform(weight))
+
+
 def test_in_strips_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     padded, weight = torch.randn(2, 8, 42, 30, requires_grad=True), torch.randn(4, 8, 3, 3) / 8
     results = []
