@@ -103,15 +103,15 @@ def save_video(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, f
     Args:
         frames: the pictures.
         path: its suffix, one of `SUFFIXES`, says the container.
-        fps: pictures in a second.
+        fps: pictures in a second, 0.001 to 1000.
         crf: quality of the encoder, 0 (best) to 51.
 
     Raises:
         ModuleNotFoundError: if PyAV is not installed.
         ValueError: if there is no picture, or an argument is out of range.
     """
-    if not fps > 0:
-        raise UsageError(f"fps: expected a number above 0, got {fps}")
+    if not 0.001 <= fps <= 1000:
+        raise UsageError(f"fps: expected 0.001 to 1000, got {fps}")
     rate = Fraction(fps).limit_denominator(1001)
     with whole_or_nothing(Path(path)) as partial, writing(path), opened(partial, "w") as writer:
         encoder = FrameEncoder(writer, crf, rate, 1 / rate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from nst_adain.frames import SUFFIXES as VIDEOS
 from nst_adain.frames import save_video
 from nst_adain.functional import ChannelStats
 from nst_adain.images import flatten
+from nst_adain.opening import ImageError
 from nst_adain.regions import Mask
 from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
@@ -98,7 +100,8 @@ def save_animation(frames: Iterable[Image.Image], path: str | os.PathLike[str], 
     """Write pictures as an endless animation, .gif or .webp, or as a video (`save_video`), whole or not at all.
 
     Raises:
-        ValueError: if the suffix is another, or `fps` is not above 0, or more than the format can say.
+        ValueError: if there is no picture, or the suffix is another, or `fps` is not above 0, or more than the format can say,
+            or the pictures are larger than that.
         ModuleNotFoundError: for a video, if PyAV is not installed.
     """
     suffix = Path(path).suffix.lower()
@@ -112,13 +115,27 @@ def save_animation(frames: Iterable[Image.Image], path: str | os.PathLike[str], 
     most = {".gif": 50, ".webp": 1000}[suffix]  # GIF counts hundredths of a second, and viewers show 1 as 10
     if not 0 < fps <= most:
         raise UsageError(f"fps: expected a number above 0 and at most {most} in {suffix}, got {fps}")
-    first, *rest = frames
+    pictures = list(map(_hard_edged, frames) if suffix == ".gif" else frames)
+    if not pictures:
+        raise ValueError("frames: expected at least one picture, got none")
+    first, *rest = pictures
     buffer = io.BytesIO()
     unit = {".gif": 10, ".webp": 1}[suffix]  # milliseconds, in whole numbers of which times are stored
     ends = [round(1000 / fps / unit * number) * unit for number in range(len(rest) + 2)]
     durations = [end - start for start, end in itertools.pairwise(ends)]
-    first.save(buffer, suffix[1:].upper(), save_all=True, append_images=rest, duration=durations, loop=0)
+    try:
+        first.save(buffer, suffix[1:].upper(), save_all=True, append_images=rest, duration=durations, loop=0)
+    except (OSError, RuntimeError, ValueError, struct.error) as error:  # such as more pixels a side than the format can say
+        raise ImageError(f"{path}: cannot be written as {suffix} of {first.width} x {first.height} pixels ({error})") from error
     write_atomic(path, buffer.getbuffer())
+
+
+def _hard_edged(image: Image.Image) -> Image.Image:
+    """A pixel of a GIF is visible or not: what is less than half visible is not, or soft edges would become hard rims."""
+    if image.mode == "RGBA":
+        image = image.copy()
+        image.putalpha(image.getchannel("A").point([0] * 128 + [255] * 128))
+    return image
 
 
 def sheet(
@@ -156,7 +173,8 @@ def sheet(
 
 
 def _label(text: str, width: int) -> Image.Image:
-    """Text in the middle of a strip, cut off where it is too long."""
+    """Text in the middle of a strip, on one line, cut off where it is too long."""
+    text = " ".join(text.split())
     strip = Image.new("RGB", (width, LABEL), "white")
     font = ImageFont.load_default(size=LABEL - 8)
     while text and font.getlength(text) > width - 4:

@@ -42,8 +42,8 @@ __all__ = [
 # A picture: the path of a file, a PIL image, or a float tensor (B, 3, H, W), RGB in [0, 1].
 Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | Tensor"
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
-# The largest strength, and factor of a style: larger ones end in results that are not finite.
-LARGEST = 1_000_000
+# The largest strength, factor of a style, and product of both: far larger ones end in results that are not finite.
+LARGEST = 10_000
 # Whether to show a bar; or what is told how many parts are done and how many there are (None: unknown), before each part.
 # What it raises ends the job.
 Progress: TypeAlias = "bool | Callable[[int, int | None], object]"
@@ -95,7 +95,7 @@ def read_picture(
     height, width = picture.shape[-2:] if isinstance(picture, Tensor) else picture.size[::-1]
     argument = "size" if name == "content" else f"{name}_size"
     if side is not None and (check_side(argument, side) < min(height, width) or enlarge):
-        check_scaled(argument, side, round(side * side * max(height, width) / min(height, width)), max_pixels)
+        check_scaled(argument, side, side * side * max(height, width) // min(height, width), max_pixels)
         scaled = scale_short_side(picture, side) if isinstance(picture, Tensor) else resize_short_side(picture, side)
         picture = scaled
     if isinstance(picture, Tensor):
@@ -185,12 +185,15 @@ def check_alpha(alpha: float | Mask) -> float | None:
     return number
 
 
-def check_weights(weights: Sequence[float] | None, count: int, raw: bool = False, masked: bool = False) -> list[float]:
-    """One factor for each of `count` styles; unless `raw`, they sum to 1.
+def check_weights(
+    weights: Sequence[float] | None, count: int, raw: bool = False, masked: bool = False, alpha: float = 1.0
+) -> list[float]:
+    """One factor for each of `count` styles, to be applied at a strength of `alpha`; unless `raw`, they sum to 1.
 
     Raises:
-        ValueError: if there are not `count` finite numbers, or they sum to 0 and so cannot be scaled to 1, or a factor would
-            be above `LARGEST`, or there are masks, whose shares of a place are fractions of it, and a number is not above 0.
+        ValueError: if there are not `count` finite numbers, or they sum to 0 and so cannot be scaled to 1, or a factor, also
+            times `alpha`, is above `LARGEST`, or there are masks, whose shares of a place are fractions of it, and a number is
+            not above 0.
     """
     if count == 0:
         raise UsageError("styles: expected at least one, got none")
@@ -209,11 +212,12 @@ def check_weights(weights: Sequence[float] | None, count: int, raw: bool = False
         raise UsageError(f"weights: expected numbers above 0 where there are masks, got {factors}")
     if raw and weights is None:
         raise UsageError("raw_weights: expected weights to use as they are, got none")
-    if not raw and abs(total) < 1e-9:
+    if not raw and abs(total) <= 1e-9 * max(map(abs, factors)):
         raise UsageError(f"weights: {factors} sum to 0 and cannot be scaled to sum to 1; use them raw, or change them")
     used = factors if raw else [factor / total for factor in factors]
-    if max(map(abs, used)) > LARGEST:
-        raise UsageError(f"weights: expected factors up to {LARGEST:,}, got {used}" + ("" if raw else f" from {factors}"))
+    if max(map(abs, used)) * max(1.0, alpha) > LARGEST:
+        strength = f" at a strength of {alpha:g}" if alpha > 1 else ""
+        raise UsageError(f"weights: expected factors up to {LARGEST / max(1.0, alpha):,g}{strength}, got {used} from {weights}")
     return used
 
 

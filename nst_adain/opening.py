@@ -27,7 +27,8 @@ READABLE_SUFFIXES = frozenset(
 )
 _READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
-_GREY_STEPS = {"L;2": 85, "L;4": 17}  # from one level of a PNG's grey to the next, of 255, by Pillow's names for 2 and 4 bits
+_GREY_STEPS = {"L;2": 85, "L;4": 17}  # from one level of grey to the next, of 255, by Pillow's names for 2 and 4 bits
+GREY_STEP = "nst_adain.grey_step"  # where a picture's `info` keeps this step, if it is not 1
 
 # What Pillow and tifffile log of damaged files becomes an error here; it is printed only where a program asks for logs.
 for _library in ("PIL", "tifffile"):
@@ -54,7 +55,7 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
             image = Image.open(path, formats=_formats(path))
             with image:
                 check_pixels(path, image.width, image.height, max_pixels)
-                _scale_color_key(image)
+                _note_levels(image)
                 image.load()
             return image
     except (ImageError, PermissionError):
@@ -67,10 +68,14 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         raise ImageError(f"{path}: the picture is damaged or cut short ({' '.join(str(error).split())})") from error
 
 
-def _scale_color_key(image: ImageFile.ImageFile) -> None:
-    """Bring the colour that is transparent in a PNG file to 8 bits. Pillow does so with the pixels alone."""
+def _note_levels(image: ImageFile.ImageFile) -> None:
+    """Bring the colour that is transparent in a PNG file to 8 bits, as Pillow does with the pixels alone; and note under
+    `GREY_STEP` how far apart this puts levels of grey."""
     key = image.info.get("transparency")
-    coded = image.tile[0].args if image.format == "PNG" and image.tile else None
+    coded = image.tile[0].args if image.tile else None
+    coded = coded[0] if isinstance(coded, tuple) and coded else coded  # as in TIFF
+    if coded in _GREY_STEPS:
+        image.info[GREY_STEP] = _GREY_STEPS[coded]
     if isinstance(key, int) and coded in _GREY_STEPS:
         image.info["transparency"] = key * _GREY_STEPS[coded]
     elif isinstance(key, tuple) and coded == "RGB;16B":

@@ -14,7 +14,7 @@ from PIL import Image, ImageChops
 from torch import Tensor
 
 from nst_adain.images import check_not_empty, load_image, to_srgb, turn_upright
-from nst_adain.opening import MAX_PIXELS, open_image
+from nst_adain.opening import GREY_STEP, MAX_PIXELS, open_image
 
 __all__ = ["Mask", "belonging", "read_label_map", "read_mask", "shares"]
 
@@ -112,7 +112,8 @@ def _drawn_labels(image: Image.Image, name: str) -> NDArray[np.int64]:
             grey = levels[0].astype(np.int64)
             return grey if alpha is None else np.where(alpha > 0, grey, -1)
     elif image.mode in ("L", "P", "1", "I") or image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.int64)
+        step: int = image.info.get(GREY_STEP, 1)
+        return np.asarray(image).astype(np.int64) // step
     raise ValueError(f"{name}: expected a label map with grey values or palette indices, got colours, of mode {image.mode}")
 
 

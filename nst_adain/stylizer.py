@@ -190,7 +190,7 @@ class Stylizer:
             style_size: short side in pixels to which a larger style picture is reduced; None keeps it.
             tile: side in pixels, a multiple of 8, of the tiles in which the picture is rendered; the result is the same.
                 None renders it at once; "auto" cuts up what has more pixels than 2048 x 2048.
-            max_pixels: the largest picture that is decoded or made.
+            max_pixels: the largest file that is decoded, and the largest picture that `size` or `style_size` makes.
             progress: show a progress bar of the tiles on standard error, first of reading the content, then of rendering; or
                 a function that is called before each tile and at the end with how many are done and how many there are. What
                 it raises ends the call.
@@ -206,11 +206,11 @@ class Stylizer:
             ImageError: if a file is not a picture that can be read.
             TypeError, ValueError: if an argument is of another kind or out of range.
         """
-        strength: float | Tensor | None = check_alpha(alpha)
+        number = check_alpha(alpha)
         if preserve_color not in (None, "luminance", "coral"):
             raise ValueError(f"preserve_color: expected None, 'luminance' or 'coral', got {preserve_color!r}")
         given: list[Style] = list(styles) if isinstance(styles, (list, tuple)) else [styles]  # type: ignore[list-item]
-        factors = check_weights(weights, len(given), raw_weights, masks is not None)
+        factors = check_weights(weights, len(given), raw_weights, masks is not None, 1.0 if number is None else number)
         if not isinstance(content, EncodedContent):
             pixels, side, transparency = open_content(content, size, tile, max_pixels)
         elif size is not None or tile != "auto":
@@ -228,8 +228,9 @@ class Stylizer:
         ]
         height, width = pixels.shape[-2:]
         regions = read_masks(masks, len(given), (height, width), max_pixels)
-        if strength is None:
-            strength = read_mask(alpha, (height, width), "alpha", max_pixels)  # type: ignore[arg-type]
+        strength: float | Tensor = (
+            read_mask(alpha, (height, width), "alpha", max_pixels) if number is None else number  # type: ignore[arg-type]
+        )
         shown = opacity(transparency)
         colors = (thinned(pixels), None if shown is None else thinned(shown)) if preserve_color == "coral" else None
         encoded = [self._style(style, len(pixels), colors) for style in opened]

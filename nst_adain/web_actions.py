@@ -49,7 +49,7 @@ class Actions:
         self.studio = studio
         self.folder = folder
         self.samples = folder / "samples"
-        self._cancelled: dict[str, threading.Event] = {}  # of the session whose long job runs
+        self._cancelled: dict[tuple[str, str], threading.Event] = {}  # of the session and its long job that runs
 
     def recipe(self, *values: Any) -> Recipe:
         """What the controls ask for.
@@ -102,15 +102,18 @@ class Actions:
             raise gr.Error("expected the name of a sample", print_exception=False)
         return str(self.samples / f"{event.name}.png")
 
-    def preview(self, *values: Any) -> tuple[dict[str, str], str, str, dict[str, Any]]:
-        """The picture, or what is missing or wrong; the command and the code that make it; and away with an older download."""
-        older = gr.update(visible=False)
+    def preview(self, *values: Any) -> tuple[dict[str, str], str, str]:
+        """The picture, or what is missing or wrong; and the command and the code that make it."""
         try:
             recipe = self.recipe(*values)
-            image = self.studio.preview(recipe)
+            url = data_url(self.studio.preview(recipe))
         except Exception as error:
-            return {"after": "", "message": html.escape(self._words(error))}, "", "", older
-        return {"after": data_url(image), "message": ""}, *self.instructions(recipe), older
+            return {"after": "", "message": html.escape(self._words(error))}, "", ""
+        return {"after": url, "message": ""}, *self.instructions(recipe)
+
+    def outdate(self) -> dict[str, Any]:
+        """A control was moved: the download that is offered is of what was there before. One that is being made is not."""
+        return gr.update(visible=False)
 
     def instructions(self, recipe: Recipe) -> tuple[str, str]:
         """The command and the Python code that make the same picture."""
@@ -133,9 +136,16 @@ class Actions:
         """Before a long job: make, cancel, download."""
         return [gr.update(interactive=False), gr.update(visible=True), gr.update(visible=False)]
 
-    def cancel(self, request: gr.Request) -> list[dict[str, Any]]:
-        """Stop this session's long job, if it runs, and give the buttons back. If it waits, Gradio lets it wait no longer."""
-        if event := self._cancelled.get(str(request.session_hash)):
+    def cancel_full(self, request: gr.Request) -> list[dict[str, Any]]:
+        """Stop this session's picture, if it is being made, and give the buttons back. If it waits, Gradio ends the waiting."""
+        return self._cancel(request, "full")
+
+    def cancel_video(self, request: gr.Request) -> list[dict[str, Any]]:
+        """The same for its video."""
+        return self._cancel(request, "video")
+
+    def _cancel(self, request: gr.Request, job: str) -> list[dict[str, Any]]:
+        if event := self._cancelled.get((str(request.session_hash), job)):
             event.set()
         return self.end()
 
@@ -144,12 +154,13 @@ class Actions:
         return [gr.update(interactive=True), gr.update(visible=False)]
 
     def leave(self, request: gr.Request) -> None:
-        """The page was closed: nobody waits for its job."""
-        self.cancel(request)
+        """The page was closed: nobody waits for its jobs."""
+        self.cancel_full(request)
+        self.cancel_video(request)
 
     def full(self, request: gr.Request, progress: gr.Progress = gr.Progress(), *values: Any) -> dict[str, Any]:  # noqa: B008
         """The picture in full size, as a file."""
-        with self._said(), self._cancellable(request) as cancelled:
+        with self._said(), self._cancellable(request, "full") as cancelled:
             recipe = self.recipe(*values)
             image, in_tiles = self.studio.full(recipe, _report(cancelled, progress, "tiles"))
             if in_tiles:
@@ -163,8 +174,10 @@ class Actions:
         with self._said():
             if not 2 <= steps <= MAX_CELLS:
                 raise ValueError(f"steps: expected 2 to {MAX_CELLS}, got {steps}")
+            if len(more or []) >= MAX_CELLS:
+                raise ValueError(f"Choose at most {MAX_CELLS - 1} more photographs: there are {len(more or [])}.")
             recipe = self.recipe(*values)
-            photos = [recipe.photo, *(self._path(photo) for photo in (more or [])[: MAX_CELLS - 1])]
+            photos = [recipe.photo, *(self._path(photo) for photo in more or [])]
             contents = [(path.stem, self.studio.content(recipe.model, path)) for path in photos]
             styles = [(path.stem, self.studio.style(recipe.model, path, recipe.style_size)) for path in recipe.styles]
             stylizer = self.studio.stylizer(recipe.model)
@@ -188,7 +201,7 @@ class Actions:
         *values: Any,
     ) -> str:
         """A video in the styles of the picture, as a file."""
-        with self._said(), self._cancellable(request) as cancelled:
+        with self._said(), self._cancellable(request, "video") as cancelled:
             if source is None:
                 raise ValueError("Choose a video.")
             recipe = self.recipe(source, *values[1:])
@@ -265,14 +278,14 @@ class Actions:
         return path
 
     @contextlib.contextmanager
-    def _cancellable(self, request: gr.Request) -> Iterator[threading.Event]:
+    def _cancellable(self, request: gr.Request, job: str) -> Iterator[threading.Event]:
         """A long job, and what says that it was cancelled."""
-        session, cancelled = str(request.session_hash), threading.Event()
-        self._cancelled[session] = cancelled
+        key, cancelled = (str(request.session_hash), job), threading.Event()
+        self._cancelled[key] = cancelled
         try:
             yield cancelled
         finally:
-            self._cancelled.pop(session, None)
+            self._cancelled.pop(key, None)
 
     @contextlib.contextmanager
     def _said(self) -> Iterator[None]:

@@ -66,15 +66,18 @@ def _picture_tab(blocks: gr.Blocks, actions: Actions) -> list[gr.components.Comp
 
     def show(event: Callable[..., Any]) -> Any:
         waiting: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": result, "trigger_mode": "always_last"}
-        return event(actions.preview, settings, [result, command, code, buttons[2]], **waiting, **DEVICE, **QUIET)
+        return event(actions.preview, settings, [result, command, code], **waiting, **DEVICE, **QUIET)
 
+    moved = [control.input for control in (alpha, *shares, *options, canvas)]  # type: ignore[attr-defined]  # which they all have
+    for change in (photo.change, *(style.change for style in styles), *moved):
+        change(actions.outdate, None, buttons[2], queue=False, show_progress="hidden", **QUIET)
     for trigger in (blocks.load, photo.change):
         show(trigger(actions.open_photo, photo, [result, canvas], show_progress="hidden", **QUIET).then)
     for style in styles:
         show(style.change(actions.shares, styles, shares, show_progress="hidden", **QUIET).then)
-    for control in (alpha, *shares, *options, canvas):
-        show(control.input)  # type: ignore[attr-defined]  # every component that can be changed has it
-    _run(actions, buttons, actions.full, settings, buttons[2], result)
+    for change in moved:
+        show(change)
+    _run(actions, buttons, actions.full, actions.cancel_full, settings, buttons[2], result)
     return settings
 
 
@@ -123,14 +126,16 @@ def _long_job(label: str) -> tuple[gr.Button, gr.Button, gr.DownloadButton]:
     return make, cancel, download
 
 
-def _run(actions: Actions, buttons: Any, job: Callable[..., Any], inputs: Any, output: Any, shown_on: Any) -> None:
+def _run(
+    actions: Actions, buttons: Any, job: Callable[..., Any], stop: Callable[..., Any], inputs: Any, output: Any, shown_on: Any
+) -> None:
     """Make starts a job, with progress; cancel stops it, waiting or running."""
     make, cancel, download = buttons
     started = make.click(actions.begin, None, [make, cancel, download], queue=False, show_progress="hidden", **QUIET)
     running = started.then(job, inputs, output, show_progress_on=shown_on, **DEVICE, **QUIET)
     for ended in (running.success, running.failure):
         ended(actions.end, None, [make, cancel], queue=False, show_progress="hidden", **QUIET)
-    cancel.click(actions.cancel, None, [make, cancel], queue=False, cancels=running, show_progress="hidden", **QUIET)
+    cancel.click(stop, None, [make, cancel], queue=False, cancels=running, show_progress="hidden", **QUIET)
 
 
 def _grid_tab(actions: Actions, settings: list[gr.components.Component]) -> None:
@@ -158,11 +163,13 @@ def _grid_tab(actions: Actions, settings: list[gr.components.Component]) -> None
 def _video_tab(actions: Actions, settings: list[gr.components.Component]) -> None:
     with gr.Row(elem_classes="workbench"):
         with gr.Column(scale=2, min_width=320):
-            gr.Markdown("A short video in the styles, strength and size of the first tab. Its sound is kept.")
+            gr.Markdown(
+                "A short video in the styles, strength and size of the first tab, without its brush. Its sound is kept."
+            )
             # A player here would offer to trim the video, with a program from another site.
             source = gr.File(label="Video", file_types=["video"], height=160)
             steadiness = gr.Slider(0, 0.95, 0.7, step=0.05, label="Steadiness", info="Against flicker; much of it is softer.")
             buttons = _long_job("Make the video")
         with gr.Column(scale=3, min_width=320):
             result = gr.Video(label="Result", interactive=False, buttons=["download"])
-    _run(actions, buttons, actions.video, [source, steadiness, *settings], result, result)
+    _run(actions, buttons, actions.video, actions.cancel_video, [source, steadiness, *settings], result, result)

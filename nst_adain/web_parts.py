@@ -13,6 +13,7 @@ from nst_adain.studio import PREVIEW_PIXELS
 
 __all__ = ["comparison", "data_url", "easel", "painted", "shelf"]
 
+MAX_SIDE = 65_500  # of a JPEG, by Pillow's encoder
 MAX_PAINTED = 2 * PREVIEW_PIXELS  # pixels of a mask; rounding can make a preview's slightly larger than meant
 
 _COMPARISON = """
@@ -134,7 +135,13 @@ def painted(url: str) -> Image.Image | None:
 
 
 def data_url(image: Image.Image) -> str:
-    """A preview as text: no file to serve, to keep apart from other users' and to remove."""
+    """A preview as text: no file to serve, to keep apart from other users' and to remove.
+
+    Raises:
+        ValueError: if a side is longer than JPEG allows.
+    """
+    if max(image.size) > MAX_SIDE:
+        raise ValueError(f"A preview has at most {MAX_SIDE:,} pixels a side, and this one would have {max(image.size):,}.")
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=90, subsampling=0)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getbuffer()).decode()}"

@@ -54,6 +54,7 @@ def test_equal_styles_at_any_weights_are_that_style(slim: Stylizer, photo: torch
 def test_weights_are_scaled_to_one_unless_raw(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:
     close(slim(photo, styles, weights=[2, 6, 8]), slim(photo, styles, weights=[0.125, 0.375, 0.5]))
     close(slim(photo, styles), slim(photo, styles, weights=[1, 1, 1]))
+    close(slim(photo, styles, weights=[1e-12, 3e-12, 4e-12]), slim(photo, styles, weights=[1, 3, 4]))
     raw = slim(photo, styles[:2], weights=[1.5, -1.0], raw_weights=True)
     encoded = [slim.encode_style(style) for style in styles[:2]]
     close(raw, slim(photo, blend(encoded, [1.5, -1.0])))
@@ -236,8 +237,9 @@ def test_wrong_controls_are_named(slim: Stylizer, photo: torch.Tensor, styles: l
         ({"raw_weights": True}, "raw_weights: expected weights to use as they are"),
         ({"weights": [1, 2, float("nan")]}, "weights: expected 3 finite numbers"),
         ({"weights": [1e308, 1e308, 0]}, "weights: expected 3 finite numbers"),
-        ({"weights": [1, 2, 1e7], "raw_weights": True}, "weights: expected factors up to 1,000,000, got"),
-        ({"weights": [1, -1, 1e-8]}, "weights: expected factors up to 1,000,000, got .* from"),
+        ({"weights": [1, 2, 2e4], "raw_weights": True}, "weights: expected factors up to 10,000, got"),
+        ({"weights": [1, -1, 1e-8]}, "weights: expected factors up to 10,000, got .* from"),
+        ({"weights": [200, -199, 0], "alpha": 100}, "weights: expected factors up to 100 at a strength of 100, got"),
         ({"weights": [1, -2, 1]}, "sum to 0"),
         ({"weights": 1}, "weights: expected 3 finite numbers, one for each style, got 1"),
         ({"weights": [1, None, 1]}, r"weights: expected 3 finite numbers, .* got \[1, None, 1\]"),

@@ -12,6 +12,7 @@ from nst_adain.contents import EncodedContent
 from nst_adain.frames import read_frames
 from nst_adain.functional import ChannelStats
 from nst_adain.grid import alpha_grid, corner_grid, corner_weights, cross_grid, path_weights, save_animation, sheet
+from nst_adain.opening import ImageError
 from nst_adain.stylizer import Stylizer
 
 CELL = 32
@@ -116,6 +117,27 @@ def test_animation(tmp_path: Path) -> None:
         save_animation(frames, tmp_path / "x.gif", fps=0)
     with pytest.raises(ValueError, match=r"fps: expected a number above 0 and at most 50 in \.gif, got 60"):
         save_animation(frames, tmp_path / "x.gif", fps=60)
+    with pytest.raises(ValueError, match="frames: expected at least one picture, got none"):
+        save_animation([], tmp_path / "none.gif")
+    with pytest.raises(ImageError, match=r"wide\.webp: cannot be written as \.webp of 17000 x 2 pixels"):
+        save_animation([picture(17000, 2)] * 2, tmp_path / "wide.webp")
+    with pytest.raises(ImageError, match=r"wide\.gif: cannot be written as \.gif of 70000 x 2 pixels"):
+        save_animation([picture(70000, 2)] * 2, tmp_path / "wide.gif")
+    assert not (tmp_path / "wide.webp").exists()
+
+
+def test_soft_edges_are_cut_in_the_middle_in_a_gif(tmp_path: Path) -> None:
+    frame = picture(256, 8).convert("RGBA")
+    frame.putalpha(Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (8, 1))))
+    save_animation([frame, frame.rotate(180)], tmp_path / "x.gif")
+    with Image.open(tmp_path / "x.gif") as image:
+        alpha = np.asarray(image.convert("RGBA"))[0, :, 3]
+    assert (alpha == np.repeat(np.array([0, 255]), 128)).all()
+
+
+def test_a_label_is_one_line() -> None:
+    images = [sheet([[Image.new("RGB", (8, 8))]], [name], cell=128) for name in ("two\nlines", " two  lines")]
+    assert images[0].tobytes() == images[1].tobytes()
 
 
 @pytest.mark.parametrize("fps", [12, 24, 30, 40, 50])

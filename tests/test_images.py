@@ -6,7 +6,6 @@ import io
 import os
 import struct
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from conftest import picture
+from conftest import picture, png
 from PIL import Image, ImageCms
 
 from nst_adain.images import flatten, load_image, resize_short_side, save_image, to_image, to_srgb, to_tensor
@@ -156,13 +155,7 @@ def test_negatives_become_positives(tmp_path: Path, dtype: type, white: int) -> 
     (16, 2, b"\x12\x34" * 12 + b"\x99\x99" * 12, (0x1234,) * 3),
 ])  # fmt: skip
 def test_a_transparent_colour_of_any_depth(tmp_path: Path, depth: int, kind: int, row: bytes, key: tuple[int, ...]) -> None:
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, depth, kind, 0, 0, 0))
-    pixels = chunk(b"IDAT", zlib.compress((b"\0" + row) * 8))
-    transparent = chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
-    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + transparent + pixels + chunk(b"IEND", b""))
+    (tmp_path / "x.png").write_bytes(png(depth, kind, row, key))
     alpha = np.asarray(load_image(tmp_path / "x.png"))[..., 3]
     assert (alpha == np.array([0] * 4 + [255] * 4)).all()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import png
 from PIL import Image
 from torchvision.transforms.v2.functional import resize
 
@@ -70,6 +71,17 @@ def test_label_map_selects_styles_and_leaves_the_rest(tmp_path: Path) -> None:
     palette.save(tmp_path / "labels.png")
     for a, b in zip(read_label_map(tmp_path / "labels.png", 2, (4, 4)), (first, second)):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("depth", "row"), [(2, b"\x00\x5a"), (4, b"\x00\x00\x11\x22"), (8, b"\0\0\0\0\1\1\2\2")])
+def test_label_maps_of_few_bits(tmp_path: Path, depth: int, row: bytes) -> None:
+    (tmp_path / "labels.png").write_bytes(png(depth, 0, row))
+    masks = read_label_map(tmp_path / "labels.png", 3, (8, 8))
+    assert [mask[0, 0, 0].div(255).int().tolist() for mask in masks] == [
+        [1, 1, 1, 1, 0, 0, 0, 0],
+        [0, 0, 0, 0, 1, 1, 0, 0],
+        [0, 0, 0, 0, 0, 0, 1, 1],
+    ]
 
 
 def test_one_mask_fewer_gives_the_rest_to_the_last_style() -> None:

@@ -213,8 +213,10 @@ def test_pictures_as_a_video(tmp_path: Path, suffix: str) -> None:
     assert np.abs(np.asarray(pixels[3], float) - np.asarray(frames[3], float)).mean() < 3
     with pytest.raises(ValueError, match="frames: expected at least one picture, got none"):
         save_video([], tmp_path / f"b{suffix}")
-    with pytest.raises(ValueError, match="fps: expected a number above 0, got 0"):
+    with pytest.raises(ValueError, match="fps: expected 0.001 to 1000, got 0"):
         save_video(frames, tmp_path / f"b{suffix}", fps=0)
+    with pytest.raises(ValueError, match="fps: expected 0.001 to 1000, got 10000000000"):
+        save_video(frames, tmp_path / f"b{suffix}", fps=1e10)
     assert [p.name for p in tmp_path.iterdir()] == [f"a{suffix}"]
 
 

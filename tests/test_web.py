@@ -113,7 +113,7 @@ print(len(samples), all(path.exists() for path in samples), mine.exists())
 
 def test_files_of_one_name_are_told_apart(actions: Actions) -> None:
     photo, style, other = (upload(actions, picture(45, 31, seed), "image.png") for seed in (1, 2, 3))
-    _, command, code, _ = actions.preview(*settings(photo, style, other))
+    _, command, code = actions.preview(*settings(photo, style, other))
     assert command == "nst-adain stylize image.png image-2.png image-3.png -o out.png --weights 50 50"
     named = [upload(actions, picture(45, 31, seed), name) for seed, name in ((1, "out.png"), (2, "mask.png"))]
     assert actions.preview(*settings(*named))[1] == "nst-adain stylize out-2.png mask-2.png -o out.png"
@@ -153,7 +153,7 @@ def test_the_command_and_the_code_make_the_same_picture(
     result = np.asarray(make(actions, values))
     if case.get("mask"):
         Path("mask.png").write_bytes(base64.b64decode(case["mask"].partition(",")[2]))
-    _, command, code, _ = actions.preview(*values)
+    _, command, code = actions.preview(*values)
     if "samples/mosaic.png" in command:
         demo, _, command = command.partition("\n")
         assert demo == "nst-adain demo --inputs samples"  # which takes long: this is what is needed of it
@@ -183,7 +183,7 @@ def test_a_decoder_alone_is_given_the_encoder(samples: Path, teacher: Path, tmp_
     expected = Stylizer.from_pretrained(decoder, encoder=teacher, device="cpu")(photo["path"], style["path"])
     values = settings(photo, style, model=decoder)
     np.testing.assert_array_equal(np.asarray(make(actions, values)), np.asarray(expected))
-    _, command, code, _ = actions.preview(*values)
+    _, command, code = actions.preview(*values)
     # Its name is enough: a page does not say where files are on its server.
     assert shlex.split(command)[-2:] == ["--encoder", teacher.name]
     assert f"Stylizer.from_pretrained({decoder!r}, encoder={teacher.name!r})" in code
@@ -207,6 +207,13 @@ def test_a_preview_is_bounded(actions: Actions, samples: Path, size: tuple[int, 
     photo = upload(actions, picture(*size), "odd.png")
     shown = pixels(actions.preview(*settings(photo, {"path": str(samples / "mosaic.png")}))[0]["after"])
     assert shown.shape[0] * shown.shape[1] <= PREVIEW_PIXELS
+
+
+def test_a_picture_too_long_for_a_preview_is_still_made(actions: Actions, samples: Path) -> None:
+    values = settings(upload(actions, Image.new("1", (70_000, 2)), "long.png"), {"path": str(samples / "mosaic.png")})
+    message = actions.preview(*values)[0]["message"]
+    assert message == "A preview has at most 65,500 pixels a side, and this one would have 70,000."
+    assert make(actions, values).size == (70_000, 2)
 
 
 def test_a_moving_slider_only_decodes(actions: Actions, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +279,7 @@ def test_what_is_wrong_is_said(actions: Actions, samples: Path, change: dict[str
     photo = files.get(photo, photo) if isinstance(photo, str) else photo
     styles = [change["style"]] if "style" in change else [sample] * (2 if "shares" in change else 1)
     values = settings(photo, *styles, **{k: v for k, v in change.items() if k != "style"})
-    shown, command, code, _ = actions.preview(*values)
+    shown, command, code = actions.preview(*values)
     assert words in shown["message"]
     assert str(actions.folder) not in shown["message"]
     assert (shown["after"], command, code) == ("", "", "")
@@ -343,7 +350,7 @@ def test_a_cancelled_job_ends_at_its_next_tile(actions: Actions) -> None:
     class Progress:
         def __call__(self, part: tuple[int, int], unit: str) -> None:
             seen.append((part, unit))
-            actions.cancel(REQUEST)
+            actions.cancel_full(REQUEST)
 
     with pytest.raises(gr.Error, match="Cancelled"):
         actions.full(REQUEST, Progress(), *settings(photo, photo))  # type: ignore[arg-type]
@@ -351,7 +358,8 @@ def test_a_cancelled_job_ends_at_its_next_tile(actions: Actions) -> None:
 
     class Bystander:
         def __call__(self, *_: object, **__: object) -> None:
-            actions.cancel(REQUEST)  # one user's cancelling is not another's
+            actions.cancel_full(REQUEST)  # one user's cancelling is not another's
+            actions.cancel_video(other)  # nor that of a video the picture's
 
     assert actions.full(other, Bystander(), *settings(photo, photo))["visible"]  # type: ignore[arg-type]
     assert make(actions, settings(photo, photo)).size == (64, 64)  # and does not outlast the job
@@ -429,6 +437,8 @@ def test_grids(actions: Actions, samples: Path) -> None:
     assert sizes == [(3, 4), (3, 3), (4, 3)]
     with pytest.raises(gr.Error, match="Four corners need four styles with a share above 0, and there are 2"):
         actions.grid("corners", 3, None, *settings(*files[:3]))
+    with pytest.raises(gr.Error, match="Choose at most 7 more photographs: there are 8"):
+        actions.grid("cross", 3, files[:4] * 2, *settings(*files[:3]))
     with pytest.raises(gr.Error, match="steps: expected 2 to 8"):
         actions.grid("strengths", 900, None, *settings(*files[:3]))
 

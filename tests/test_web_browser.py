@@ -300,6 +300,42 @@ def test_a_long_job_shows_its_progress_and_can_be_cancelled(opened: Callable[...
     assert page.get_by_role("button", name=re.compile("^Download")).filter(visible=True).count() == 0
 
 
+def test_a_control_that_moves_meanwhile_takes_no_download_away(opened: Callable[..., Any], tmp_path: Path) -> None:
+    picture(3000, 2400).save(tmp_path / "large.png")
+    page = opened()
+    choose(page, tmp_path / "large.png")
+    settled(page)
+    page.get_by_role("button", name="Make it in full size").click()
+    page.get_by_text(re.compile(r"\d/9")).first.wait_for(timeout=60_000)
+    slide(page, "Strength", "ArrowLeft")
+    download = page.get_by_role("button", name=re.compile("^Download 3000 x 2400"))
+    download.wait_for(timeout=120_000)
+    settled(page)
+    assert download.is_visible()
+    slide(page, "Strength", "ArrowLeft")  # moved afterwards, it does
+    download.wait_for(state="hidden")
+
+
+def test_a_waiting_video_is_cancelled_alone(opened: Callable[..., Any], tmp_path: Path) -> None:
+    from test_web import film
+
+    picture(3000, 2400).save(tmp_path / "large.png")
+    page = opened()
+    choose(page, tmp_path / "large.png")
+    settled(page)
+    page.get_by_role("tab", name="Video").click()
+    page.locator("input[type=file]").filter(visible=False).last.set_input_files(film(tmp_path / "clip.mp4", 8))
+    page.get_by_text("clip", exact=False).first.wait_for()
+    page.get_by_role("tab", name="Picture").click()
+    page.get_by_role("button", name="Make it in full size").click()
+    page.get_by_text(re.compile(r"\d/9")).first.wait_for(timeout=60_000)
+    page.get_by_role("tab", name="Video").click()
+    page.get_by_role("button", name="Make the video").click()
+    page.get_by_role("button", name="Cancel").filter(visible=True).click()
+    page.get_by_role("tab", name="Picture").click()
+    page.get_by_role("button", name=re.compile("^Download 3000 x 2400")).wait_for(timeout=120_000)
+
+
 def test_grid_and_video(opened: Callable[..., Any], tmp_path: Path) -> None:
     from test_web import film
 
