@@ -95,7 +95,7 @@ def read_picture(
     height, width = picture.shape[-2:] if isinstance(picture, Tensor) else picture.size[::-1]
     argument = "size" if name == "content" else f"{name}_size"
     if side is not None and (check_side(argument, side) < min(height, width) or enlarge):
-        check_scaled(argument, side, side * side * max(height, width) // min(height, width), max_pixels)
+        check_scaled(argument, side, round(side * side * max(height, width) / min(height, width)), max_pixels)
         scaled = scale_short_side(picture, side) if isinstance(picture, Tensor) else resize_short_side(picture, side)
         picture = scaled
     if isinstance(picture, Tensor):
@@ -225,14 +225,14 @@ def check_side(name: str, side: int) -> int:
     """A whole number of pixels.
 
     Raises:
-        ValueError: if it is none, or below 1.
+        ValueError: if it is none, or below 1, or more than any picture has, which arithmetic would stumble over.
     """
     try:
         value = operator.index(side)
     except TypeError:
         value = 0
-    if value < 1:
-        raise UsageError(f"{name}: expected a whole number of pixels from 1, got {side!r}")
+    if not 1 <= value < 2**31:
+        raise UsageError(f"{name}: expected a whole number of pixels from 1 to {2**31 - 1:,}, got {side!r}")
     return value
 
 

@@ -283,13 +283,18 @@ def test_a_bad_file_is_said_in_words_and_the_next_one_works(opened: Callable[...
     download.wait_for(state="hidden")  # it would not be the picture that is shown
 
 
-def test_a_long_job_shows_its_progress_and_can_be_cancelled(opened: Callable[..., Any], tmp_path: Path) -> None:
-    picture(3000, 2400).save(tmp_path / "large.png")
-    page = opened()
-    choose(page, tmp_path / "large.png")
+def make_large(page: Any, folder: Path) -> None:
+    """Begin to make a picture of nine tiles, and wait until it is being made."""
+    picture(3000, 2400).save(folder / "large.png")
+    choose(page, folder / "large.png")
     settled(page)
     page.get_by_role("button", name="Make it in full size").click()
     page.get_by_text(re.compile(r"\d/9 tiles|\d/9")).first.wait_for(timeout=60_000)
+
+
+def test_a_long_job_shows_its_progress_and_can_be_cancelled(opened: Callable[..., Any], tmp_path: Path) -> None:
+    page = opened()
+    make_large(page, tmp_path)
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Cancel").wait_for(state="hidden")
     before = shown(page)
@@ -301,12 +306,8 @@ def test_a_long_job_shows_its_progress_and_can_be_cancelled(opened: Callable[...
 
 
 def test_a_control_that_moves_meanwhile_takes_no_download_away(opened: Callable[..., Any], tmp_path: Path) -> None:
-    picture(3000, 2400).save(tmp_path / "large.png")
     page = opened()
-    choose(page, tmp_path / "large.png")
-    settled(page)
-    page.get_by_role("button", name="Make it in full size").click()
-    page.get_by_text(re.compile(r"\d/9")).first.wait_for(timeout=60_000)
+    make_large(page, tmp_path)
     slide(page, "Strength", "ArrowLeft")
     download = page.get_by_role("button", name=re.compile("^Download 3000 x 2400"))
     download.wait_for(timeout=120_000)
@@ -319,16 +320,12 @@ def test_a_control_that_moves_meanwhile_takes_no_download_away(opened: Callable[
 def test_a_waiting_video_is_cancelled_alone(opened: Callable[..., Any], tmp_path: Path) -> None:
     from test_web import film
 
-    picture(3000, 2400).save(tmp_path / "large.png")
     page = opened()
-    choose(page, tmp_path / "large.png")
-    settled(page)
     page.get_by_role("tab", name="Video").click()
     page.locator("input[type=file]").filter(visible=False).last.set_input_files(film(tmp_path / "clip.mp4", 8))
     page.get_by_text("clip", exact=False).first.wait_for()
     page.get_by_role("tab", name="Picture").click()
-    page.get_by_role("button", name="Make it in full size").click()
-    page.get_by_text(re.compile(r"\d/9")).first.wait_for(timeout=60_000)
+    make_large(page, tmp_path)
     page.get_by_role("tab", name="Video").click()
     page.get_by_role("button", name="Make the video").click()
     page.get_by_role("button", name="Cancel").filter(visible=True).click()
