@@ -17,9 +17,12 @@ import pytest
 import torch
 from PIL import Image
 
-from nst_adain.architecture import Architecture
+from nst_adain.architecture import LAYERS, Architecture
 from nst_adain.models import StyleTransfer
+from nst_adain.pretrained import read_weights, save_weights
 from nst_adain.stylizer import Stylizer
+from train.config import TrainConfig
+from train.report import read_losses
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TEACHER = SHARED / "teacher" / "vgg19_normalised_relu4_1.safetensors"
@@ -83,6 +86,33 @@ def teacher() -> Path:
     if not TEACHER.is_file():
         pytest.skip(f"needs the VGG-19 teacher at {TEACHER}")
     return TEACHER
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    """Six small pictures of each kind, one of them grey and one flat, and a narrow loss network."""
+    for kind in ("content", "style"):
+        (tmp_path / kind).mkdir()
+        for i in range(6):
+            picture(50 + 3 * i, 40 + i, seed=10 * i + len(kind)).save(tmp_path / kind / f"{i}.png")
+        picture(48, 48).convert("L").save(tmp_path / kind / "6.png")
+        picture(48, 48).resize((1, 1)).resize((48, 48)).save(tmp_path / kind / "7.png")
+    torch.manual_seed(1)
+    arch = Architecture("vgg16", 1 / 8, LAYERS)
+    save_weights(tmp_path / "teacher.safetensors", arch, StyleTransfer(arch).state_dict())
+    return TrainConfig(
+        content=tmp_path / "content", style=tmp_path / "style", teacher=tmp_path / "teacher.safetensors", out=tmp_path / "run",
+        width=1 / 8, modulation=8, steps=8, batch_size=2, crop=32, holdout=1, warmup=2, save_every=2, sample_every=4,
+        precision="float32", cpu=True,
+    )  # fmt: skip
+
+
+def weights_of(run: Path) -> dict[str, torch.Tensor]:
+    return read_weights(run / "weights.safetensors")[0]
+
+
+def losses(run: Path, column: str = "loss") -> list[float]:
+    return [float(row[column]) for row in read_losses(run / "losses.csv")]
 
 
 @contextlib.contextmanager

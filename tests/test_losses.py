@@ -1,0 +1,69 @@
+"""Losses, and the loss network's features that are kept."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from train.losses import content_loss, gram_matrix, grid_energy, style_loss, style_targets, total_variation
+from train.tasks import TargetCache
+
+
+def test_target_cache_computes_each_crop_once_and_keeps_to_its_limit() -> None:
+    computed: list[int] = []
+
+    def compute(x: torch.Tensor) -> list[torch.Tensor]:
+        computed.append(len(x))
+        return [x * 2]
+
+    x = torch.arange(8.0).view(4, 1, 1, 2)
+    keys = [(0, i, 0) for i in range(4)]
+    cache = TargetCache(compute, gigabytes=3 * 8 / 2**30)  # three entries of two float32
+    for _ in range(2):
+        torch.testing.assert_close(cache(x, keys)[0], x * 2)
+    assert computed == [4, 1]
+    torch.testing.assert_close(cache(x[[1, 1]], [keys[1], keys[1]])[0], x[[1, 1]] * 2)
+    assert len({part.untyped_storage().data_ptr() for (part,) in cache.entries.values()}) == 1  # no holes between them
+
+
+def test_content_loss_is_the_mean_squared_error() -> None:
+    assert content_loss(torch.zeros(1, 2, 3, 3), torch.full((1, 2, 3, 3), 2.0)).item() == 4
+
+
+@pytest.mark.parametrize("kind", ["moments", "gram"])
+def test_style_loss_ignores_where_things_are(kind: str) -> None:
+    x = torch.rand(1, 4, 6, 6)
+    moved = x.flatten(2)[..., torch.randperm(36)].view_as(x)
+    other = torch.rand(1, 4, 6, 6) * 3
+    targets = lambda f: style_targets({"relu1_1": f}, ["relu1_1"], kind)
+    assert style_loss(targets(moved), targets(x)).item() == pytest.approx(0, abs=1e-10)
+    assert style_loss(targets(other), targets(x)).item() > 0.1
+
+
+def test_style_loss_with_moments_is_equation_13() -> None:
+    a, b = torch.rand(2, 4, 6, 6), torch.rand(2, 4, 5, 5)
+    got = style_loss(style_targets({"r": a}, ["r"], "moments"), style_targets({"r": b}, ["r"], "moments"))
+    std = lambda t: (t.var((2, 3), correction=0) + 1e-5).sqrt()
+    expected = (a.mean((2, 3)) - b.mean((2, 3))).pow(2).mean() + (std(a) - std(b)).pow(2).mean()
+    torch.testing.assert_close(got, expected)
+    with pytest.raises(ValueError, match="kind: expected 'moments' or 'gram', got 'mean'"):
+        style_targets({"r": a}, ["r"], "mean")
+
+
+def test_gram_matrix_and_total_variation() -> None:
+    x = torch.rand(2, 3, 4, 5)
+    torch.testing.assert_close(gram_matrix(x)[1, 0, 2], (x[1, 0] * x[1, 2]).mean())
+    assert total_variation(torch.ones(1, 3, 4, 4)).item() == 0
+    stripes = torch.tensor([0.0, 1.0, 0.0, 1.0]).expand(1, 3, 4, 4)
+    assert total_variation(stripes).item() == 1
+
+
+def test_grid_energy_is_that_of_what_repeats() -> None:
+    stripes = torch.tensor([0.0, 1.0]).repeat(32)
+    flat, noise = torch.full((2, 3, 64, 64), 0.3), torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert grid_energy(flat, 8).item() == pytest.approx(0, abs=1e-9)
+    assert grid_energy(flat + 0.2 * stripes, 8).item() == pytest.approx(0.01)
+    assert grid_energy((flat + 0.2 * stripes)[..., :61], 8).item() == pytest.approx(0.01)  # the last tiles are cut
+    assert grid_energy(flat + 0.2 * stripes[:, None], 2).item() == pytest.approx(0.01)
+    assert grid_energy(noise, 8).item() == pytest.approx(1 / 64, rel=0.4)
+    assert grid_energy(torch.cat([stripes, 1 - stripes]).expand(1, 3, 64, -1), 8).item() < 1e-9  # out of step
