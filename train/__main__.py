@@ -21,6 +21,7 @@ from train.checkpoint import latest_checkpoint
 from train.config import TrainConfig
 from train.evaluate import evaluate
 from train.flicker import flicker
+from train.holdout import holdout
 from train.layers import layers
 from train.publish import publish
 from train.score import score
@@ -72,6 +73,7 @@ def main() -> int:
                 "distill": distill,
                 "fit": fit,
                 "average": average,
+                "holdout": holdout,
                 "evaluate": evaluate,
                 "score": score,
                 "publish": publish,

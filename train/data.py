@@ -22,10 +22,11 @@ from torchvision.transforms.v2.functional import adjust_sharpness
 
 from nst_adain.images import flatten, load_image, resize_short_side
 from nst_adain.opening import ImageError, find_images
+from nst_adain.usage import UsageError
 from train.config import TrainConfig
 from train.patterns import Patterns
 
-__all__ = ["Batch", "Pictures", "batches"]
+__all__ = ["Batch", "Pictures", "batches", "center_crop", "check_outside"]
 
 
 class Pictures:
@@ -55,6 +56,13 @@ class Pictures:
             print(f"skipped: {error}", file=sys.stderr)
             return None
         return resize_short_side(image, max_side) if min(image.size) > max_side else image
+
+
+def check_outside(out: Path, **folders: Path) -> None:
+    """Raise UsageError if `out`, which gets pictures, is in one of the folders that training pictures are read from."""
+    for name, folder in folders.items():
+        if out.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"out: expected a folder outside of {name}, {folder}, for it gets pictures, got {out}")
 
 
 def square_crop(image: Image.Image, box_side: float, left: float, top: float, size: int, flip: bool = False) -> Tensor:

@@ -25,7 +25,7 @@ from nst_adain.pretrained import compare, compare_norms, encoder_norms, read_wei
 from nst_adain.usage import UsageError
 from train.checkpoint import read_checkpoint, under, with_tensors, without_tensors, write_checkpoint
 from train.config import FIT_ALONE, TrainConfig
-from train.data import Pictures, batches, center_crop
+from train.data import Pictures, batches, center_crop, check_outside
 from train.initial import calibrate, load_initial
 from train.losses import load_teacher
 from train.recipe import history_of, recipe_entries
@@ -96,9 +96,7 @@ class Trainer:
         self.task, self.config, self.step = task, config, 0
         if task == "distill" and (ignored := config.changed(FIT_ALONE)):
             raise UsageError(f"{ignored[0]}: expected the default, for distill does not use it, got {ignored[1]}")
-        for name, folder in (("content", config.content), ("style", config.style)):
-            if config.out.resolve().is_relative_to(folder.resolve()):
-                raise UsageError(f"out: expected a folder outside of {name}, {folder}, for it gets pictures, got {config.out}")
+        check_outside(config.out, content=config.content, style=config.style)
         device = PartialState(cpu=config.cpu).device
         half = is_half(config.precision, device)
         self.accelerator = accelerator = Accelerator(cpu=config.cpu, mixed_precision="bf16" if half else "no")
