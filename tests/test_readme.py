@@ -12,7 +12,8 @@ from PIL import Image
 
 from nst_adain.cli import _parser
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -39,7 +40,9 @@ def test_commands_are_understood() -> None:
         assert callable(_parser().parse_args(arguments).job)
 
 
-def test_pictures_and_files_exist() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", README)
+@pytest.mark.parametrize("page", ["README.md", "train/README.md"])
+def test_pictures_and_files_exist(page: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text())
+    assert links
     for link in links:
-        assert link.startswith("https://") or (Path(__file__).resolve().parents[1] / link).exists(), link
+        assert link.startswith("https://") or (ROOT / page).parent.joinpath(link).exists(), link
