@@ -21,14 +21,14 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from nst_adain.controls import Controls, is_saved, read_controls
+from nst_adain.controls import STYLE_SIZE, Controls, check_style_size, is_saved, read_controls
 from nst_adain.cores import Cores
 from nst_adain.files import make_folder, pairs_by_result, write_atomic
 from nst_adain.functional import SAVED, ChannelStats
 from nst_adain.images import load_image, output_format, save_image
 from nst_adain.inputs import check_side, out_of_memory
 from nst_adain.opening import MAX_PIXELS, READABLE_SUFFIXES, ImageError, find_images
-from nst_adain.plan import SETTINGS, Job, check_settings, join_sources, names_of, plan_jobs, settings_of
+from nst_adain.plan import SETTINGS, Job, check_settings, claim, join_sources, names_of, plan_jobs, settings_of
 from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
 
@@ -64,7 +64,7 @@ def stylize_folder(
     quality: int = 95,
     overwrite: bool = False,
     size: int | None = None,
-    style_size: int | None = 512,
+    style_size: int | None = STYLE_SIZE,
     max_pixels: int = MAX_PIXELS,
     progress: bool = False,
     controls: Controls | None = None,
@@ -102,7 +102,7 @@ def stylize_folder(
     for name, side in (("size", size), ("style_size", style_size)):
         if side is not None:
             check_side(name, side)
-    loaded = read_controls({**(controls or {}), "max_pixels": max_pixels})
+    loaded = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "masks", "preserve_color"))
     report = Report()
     found = _pictures(photos, "photographs", out, report)
     if not styles.exists():
@@ -111,6 +111,7 @@ def stylize_folder(
         candidates = names_of([styles], styles.parent)
     else:
         candidates = names_of(_pictures(styles, "styles", out, report, {*READABLE_SUFFIXES, SAVED}), styles)
+    check_style_size(style_size, candidates)
     make_folder(out)
     if not os.access(out, os.W_OK | os.X_OK):  # said before the work, not after it
         raise PermissionError(f"{out}: expected a folder that can be written to")
@@ -121,24 +122,26 @@ def stylize_folder(
         stylizer.weights, loaded, list(candidates.values()), size=size, style_size=style_size,
         pairing=pairing, seed=seed, suffix=suffix, quality=quality,
     )  # fmt: skip
-    known = (out / SETTINGS).exists()
-    before = check_settings(out / SETTINGS, settings)
-    encoded, digests = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)
-    if not encoded:
-        raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
-    there: list[Path] = []
-    jobs = list(_missing(planned, encoded, overwrite, report, there))
-    report.skipped = len(there)
-    sources = join_sources(out, before, photos, digests, there)
-    write_atomic(out / SETTINGS, json.dumps(before | settings | sources, indent=1).encode())
-    bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
+    new = claim(out / SETTINGS, settings)  # before the work: another call may begin meanwhile
     try:
-        _run(stylizer, jobs, encoded, report, bar, quality, size, loaded)
+        before = check_settings(out / SETTINGS, settings)
+        encoded, digests = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)
+        if not encoded:
+            raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
+        there: dict[Path, Path] = {}
+        jobs = list(_missing(planned, encoded, overwrite, report, there))
+        report.skipped = len(there)
+        sources = join_sources(out, before, photos, digests, there)
+        write_atomic(out / SETTINGS, json.dumps(before | settings | sources, indent=1).encode())
+        bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
+        try:
+            _run(stylizer, jobs, encoded, report, bar, quality, size, loaded)
+        finally:
+            bar.close()
+            _write_failures(out / FAILURES, report)
     finally:
-        bar.close()
-        if not known and report.done + report.skipped == 0:  # nothing was made so
+        if new and report.done + report.skipped == 0:  # nothing was made so
             (out / SETTINGS).unlink(missing_ok=True)
-        _write_failures(out / FAILURES, report)
     return report
 
 
@@ -215,15 +218,15 @@ def _area(image: Image.Image, side: int | None) -> int:
 
 
 def _missing(
-    planned: Sequence[Job], encoded: Mapping[Path, ChannelStats], overwrite: bool, report: Report, there: list[Path]
+    planned: Sequence[Job], encoded: Mapping[Path, ChannelStats], overwrite: bool, report: Report, there: dict[Path, Path]
 ) -> Iterator[Job]:
-    """What of it can be made and is to be made. What is made already goes to `there`, the rest is reported."""
+    """What of it can be made and is to be made. What is made already goes to `there`, with its photograph."""
     for job in planned:
         possible = [(style, path) for style, path in job.outputs if style in encoded]
         if not possible:
             report.failed.append((job.photo, f"the style drawn for it, {job.outputs[0][0]}, cannot be read"))
-        made = dict.fromkeys(path for _, path in possible if not overwrite and _exists(path))
-        there += made
+        made = {path: job.photo for _, path in possible if not overwrite and _exists(path)}
+        there |= made
         wanted = [(style, path) for style, path in possible if path not in made]
         if wanted:
             yield Job(job.photo, wanted)

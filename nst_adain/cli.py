@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import importlib
 import io
@@ -32,6 +33,7 @@ _COMMANDS = {
     "convert": "published PyTorch weights to .safetensors",
     "export": "a model for ONNX Runtime and others (needs the extra: onnx)",
 }
+_PRINTED = "nst_adain"  # how standard output treats letters that it does not have
 # Optional libraries, and the extra that brings each.
 _EXTRAS = {"av": "video", "cv2": "video", "onnx": "onnx", "onnxscript": "onnx", "gradio": "web"}
 
@@ -49,14 +51,22 @@ class _Command(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, those of the process by default, and return its exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # while libraries are loaded, too
+        print("nst-adain: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(words: Sequence[str]) -> int:
     options = words.index("--") if "--" in words else len(words)
     arguments = _parser().parse_args([*map(_plain, words[:options]), *words[options:]])
     from nst_adain.inputs import out_of_memory  # loaded by now
 
     keep_freed_memory()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be any bytes
-        sys.stdout.reconfigure(errors="surrogateescape")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        codecs.register_error(_PRINTED, _printed)
+        sys.stdout.reconfigure(errors=_PRINTED)
     with contextlib.suppress(ValueError):  # only a program's main thread can; so that what is half written is removed
         for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP, and `nohup` wants it ignored
             if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
@@ -67,9 +77,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.job(arguments)
     except UsageError as error:
         arguments.parser.error(str(error))  # of the command; exits with 2
-    except KeyboardInterrupt:
-        print("nst-adain: interrupted", file=sys.stderr)
-        return 130
     except (OSError, ValueError) as error:
         return _failed(str(error))
     except ModuleNotFoundError as error:
@@ -82,6 +89,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         ways = " or ".join(f"--{name}" for name in ("size", "tile") if hasattr(arguments, name))
         return _failed(f"not enough memory for a picture of this size{ways and f'; make it smaller with {ways}'}")
     return 0
+
+
+def _printed(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Names of files may be any bytes, which are written as they are; what a terminal has no letter for, by its number."""
+    with contextlib.suppress(UnicodeError):
+        return codecs.lookup_error("surrogateescape")(error)
+    return codecs.lookup_error("backslashreplace")(error)
 
 
 def _plain(word: str) -> str:

@@ -18,7 +18,7 @@ from nst_adain.tiling import Tile
 
 __all__ = ["EncodedContent", "Tiling", "auto_side", "check_out", "opacity", "open_content", "thinned", "whole"]
 
-Tiling: TypeAlias = "int | Literal['auto'] | None"
+Tiling: TypeAlias = int | Literal["auto"] | None
 
 AUTO_TILE = 1024  # side of a tile in pixels
 AUTO_PIXELS = 2048 * 2048  # "auto" cuts up larger pictures: whole, this one takes 0.8 GB
@@ -44,16 +44,16 @@ class EncodedContent:
 
 
 def open_content(
-    content: Picture, size: int | None, tile: Tiling, max_pixels: int
+    content: Picture, size: int | None, tile: Tiling, max_pixels: int, *, kept: bool = False
 ) -> tuple[Tensor, int | None, Image.Image | None]:
-    """A content's pixels, the side of its tiles, and its transparency."""
+    """A content's pixels, the side of its tiles, and its transparency. `kept`: for longer than a call."""
 
     def side_of(pixels: Tensor) -> int | None:
         return auto_side(pixels) if tile == "auto" else tile
 
-    # What is rendered at once is read at once: its file may be changed later.
+    # What is rendered at once, or kept, is read at once: its file may be changed later.
     pixels, transparency = read_picture(
-        content, "content", size, max_pixels, enlarge=True, mapped=lambda pixels: side_of(pixels) is not None
+        content, "content", size, max_pixels, enlarge=True, mapped=lambda pixels: not kept and side_of(pixels) is not None
     )
     return pixels, side_of(pixels), transparency
 
@@ -73,7 +73,9 @@ def thinned(pixels: Tensor) -> Tensor:
 
 
 def check_out(out: Tensor, pixels: Tensor, side: int | None, transparency: Image.Image | None) -> None:
-    """Raise ValueError unless `out` can receive what becomes of a content."""
+    """Raise TypeError or ValueError unless `out` can receive what becomes of a content."""
+    if not isinstance(out, Tensor):
+        raise TypeError(f"out: expected a tensor, such as torch.from_numpy makes of an array, got {type(out).__name__}")
     wanted, found = tuple(pixels.shape), tuple(out.shape)
     if found != wanted or not (out.dtype == torch.uint8 or out.is_floating_point()):
         raise ValueError(f"out: expected a uint8 or float tensor of the shape {wanted}, got {out.dtype} {found}")

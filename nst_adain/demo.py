@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,8 @@ from PIL import Image
 from nst_adain.files import make_folder
 from nst_adain.gallery import STYLES, draw
 from nst_adain.grid import path_weights, sheet
-from nst_adain.images import save_image
+from nst_adain.images import load_image, save_image
+from nst_adain.opening import ImageError
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["PHOTOGRAPHS", "controls_sheet", "demo_sheet", "photograph", "save_inputs"]
@@ -38,13 +40,27 @@ def photograph(name: str) -> Image.Image:
 
 
 def save_inputs(folder: str | os.PathLike[str]) -> None:
-    """Write the photographs and the styles as PNG files, to try commands on; the folder is made if need be."""
+    """Write the photographs and the styles as PNG files, to try commands on; the folder is made if need be.
+
+    Raises:
+        FileExistsError: if there is another file of one of these names, which is left as it is.
+    """
     folder = Path(folder)
     make_folder(folder)
-    for name in PHOTOGRAPHS:
-        save_image(photograph(name), folder / f"{name}.png")
-    for name in STYLES:
-        save_image(draw(name), folder / f"{name}.png")
+    pictures = {name: photograph(name) for name in PHOTOGRAPHS} | {name: draw(name) for name in STYLES}
+    files = {folder / f"{name}.png": picture for name, picture in pictures.items()}
+    for path in [path for path, picture in files.items() if not _is_there(path, picture)]:
+        save_image(files[path], path)
+
+
+def _is_there(path: Path, picture: Image.Image) -> bool:
+    """Whether a file holds this picture; if it holds another, FileExistsError."""
+    if not path.exists():
+        return False
+    with contextlib.suppress(ImageError):
+        if np.array_equal(np.asarray(load_image(path)), np.asarray(picture)):
+            return True
+    raise FileExistsError(f"{path}: expected no file, or this sample, found another; name another folder")
 
 
 def demo_sheet(stylizer: Stylizer, *, progress: bool = False) -> Image.Image:

@@ -17,12 +17,15 @@ _LONGEST = 120  # bytes of each half of a name, which may have 255
 
 
 def check_folder(path: Path) -> None:
-    """Raise OSError unless `path` can be a file: the folder that it is to be written in exists, and it is no folder."""
-    folder = _target(path).parent
+    """Raise OSError unless `path` can be a file: its folder exists, and it is no folder, pipe or device itself."""
+    target = _target(path)
+    folder = target.parent
     if not folder.is_dir():
         raise FileNotFoundError(f"{path}: the folder {folder} does not exist")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: expected the name of a file, found a folder")
+    if target.exists() and not target.is_file():  # a file would take its place
+        raise FileExistsError(f"{path}: expected the name of a file, found a pipe or a device")
 
 
 def _target(path: str | os.PathLike[str]) -> Path:

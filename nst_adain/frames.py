@@ -140,9 +140,13 @@ class FrameEncoder:
             raise UsageError(f"crf: expected 0 to 51, got {crf}")
         self.writer, self.crf, self.rate, self.time_base = writer, crf, rate, time_base
         self.stream: Any = None
+        self.end: Fraction | None = None  # of the last frame, in seconds
 
-    def write(self, pixels: np.ndarray[Any, Any], pts: int | None, time_base: Fraction | None) -> None:
-        """Encode (H, W, 3) uint8, scaled to the first frame's size, with black beside or above if its shape is another."""
+    def write(self, pixels: np.ndarray[Any, Any], pts: int | None, time_base: Fraction | None, duration: int = 0) -> None:
+        """Encode (H, W, 3) uint8, scaled to the first frame's size, with black beside or above if its shape is another.
+
+        `duration`, 0 if it is unknown, counts for the last frame alone: each other lasts until the next.
+        """
         import av
 
         height, width = pixels.shape[:2]
@@ -161,6 +165,7 @@ class FrameEncoder:
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
         frame = frame.reformat(format=self.stream.pix_fmt, dst_colorspace="ITU709", dst_color_range="MPEG")
         frame.pts, frame.time_base = pts, time_base
+        self.end = (pts + duration) * time_base if duration and pts is not None and time_base else None
         try:
             packets = self.stream.encode(frame)
         except av.error.FFmpegError as error:
@@ -173,8 +178,14 @@ class FrameEncoder:
 
     def finish(self) -> None:
         """Write what the encoder still holds."""
-        if self.stream is not None:
-            self.writer.mux(self.stream.encode())
+        if self.stream is None:
+            return
+        packets = self.stream.encode()
+        if packets and self.end is not None:
+            # Containers take the duration of what is written last, which may be shown before the last frame.
+            last = packets[-1]
+            last.duration = max(1, round(self.end / last.time_base) - last.pts)
+        self.writer.mux(packets)
 
 
 def upright(frame: av.VideoFrame, aspect: Fraction | None = None) -> Image.Image:

@@ -101,12 +101,13 @@ def save_animation(frames: Iterable[Image.Image], path: str | os.PathLike[str], 
 
     Raises:
         ValueError: if there is no picture, or the suffix is another, or `fps` is not above 0, or more than the format can say,
-            or the pictures are larger than that.
+            or the pictures are larger than that, or of different sizes.
         ModuleNotFoundError: for a video, if PyAV is not installed.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in ANIMATIONS:
         raise UsageError(f"{path}: expected a name ending in {', '.join(ANIMATIONS)}, got {suffix!r}")
+    frames = _of_one_size(frames)
     if suffix in VIDEOS:
         # Players want even sides.
         even = (frame.crop((0, 0, max(2, frame.width // 2 * 2), max(2, frame.height // 2 * 2))) for frame in frames)
@@ -128,6 +129,15 @@ def save_animation(frames: Iterable[Image.Image], path: str | os.PathLike[str], 
     except (OSError, RuntimeError, ValueError, struct.error) as error:  # such as more pixels a side than the format can say
         raise ImageError(f"{path}: cannot be written as {suffix} of {first.width} x {first.height} pixels ({error})") from error
     write_atomic(path, buffer.getbuffer())
+
+
+def _of_one_size(frames: Iterable[Image.Image]) -> Iterator[Image.Image]:
+    size = None
+    for frame in frames:
+        size = size or frame.size
+        if frame.size != size:
+            raise ValueError(f"frames: expected pictures of one size, got {size} and {frame.size}")
+        yield frame
 
 
 def _hard_edged(image: Image.Image) -> Image.Image:

@@ -65,13 +65,13 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     try:
         image = open_image(path, max_pixels=max_pixels)
         return _to_srgb(image, _levels(image))
-    except (ImageError, FileNotFoundError, PermissionError):
+    except (ImageError, UsageError, FileNotFoundError, PermissionError):
         raise
     except (ValueError, OSError) as error:
         raise ImageError(f"{path}: {error}") from error
 
 
-def to_srgb(image: Image.Image, name: str = "image") -> Image.Image:
+def to_srgb(image: Image.Image, name: str = "image", *, upright: bool = True) -> Image.Image:
     """A picture as its maker meant it to be seen.
 
     EXIF orientation is applied, an embedded colour profile is converted to sRGB, 16 bits a channel are scaled to 8
@@ -80,6 +80,7 @@ def to_srgb(image: Image.Image, name: str = "image") -> Image.Image:
     Args:
         image: the picture, of any mode.
         name: the argument's name, for errors.
+        upright: whether the orientation is applied.
 
     Returns:
         A new picture of mode "RGB", or "RGBA" if there is transparency.
@@ -89,7 +90,7 @@ def to_srgb(image: Image.Image, name: str = "image") -> Image.Image:
     """
     check_not_empty(image, name)
     try:
-        return _to_srgb(image.copy(), _levels(image))
+        return _to_srgb(image.copy(), _levels(image), upright)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
 
@@ -117,11 +118,11 @@ def _levels(image: Image.Image) -> tuple[int, int]:
     return (white, 0) if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else (0, white)
 
 
-def _to_srgb(image: Image.Image, levels: tuple[int, int]) -> Image.Image:
+def _to_srgb(image: Image.Image, levels: tuple[int, int], upright: bool = True) -> Image.Image:
     """`to_srgb`, which may change the picture that it is given: a huge one should not be copied at every step."""
     profile = image.info.get("icc_profile")
     transparent = image.info.get("transparency")
-    image = turn_upright(image)
+    image = turn_upright(image) if upright else image
     alpha = None
     if image.mode.startswith("I"):  # Pillow's own conversion cuts off at 255
         values = np.asarray(image).astype(np.int64)

@@ -23,6 +23,7 @@ from nst_adain.tiff import map_tiff
 from nst_adain.usage import UsageError
 
 __all__ = [
+    "LARGEST",
     "Picture",
     "Precision",
     "Progress",
@@ -30,6 +31,7 @@ __all__ = [
     "check_scaled",
     "check_side",
     "check_weights",
+    "in_range",
     "is_half",
     "native_bf16",
     "out_of_memory",
@@ -40,13 +42,13 @@ __all__ = [
 ]
 
 # A picture: the path of a file, a PIL image, or a float tensor (B, 3, H, W), RGB in [0, 1].
-Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | Tensor"
+Picture: TypeAlias = str | os.PathLike[str] | Image.Image | Tensor
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 # The largest strength, factor of a style, and product of both: far larger ones end in results that are not finite.
 LARGEST = 10_000
 # Whether to show a bar; or what is told how many parts are done and how many there are (None: unknown), before each part.
 # What it raises ends the job.
-Progress: TypeAlias = "bool | Callable[[int, int | None], object]"
+Progress: TypeAlias = bool | Callable[[int, int | None], object]
 
 
 def read_picture(
@@ -91,7 +93,7 @@ def read_picture(
         found = f"{picture.dtype} {tuple(picture.shape)}"
         raise ValueError(f"{name}: expected a float tensor (B, 3, H, W) in [0, 1], got {found}")
     else:
-        picture = _in_range(picture, name)
+        picture = in_range(picture, name)
     height, width = picture.shape[-2:] if isinstance(picture, Tensor) else picture.size[::-1]
     argument = "size" if name == "content" else f"{name}_size"
     if side is not None and (check_side(argument, side) < min(height, width) or enlarge):
@@ -119,14 +121,14 @@ def check_scaled(name: str, side: int, pixels: int, max_pixels: int) -> None:
         raise ImageError(f"{name}: {side} makes {pixels:,} pixels, more than the limit of {max_pixels:,} (max_pixels)")
 
 
-def _in_range(picture: Tensor, name: str) -> Tensor:
+def in_range(picture: Tensor, name: str) -> Tensor:
     """A tensor clamped to [0, 1], which resizing and networks overshoot by a little.
 
     Raises:
         ValueError: if it overshoots by more, as in levels of 255 or normalised for another network, or holds NaN.
     """
     low, high = (float(end) for end in picture.detach().aminmax())
-    if not (low >= -0.5 and high <= 1.5):
+    if not (low >= -0.3 and high <= 1.3):  # a sharp edge, resized with the widest of filters, overshoots by a fifth
         raise ValueError(f"{name}: expected values in [0, 1], got {low:.4g} to {high:.4g}")
     return picture if low >= 0 and high <= 1 else picture.clamp(0, 1)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from nst_adain.contents import open_content
-from nst_adain.controls import Controls, read_controls
+from nst_adain.controls import Controls, check_style_size, read_controls
 from nst_adain.files import check_folder, result_name
 from nst_adain.functional import ChannelStats
 from nst_adain.images import output_format, save_image
@@ -41,12 +41,13 @@ def _stylizer(arguments: argparse.Namespace) -> Stylizer:
 
 def _encoded(stylizer: Stylizer, paths: Sequence[Path], arguments: argparse.Namespace) -> list[ChannelStats]:
     size, limit = arguments.style_size, arguments.max_pixels
+    check_style_size(size, paths)
     return [stylizer.encode_style(path, style_size=size, max_pixels=limit) for path in paths]
 
 
 def _strength(arguments: argparse.Namespace) -> float | Mask:
     """For many pictures: a mask is read once."""
-    return read_controls({"alpha": arguments.alpha, "max_pixels": arguments.max_pixels})["alpha"]
+    return read_controls({"alpha": arguments.alpha, "max_pixels": arguments.max_pixels}, ("alpha",))["alpha"]
 
 
 def _check_apart(output: Path, *inputs: object) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from nst_adain.usage import at_least
+
 __all__ = [
     "MAX_PIXELS",
     "READABLE_SUFFIXES",
@@ -41,6 +43,7 @@ class ImageError(ValueError):
 
 def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Decode a picture as it is stored; of an animation the first frame. Arguments and errors: as for `load_image`."""
+    at_least(1, max_pixels=max_pixels)
     path = Path(path)
     if path.is_dir():
         raise ImageError(f"{path}: expected a picture, found a folder")

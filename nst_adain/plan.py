@@ -21,7 +21,7 @@ from nst_adain.controls import Controls
 from nst_adain.images import LOSSY_SUFFIXES
 from nst_adain.usage import UsageError
 
-__all__ = ["SETTINGS", "Job", "check_settings", "join_sources", "names_of", "plan_jobs", "settings_of"]
+__all__ = ["SETTINGS", "Job", "check_settings", "claim", "join_sources", "names_of", "plan_jobs", "settings_of"]
 
 _REMEDY = "name another folder, or remove this one"
 SETTINGS = "batch.json"  # in the output folder: how its pictures were made, which a later call may not change unnoticed
@@ -78,6 +78,16 @@ def settings_of(
     return settings
 
 
+def claim(path: Path, settings: Mapping[str, object]) -> bool:
+    """Write the settings to the file `path`, unless it is there, perhaps from a call that still runs; whether they were."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(settings, indent=1))
+    except FileExistsError:
+        return False
+    return True
+
+
 def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]:
     """What the file `path` tells of how the pictures of its folder were made; nothing if it is not there.
 
@@ -100,7 +110,7 @@ def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]
 
 
 def join_sources(
-    out: Path, before: Mapping[str, Any], photos: Path, styles: Mapping[str, str], there: Sequence[Path]
+    out: Path, before: Mapping[str, Any], photos: Path, styles: Mapping[str, str], there: Mapping[Path, Path]
 ) -> dict[str, object]:
     """What the pictures of a folder were and will be made from, as JSON tells it.
 
@@ -109,7 +119,7 @@ def join_sources(
         before: what `check_settings` returned for it.
         photos: the folder of photographs, told by its way from `out`: both may be moved together.
         styles: what tells each file of a style from others of its name, by this.
-        there: the wanted results that are there already.
+        there: the wanted results that are there already, and the photograph of each.
 
     Raises:
         UsageError: if a result that is there was made from other photographs, or in another style, of the same name.
@@ -123,7 +133,11 @@ def join_sources(
         raise UsageError(f"{out}: holds pictures in another style of the name {other[0]}; {_REMEDY}")
     if there and folders and folder not in folders:
         other_folder = os.path.normpath(out / folders[0])
-        raise UsageError(f"{out}: holds {there[0].name} of the photographs in {other_folder}, not {photos}; {_REMEDY}")
+        raise UsageError(f"{out}: holds {next(iter(there)).name} of the photographs in {other_folder}, not {photos}; {_REMEDY}")
+    for also in (Path(os.path.normpath(out / name)) for name in folders if name != folder):
+        for result, photo in there.items():
+            if (also / photo.relative_to(photos)).exists():
+                raise UsageError(f"{out}: holds {result.name} of the photograph in {also} or that in {photos}; {_REMEDY}")
     return {"photographs": sorted({*folders, folder}), "style_files": known | styles}
 
 

@@ -21,7 +21,7 @@ __all__ = ["Mask", "belonging", "read_label_map", "read_mask", "shares"]
 _OVERSHOOT = 1e-3
 _MANY_LABELS = 100  # of one picture: soft edges and photographs have more different values
 # A mask: a file or picture whose lightness says how much, or an array or tensor (H, W) in [0, 1].
-Mask: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[np.generic] | Tensor"
+Mask: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[np.generic] | Tensor
 
 
 def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks", max_pixels: int = MAX_PIXELS) -> Tensor:
@@ -74,9 +74,11 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
         TypeError, ValueError: if it is no label map, or none of the labels occurs, or it is a picture that looks like a mask,
-            with the values 0 and 255 alone (as an array, it is taken as it is), or with very many.
+            with the values 0 and 255 alone (as an array, it is taken as it is), with very many, or, in memory, of one bit.
     """
     name = "masks"
+    if isinstance(labels, Image.Image) and labels.mode == "1":  # Pillow's own masks, which would be applied inverted
+        raise ValueError(f"{name}: expected a label map, got a picture of one bit, as a mask is; masks go into a list")
     if isinstance(labels, (str, os.PathLike)):
         name, labels = os.fspath(labels), open_image(labels, max_pixels=max_pixels)
     if drawn := isinstance(labels, Image.Image):

@@ -70,13 +70,12 @@ class Recipe:
             check_side("size", self.size)
 
     def controls(self) -> Controls:
-        """The keywords of calling a `Stylizer` that matter at any size."""
+        """The keywords of calling a `Stylizer` that matter at any size, also with encoded styles."""
         return {
             "weights": list(self.weights) if len(self.weights) > 1 else None,
             "masks": None if self.mask is None else [self.mask] * len(self.styles),
             "alpha": self.alpha,
             "preserve_color": self.preserve_color,
-            "style_size": self.style_size,
         }
 
     def python(self, name: Callable[[Path], str]) -> str:
@@ -110,7 +109,7 @@ class Recipe:
 
     def _options(self) -> dict[str, Any]:
         """The keywords that differ from the default; the mask as the name of a file."""
-        keywords: dict[str, Any] = {**self.controls(), "size": self.size}
+        keywords: dict[str, Any] = {**self.controls(), "style_size": self.style_size, "size": self.size}
         if self.mask is not None:
             keywords["masks"] = ["mask.png"] * len(self.styles)
         return {option: value for option, value in keywords.items() if value != _DEFAULTS[option]}
@@ -199,7 +198,8 @@ class Studio:
         stylizer = self.stylizer(recipe.model)
         styles: list[Style] = list(recipe.styles)
         controls: Controls = {
-            **recipe.controls(), "size": recipe.size, "max_pixels": self.max_pixels, "progress": progress
+            **recipe.controls(), "style_size": recipe.style_size, "size": recipe.size,
+            "max_pixels": self.max_pixels, "progress": progress
         }  # fmt: skip
         try:
             return stylizer(recipe.photo, styles, **controls), False

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nst_adain.color import match_color, transfer_luminance
 from nst_adain.contents import EncodedContent, Tiling, auto_side, check_out, opacity, open_content, thinned, whole
-from nst_adain.controls import Controls, Style, is_saved
+from nst_adain.controls import STYLE_SIZE, Controls, Style, check_style_size, is_saved
 from nst_adain.convolution import freeze
 from nst_adain.functional import ChannelStats
 from nst_adain.inputs import (
@@ -69,6 +69,7 @@ class Stylizer:
             found = type(model).__name__
             raise TypeError(f"model: expected a StyleTransfer, got {found}; Stylizer.from_pretrained loads one by name or path")
         self.device = pick_device(device)
+        model = model.float()  # of one that was halved, the values are kept
         self.fingerprint = model.fingerprint()
         self.weights = self.fingerprint + model.fingerprint(decoder=True)
         model = model.eval().requires_grad_(False).to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -100,7 +101,9 @@ class Stylizer:
         return cls(load_model(name, encoder=encoder), device, precision)
 
     @torch.no_grad()
-    def encode_style(self, style: Picture, *, style_size: int | None = 512, max_pixels: int = MAX_PIXELS) -> ChannelStats:
+    def encode_style(
+        self, style: Picture, *, style_size: int | None = STYLE_SIZE, max_pixels: int = MAX_PIXELS
+    ) -> ChannelStats:
         """Read a style: all that stylising needs of it, reusable, and saved and loaded by `ChannelStats`.
 
         Args:
@@ -135,7 +138,7 @@ class Stylizer:
         Args:
             content, size, tile, max_pixels, progress: as for calling the stylizer.
         """
-        pixels, side, transparency = open_content(content, size, tile, max_pixels)
+        pixels, side, transparency = open_content(content, size, tile, max_pixels, kept=True)
         if pixels is content:  # which its owner may write to
             pixels = pixels.clone()
         features = self._features(pixels, side)
@@ -164,13 +167,13 @@ class Stylizer:
         alpha: float | Mask = 1.0,
         preserve_color: Literal["luminance", "coral"] | None = None,
         size: int | None = None,
-        style_size: int | None = 512,
+        style_size: int | None = STYLE_SIZE,
         tile: Tiling = "auto",
         max_pixels: int = MAX_PIXELS,
         progress: Progress = False,
         out: Tensor | None = None,
     ) -> Image.Image | Tensor:
-        """Render `content` in the style of `styles`. All controls can be combined.
+        """Render `content` in the style of `styles`. All controls can be combined. Without gradients: these are the model's.
 
         Args:
             content: a picture, or what `encode_content` made of one (nothing is then encoded again).
@@ -210,6 +213,7 @@ class Stylizer:
         if preserve_color not in (None, "luminance", "coral"):
             raise ValueError(f"preserve_color: expected None, 'luminance' or 'coral', got {preserve_color!r}")
         given: list[Style] = list(styles) if isinstance(styles, (list, tuple)) else [styles]  # type: ignore[list-item]
+        check_style_size(style_size, given)
         factors = check_weights(weights, len(given), raw_weights, masks is not None, 1.0 if number is None else number)
         if not isinstance(content, EncodedContent):
             pixels, side, transparency = open_content(content, size, tile, max_pixels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -13,9 +13,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from nst_adain.controls import Style
+from nst_adain.controls import STYLE_SIZE, Style, check_style_size
 from nst_adain.functional import ChannelStats
 from nst_adain.images import to_srgb
+from nst_adain.inputs import LARGEST, in_range
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["RandomStyle"]
@@ -37,12 +38,12 @@ class RandomStyle(nn.Module):
 
     def __init__(
         self,
-        styles: Sequence[Style],
+        styles: Iterable[Style],
         p: float = 0.5,
         alpha: float | tuple[float, float] = 1.0,
         *,
         stylizer: Stylizer | None = None,
-        style_size: int | None = 512,
+        style_size: int | None = STYLE_SIZE,
     ) -> None:
         """Encode the styles, once.
 
@@ -60,7 +61,8 @@ class RandomStyle(nn.Module):
         super().__init__()
         if isinstance(styles, (str, os.PathLike, Image.Image, Tensor, ChannelStats)):
             raise TypeError(f"styles: expected a list of them, got one {type(styles).__name__}")
-        if not styles:
+        given = list(styles)
+        if not given:
             raise ValueError("styles: expected at least one, got none")
         if not 0 <= p <= 1:
             raise ValueError(f"p: expected a probability from 0 to 1, got {p}")
@@ -68,13 +70,14 @@ class RandomStyle(nn.Module):
             low, high = map(float, alpha) if np.ndim(alpha) else (float(alpha),) * 2  # type: ignore[arg-type]
         except (TypeError, ValueError):
             low = high = math.nan
-        if not 0 <= low <= high < math.inf:
-            raise ValueError(f"alpha: expected a number from 0 or an ascending pair of them, got {alpha}")
+        if not 0 <= low <= high <= LARGEST:
+            raise ValueError(f"alpha: expected a number from 0 to {LARGEST:,} or an ascending pair of them, got {alpha}")
+        check_style_size(style_size, given)
         self.p, self.low, self.high = p, low, high
         self.stylizer = stylizer or Stylizer.from_pretrained(device="cpu")
         self.styles = [
             style if isinstance(style, ChannelStats) else self.stylizer.encode_style(style, style_size=style_size)
-            for style in styles
+            for style in given
         ]
         for style in self.styles:  # now, and not when one is drawn
             self.stylizer.check_origin("styles", style)
@@ -89,7 +92,8 @@ class RandomStyle(nn.Module):
         """Stylise a picture, or each picture of a batch, with a style, a strength and a chance of its own.
 
         Args:
-            image: a PIL image, or a tensor (3, H, W) or (B, 3, H, W), float in [0, 1] or uint8, of any class of torchvision's.
+            image: a PIL image, which is not turned by its EXIF orientation, as what belongs to it would not turn with it; or a
+                tensor (3, H, W) or (B, 3, H, W), float in [0, 1] or uint8, of any class of torchvision's.
                 Or, as for `torchvision.transforms.v2`, a sample: nested tuples, lists and dictionaries, of which the first
                 picture is taken and the rest, labels, boxes and so on, stays as it is.
             others: more of a sample whose first part is the picture.
@@ -109,7 +113,7 @@ class RandomStyle(nn.Module):
                 raise TypeError(f"image: expected a sample with a picture, got {', '.join(type(x).__name__ for x in leaves)}")
             leaves[first] = self(leaves[first])
             return tree_unflatten(leaves, structure)
-        result = self._stylize(to_srgb(image)) if isinstance(image, Image.Image) else self._tensor(image)
+        result = self._stylize(to_srgb(image, upright=False)) if isinstance(image, Image.Image) else self._tensor(image)
         return (result, *others) if others else result
 
     def _tensor(self, image: Tensor) -> Tensor:
@@ -121,6 +125,8 @@ class RandomStyle(nn.Module):
             raise ValueError(f"image: expected a tensor (3, H, W) or (B, 3, H, W), float in [0, 1] or uint8, got {found}")
         plain = image.as_subclass(Tensor)
         values = plain if plain.is_floating_point() else plain / 255
+        if values.numel():
+            values = in_range(values, "image")
         singles = values[None] if values.ndim == 3 else values
         done = [self._stylize(single[None]).to(image.device) for single in singles]
         result = torch.cat(done).reshape(values.shape) if done else values

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+
 __all__ = ["UsageError", "at_least"]
 
 
@@ -12,5 +14,5 @@ class UsageError(ValueError):
 def at_least(lowest: float, **options: float) -> None:
     """Raise UsageError if one of these options is lower."""
     for name, value in options.items():
-        if not value >= lowest:  # nor is NaN
+        if not (isinstance(value, numbers.Real) and value >= lowest):  # nor is NaN
             raise UsageError(f"{name}: expected at least {lowest}, got {value}")

@@ -86,9 +86,8 @@ def stylize_video(
         raise FileNotFoundError(f"{source}: expected a video, found {'a folder' if source.is_dir() else 'no such file'}")
     if output.resolve() == source.resolve():
         raise UsageError(f"{output}: expected another name than the source's")
-    if controls and "masks" in controls:
-        raise ValueError("controls: expected no masks, whose regions have statistics that are not smoothed over time")
-    kept = read_controls({**(controls or {}), "max_pixels": max_pixels})
+    # No masks: their regions have statistics that are not smoothed over time.
+    kept = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "preserve_color"))
     start = check_weights(weights, len(styles))
     end = start if end_weights is None else check_weights(end_weights, len(styles))
     if size is not None:
@@ -199,7 +198,7 @@ class _Transcoder:
     def write(self, pixels: np.ndarray[Any, Any]) -> None:
         """Encode what the last frame became, at that frame's time."""
         assert self.frame is not None
-        self.encoder.write(pixels, self.frame.pts, self.frame.time_base)
+        self.encoder.write(pixels, self.frame.pts, self.frame.time_base, self.frame.duration or 0)
         for packet in self.held:
             self.writer.mux(packet)
         self.held.clear()

@@ -9,6 +9,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,14 @@ def test_doctests(name: str) -> None:
 
 def test_stylizer_example_is_run() -> None:
     assert doctest.testmod(importlib.import_module("nst_adain.stylizer")).attempted > 0
+
+
+def test_types_can_be_looked_up_at_run_time() -> None:
+    from nst_adain import Stylizer, grid
+    from nst_adain.bulk import stylize_folder
+    from nst_adain.transforms import RandomStyle
+    from nst_adain.video import stylize_video
+
+    for function in (Stylizer.__call__, Stylizer.encode_content, RandomStyle.__init__, grid.cross_grid, stylize_folder):
+        assert "return" in typing.get_type_hints(function)
+    assert typing.get_type_hints(stylize_video)["return"] is int

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import torch
 from conftest import picture
 from PIL import Image
 
+from nst_adain import bulk
 from nst_adain.bulk import stylize_folder
 from nst_adain.cli import main
 from nst_adain.controls import Controls
@@ -376,4 +378,43 @@ def test_a_label_map_that_cannot_be_read_is_said_at_once(slim: Stylizer, folders
         stylize_folder(
             slim, folders / "photos", folders / "styles", folders / "out", controls={"masks": folders / "labels.png"}
         )
+    assert not (folders / "out").exists()
+
+
+def test_a_name_that_two_known_folders_have_is_refused(slim: Stylizer, folders: Path) -> None:
+    style, out = folders / "styles" / "x.png", folders / "out"
+    for name, seed in (("one/a.png", 1), ("two/b.png", 2)):
+        (folders / name).parent.mkdir()
+        picture(40, 30, seed).save(folders / name)
+        stylize_folder(slim, folders / name.split("/")[0], style, out)
+    for name, seed in (("one/n.png", 3), ("two/n.png", 4)):
+        picture(40, 30, seed).save(folders / name)
+    assert stylize_folder(slim, folders / "one", style, out).done == 1
+    before = (out / "n__x.png").read_bytes()
+    with pytest.raises(UsageError, match=r"out: holds n__x\.png of the photograph in .*one or that in .*two; name another"):
+        stylize_folder(slim, folders / "two", style, out)
+    assert (out / "n__x.png").read_bytes() == before
+
+
+def test_of_two_calls_that_begin_together_one_is_refused(
+    slim: Stylizer, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, styles, out = folders / "photos", folders / "styles", folders / "out"
+    encode = bulk._encode_styles
+
+    def meanwhile(*arguments: Any) -> Any:
+        monkeypatch.setattr(bulk, "_encode_styles", encode)
+        with pytest.raises(UsageError, match=r"out: holds pictures made with alpha 1\.0, not 0\.5"):
+            stylize_folder(slim, photos, styles, out, controls={"alpha": 0.5})
+        return encode(*arguments)
+
+    monkeypatch.setattr(bulk, "_encode_styles", meanwhile)
+    assert stylize_folder(slim, photos, styles, out).done > 0
+    assert json.loads((out / "batch.json").read_text())["alpha"] == 1.0
+
+
+def test_controls_that_are_not_a_batchs_are_refused(slim: Stylizer, folders: Path) -> None:
+    for controls in ({"size": 32}, {"out": torch.zeros(1)}, {"weights": [2.0]}):
+        with pytest.raises(UsageError, match=f"controls: expected alpha, masks, preserve_color, got {next(iter(controls))}"):
+            stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", controls=controls)  # type: ignore[arg-type]
     assert not (folders / "out").exists()

@@ -12,6 +12,7 @@ import torch
 from conftest import picture
 from PIL import Image
 
+from nst_adain import cli
 from nst_adain.cli import main
 from nst_adain.images import load_image
 from nst_adain.models import StyleTransfer
@@ -337,3 +338,22 @@ def test_convert_of_a_missing_file_exits_1(tmp_path: Path, capsys: pytest.Captur
 def test_module_and_version() -> None:
     done = subprocess.run([sys.executable, "-m", "nst_adain", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("nst-adain ")
+
+
+def test_names_are_printed_on_any_terminal(photo: Path, painting: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nst_adain", "stylize", str(photo), str(painting), "-o", "Ω.png", "--device", "cpu"]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert done.stdout.split() == [rb"\u03a9.png"]
+    assert (tmp_path / "Ω.png").exists()
+
+
+def test_an_interrupt_while_libraries_are_loaded_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_parser", interrupted)
+    assert main(["demo"]) == 130
+    assert capsys.readouterr().err == "nst-adain: interrupted\n"

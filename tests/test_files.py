@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,3 +49,11 @@ def test_a_disk_that_can_only_be_read_is_said(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(Path, "unlink", fail)
     with pytest.raises(OSError, match=r"Read-only file system: .*x\.bin"):
         write_atomic(tmp_path / "x.bin", b"new")
+
+
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to("pipe.png")
+    for name in ("pipe.png", "link.png"):
+        with pytest.raises(FileExistsError, match=rf"{name}: expected the name of a file, found a pipe or a device"):
+            check_folder(tmp_path / name)

@@ -48,3 +48,16 @@ def test_unknown_names_are_said() -> None:
         draw("cubism")
     with pytest.raises(ValueError, match="photograph: expected one of astronaut"):
         photograph("selfie")
+
+
+def test_samples_replace_no_file(tmp_path: Path) -> None:
+    save_inputs(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    (tmp_path / "mosaic.png").unlink()
+    save_inputs(tmp_path)  # the one that is missing
+    assert [path.name for path in tmp_path.iterdir() if path.stat().st_mtime_ns != before[path]] == ["mosaic.png"]
+    for wrong in (b"mine", (tmp_path / "coffee.png").read_bytes()):
+        (tmp_path / "chelsea.png").write_bytes(wrong)
+        with pytest.raises(FileExistsError, match=r"chelsea\.png: expected no file, or this sample, found another"):
+            save_inputs(tmp_path)
+        assert (tmp_path / "chelsea.png").read_bytes() == wrong

@@ -183,3 +183,10 @@ def test_commands(photo: Path, painting: Path, capsys: pytest.CaptureFixture[str
     assert frames[0].height == 32  # players want even sides
     assert main(["morph", p, s, p, "-o", str(photo.with_name("none") / "x.gif")]) == 1
     assert "none does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".mp4"])
+def test_frames_of_different_sizes_are_refused(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(ValueError, match=r"frames: expected pictures of one size, got \(40, 30\) and \(40, 32\)"):
+        save_animation([picture(40, 30), picture(40, 32)], tmp_path / f"out{suffix}")
+    assert not list(tmp_path.iterdir())

@@ -165,3 +165,17 @@ def test_a_resumed_run_remembers_what_it_started_from(config: TrainConfig, tmp_p
     resumed.run()
     metadata = read_weights(more.out / "weights.safetensors")[1]
     assert (len(json.loads(metadata["recipe"])), metadata["steps"]) == (2, "6")
+
+
+def test_no_input_is_replaced(config: TrainConfig, tmp_path: Path) -> None:
+    Trainer("fit", config).run()
+    weights = config.out / "weights.safetensors"
+    before = weights.read_bytes()
+    (config.out / "scores.json").write_text("{}")
+    for write in (
+        lambda: average((weights, weights), weights),
+        lambda: publish(weights, config.out / "scores.json", weights),
+    ):
+        with pytest.raises(UsageError, match=r"out: expected another name than that of an input, got .*weights\.safetensors"):
+            write()
+    assert weights.read_bytes() == before

@@ -133,3 +133,8 @@ def test_pictures_that_are_too_small_to_be_scored_are_named(config: TrainConfig,
         score(tmp_path / "photos", tmp_path / "paintings", tmp_path / "scored", teacher)
     with pytest.raises(ValueError, match=r"teacher\.safetensors: expected full-width VGG-19, .* conv1_1\.weight has the shape"):
         score(tmp_path / "photos", tmp_path / "paintings", tmp_path / "scored", config.teacher)
+
+
+def test_results_do_not_go_among_the_photographs(config: TrainConfig) -> None:
+    with pytest.raises(UsageError, match="out: expected a folder outside of content"):
+        evaluate(config.content, config.style, config.content, device="cpu")

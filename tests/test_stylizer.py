@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from nst_adain.models import StyleTransfer
 from nst_adain.opening import ImageError
 from nst_adain.pretrained import load_model
 from nst_adain.stylizer import Stylizer
+from nst_adain.usage import UsageError
 
 
 def pixels(image: Image.Image | torch.Tensor) -> np.ndarray:
@@ -337,3 +339,34 @@ def test_precision_follows_the_device(tiny_model: StyleTransfer, monkeypatch: py
 def test_unknown_precision(tiny_model: StyleTransfer) -> None:
     with pytest.raises(ValueError, match="precision: expected auto, float32, bfloat16, got 'int4'"):
         Stylizer(tiny_model, "cpu", "int4")  # type: ignore[arg-type]
+
+
+def test_float32_is_what_was_asked_for() -> None:
+    halved = load_model("slim").bfloat16()
+    photo, style = picture(), picture(seed=2)
+    wide = copy.deepcopy(halved).float()
+    stylizer = Stylizer(halved, "cpu", "float32")
+    assert {p.dtype for p in stylizer.model.parameters()} == {torch.float32}
+    np.testing.assert_array_equal(
+        np.asarray(stylizer(photo, style)), np.asarray(Stylizer(wide, "cpu", "float32")(photo, style))
+    )
+
+
+def test_style_size_of_encoded_styles_is_refused(slim: Stylizer, tmp_path: Path) -> None:
+    code, message = slim.encode_style(picture(seed=2)), "style_size: expected the default where all styles are encoded already"
+    code.save(tmp_path / "style.safetensors")
+    for styles in (code, [code, tmp_path / "style.safetensors"]):
+        with pytest.raises(UsageError, match=message):
+            slim(picture(), styles, style_size=64)
+    assert isinstance(slim(picture(), [code, picture()], style_size=64), Image.Image)
+
+
+def test_what_arguments_cannot_be_is_said_of_them(slim: Stylizer, photo: Path) -> None:
+    with pytest.raises(TypeError, match="out: expected a tensor, such as torch.from_numpy makes of an array, got ndarray"):
+        slim(torch.rand(1, 3, 8, 8), picture(), out=np.zeros((1, 3, 8, 8)))  # type: ignore[call-overload]
+    with pytest.raises(UsageError, match="max_pixels: expected at least 1, got None"):
+        slim(photo, picture(), max_pixels=None)  # type: ignore[call-overload]
+    with pytest.raises(
+        ValueError, match="masks: expected a label map, got a picture of one bit, as a mask is; masks go into a"
+    ):
+        slim(picture(), picture(), masks=Image.new("1", (40, 30)))

@@ -143,11 +143,12 @@ def test_out_receives_the_result(slim: Stylizer) -> None:
     assert torch.equal(slim(both[:1], style, out=both[:1]), at_once)
 
 
-def test_an_encoded_content_needs_its_file_no_more(tmp_path: Path, slim: Stylizer) -> None:
+@pytest.mark.parametrize("tile", [None, 32])
+def test_an_encoded_content_needs_its_file_no_more(tmp_path: Path, slim: Stylizer, tile: int | None) -> None:
     style = picture(32, 32)
     picture(64, 48, seed=1).save(tmp_path / "a.tif")
     assert map_tiff(tmp_path / "a.tif") is not None
-    content = slim.encode_content(tmp_path / "a.tif")
+    content = slim.encode_content(tmp_path / "a.tif", tile=tile)
     expected = slim(content, style, preserve_color="luminance")
     with open(tmp_path / "a.tif", "rb+") as file:
         file.truncate(100)

@@ -357,6 +357,16 @@ def test_a_new_run_in_a_used_folder_is_refused(config: TrainConfig) -> None:
     assert "step-00000002: there is a run in this folder; go on with --resume" in done.stderr
 
 
+def test_weights_of_a_run_without_checkpoints_are_not_replaced(config: TrainConfig) -> None:
+    config.out.mkdir()
+    (config.out / "weights.safetensors").write_bytes(b"of a run")
+    for more in ([], ["--resume"]):
+        done = subprocess.run(command(config, *more), cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "there are weights in this folder, and no checkpoint to go on from; name another --out" in done.stderr
+    assert (config.out / "weights.safetensors").read_bytes() == b"of a run"
+
+
 def test_samples_are_made_as_often_as_asked(config: TrainConfig) -> None:
     Trainer("fit", dataclasses.replace(config, sample_every=3)).run()
     assert sorted(p.name for p in config.out.glob("samples-*")) == [f"samples-0000000{n}.jpg" for n in (3, 6, 8)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torchvision.transforms import v2
 from nst_adain.functional import ChannelStats
 from nst_adain.stylizer import Stylizer
 from nst_adain.transforms import RandomStyle
+from nst_adain.usage import UsageError
 
 
 def test_probability_zero_and_one(slim: Stylizer) -> None:
@@ -95,7 +98,7 @@ def test_wrong_arguments_are_named(slim: Stylizer) -> None:
         RandomStyle([picture()], alpha=(1, 0), stylizer=slim)
     assert RandomStyle([picture()], alpha=np.array([0.25, 0.5]), stylizer=slim).low == 0.25  # type: ignore[arg-type]
     for alpha in ("ab", (1,), (0.1, 0.2, 0.3), float("inf"), float("nan"), (0, float("inf"))):
-        with pytest.raises(ValueError, match="alpha: expected a number from 0 or an ascending pair of them, got"):
+        with pytest.raises(ValueError, match="alpha: expected a number from 0 to 10,000 or an ascending pair of them, got"):
             RandomStyle([picture()], alpha=alpha, stylizer=slim)  # type: ignore[arg-type]
     assert RandomStyle([picture()], stylizer=slim)(torch.empty(0, 3, 8, 8)).shape == (0, 3, 8, 8)
     with pytest.raises(TypeError, match="styles: expected a list of them, got one str"):
@@ -107,3 +110,35 @@ def test_wrong_arguments_are_named(slim: Stylizer) -> None:
 def test_a_code_of_two_pictures_is_refused_when_the_step_is_made(slim: Stylizer) -> None:
     with pytest.raises(ValueError, match=r"styles: expected codes of one picture each, got one of the shape \(2, "):
         RandomStyle([slim.encode_style(torch.rand(2, 3, 32, 32))], stylizer=slim)
+
+
+def test_a_picture_is_not_turned_away_from_its_boxes(slim: Stylizer) -> None:
+    photo, exif = picture(40, 30), Image.Exif()
+    exif[0x0112] = 6
+    photo.info["exif"] = exif.tobytes()
+    photo = Image.open(_stored(photo)).convert("RGB")  # as torchvision's data sets load it
+    assert photo.getexif()[0x0112] == 6
+    for p in (0.0, 1.0):
+        image, mask = RandomStyle([picture(seed=2)], p=p, stylizer=slim)((photo, tv_tensors.Mask(torch.zeros(30, 40))))
+        assert image.size == (40, 30) == mask.shape[::-1]
+
+
+def _stored(image: Image.Image) -> io.BytesIO:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", exif=image.info["exif"])
+    return buffer
+
+
+def test_wrong_pictures_are_said_whatever_is_drawn(slim: Stylizer) -> None:
+    augment = RandomStyle([picture(seed=2)], p=0.0, stylizer=slim)
+    normalised = v2.Normalize([0.5] * 3, [1.0] * 3)(torch.linspace(0, 1, 768).reshape(3, 16, 16))
+    for wrong in (torch.full((3, 8, 8), 200.0), normalised, torch.full((3, 8, 8), torch.nan)):
+        with pytest.raises(ValueError, match=r"image: expected values in \[0, 1\], got"):
+            augment(wrong)
+    assert augment(torch.full((3, 8, 8), 1.1)).max() == 1  # as resizing overshoots
+    with pytest.raises(ValueError, match="alpha: expected a number from 0 to 10,000"):
+        RandomStyle([picture(seed=2)], alpha=(0, 20_000), stylizer=slim)
+    with pytest.raises(ValueError, match="styles: expected at least one, got none"):
+        RandomStyle(iter([]), stylizer=slim)
+    with pytest.raises(UsageError, match="style_size: expected the default where all styles are encoded already, got 64"):
+        RandomStyle([slim.encode_style(picture(seed=2))], style_size=64, stylizer=slim)

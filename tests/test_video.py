@@ -15,11 +15,13 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain.cli import main
+from nst_adain.controls import Controls
 from nst_adain.frames import read_frames, save_video
 from nst_adain.functional import ChannelStats
 from nst_adain.hdr import BT2020, HLG, PQ, to_bt709
 from nst_adain.opening import ImageError
 from nst_adain.stylizer import Stylizer
+from nst_adain.usage import UsageError
 from nst_adain.video import stylize_video
 
 RATE = Fraction(30000, 1001)
@@ -335,7 +337,7 @@ def test_names_with_a_colon_are_no_protocols(
 
 def test_masks_cannot_be_smoothed(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", frames=2)
-    with pytest.raises(ValueError, match="controls: expected no masks"):
+    with pytest.raises(ValueError, match="controls: expected alpha, preserve_color, got masks"):
         stylize_video(slim, source, [style], tmp_path / "out.mp4", controls={"masks": [np.ones((2, 2))]})
 
 
@@ -456,3 +458,24 @@ def test_command(tmp_path: Path, photo: Path, painting: Path, capsys: pytest.Cap
             main(["video", str(source), *wrong, "-o", str(output)])
         assert stopped.value.code == 2
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("controls", [{"weights": [1, 0]}, {"raw_weights": True}, {"size": 32}, {"tile": 32}])
+def test_controls_that_are_not_a_videos_are_refused(
+    slim: Stylizer, style: ChannelStats, tmp_path: Path, controls: Controls
+) -> None:
+    source = make_video(tmp_path / "in.mp4", frames=2)
+    with pytest.raises(UsageError, match=f"controls: expected alpha, preserve_color, got {next(iter(controls))}"):
+        stylize_video(slim, source, [style, style], tmp_path / "out.mp4", controls=controls)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".mov"])
+@pytest.mark.parametrize("frames", [1, 12])
+def test_the_last_frame_is_shown_as_long(slim: Stylizer, style: ChannelStats, tmp_path: Path, suffix: str, frames: int) -> None:
+    pictures = [picture(48, 32, seed) for seed in range(frames)]
+    source, output = tmp_path / "in.gif", tmp_path / f"out{suffix}"
+    pictures[0].save(source, save_all=True, append_images=pictures[1:], duration=[100] * (frames - 1) + [3000])
+    stylize_video(slim, source, [style], output)
+    with av.open(str(output)) as reader:
+        assert reader.duration / av.time_base == pytest.approx((frames - 1) * 0.1 + 3, abs=0.02)

@@ -51,6 +51,8 @@ def _train(task: str, config: TrainConfig) -> None:
     checkpoint = latest_checkpoint(config.out)
     if checkpoint and not config.resume:
         raise UsageError(f"{checkpoint}: there is a run in this folder; go on with --resume, or name another --out")
+    if (kept := config.out / "weights.safetensors").exists() and not checkpoint:  # of a run whose checkpoints were removed
+        raise UsageError(f"{kept}: there are weights in this folder, and no checkpoint to go on from; name another --out")
     if config.out.exists() and not config.out.is_dir():  # said now, not when all pictures are read
         raise NotADirectoryError(f"{config.out}: expected a folder, found a file")
     trainer = Trainer(task, config, checkpoint)

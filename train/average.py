@@ -32,7 +32,8 @@ def average(weights: tuple[Path, ...], out: Path, shares: tuple[float, ...] = ()
         shares: how much of each file goes into it, scaled to sum to 1; none: of each as much.
 
     Raises:
-        UsageError: if there are fewer than two, or `out` is not named .safetensors, or `shares` is not one above 0 for each.
+        UsageError: if there are fewer than two, `out` is one of them or not named .safetensors, or `shares` is not one above 0
+            for each.
         ValueError: if a file does not hold what it should, or they do not belong together.
     """
     if len(weights) < 2:
@@ -42,7 +43,7 @@ def average(weights: tuple[Path, ...], out: Path, shares: tuple[float, ...] = ()
         raise UsageError(
             f"shares: expected a number above 0 for each of {len(weights)} files, got {' '.join(map(str, shares))}"
         )
-    check_output(out)
+    check_output(out, *weights)
     read = [read_weights(path) for path in weights]
     (tensors, metadata), first = read[0], weights[0]
     arch = read_architecture(first, metadata)

@@ -14,6 +14,7 @@ from nst_adain.images import save_image
 from nst_adain.inputs import Precision
 from nst_adain.opening import find_images
 from nst_adain.stylizer import Stylizer
+from train.data import check_outside
 
 __all__ = ["by_stem", "evaluate", "pairs_by_name"]
 
@@ -42,6 +43,7 @@ def evaluate(
         device: where to run.
         precision: of the convolutions.
     """
+    check_outside(out, content=content, style=style)
     contents, styles = by_stem(content), by_stem(style)
     known = pairs_by_name(contents, styles)
     wanted = list(known.values())

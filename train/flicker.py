@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from nst_adain.frames import read_frames, save_video, scaled
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import at_least
+from nst_adain.usage import UsageError, at_least
 from nst_adain.video import stylize_video
 
 __all__ = ["flicker", "flow", "warping_error"]
@@ -82,8 +82,10 @@ def flicker(
         device: where to run.
 
     Raises:
-        UsageError: if `frames` is below 2 or `size` below 16.
+        UsageError: if there is no `steadiness`, or `frames` is below 2 or `size` below 16.
     """
+    if not steadiness:
+        raise UsageError("steadiness: expected at least one number, got none")
     at_least(2, frames=frames)
     at_least(16, size=size)
     stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device)

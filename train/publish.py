@@ -26,10 +26,10 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
         half: store half precision: half the size.
 
     Raises:
-        UsageError: if `out` is not named .safetensors.
+        UsageError: if `out` is `weights`, or not named .safetensors.
         ValueError: if a file does not hold what it should, or there is another README.md beside `out`.
     """
-    check_output(out)
+    check_output(out, weights)
     readme = out.parent / "README.md"
     if readme.exists() and not readme.read_text().startswith(TITLE):
         raise ValueError(f"{readme}: expected a list of weights, to be written anew, found another text")

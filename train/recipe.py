@@ -56,8 +56,10 @@ def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
             raise ValueError(f"{path}: expected finite weights, found others in {name}")
 
 
-def check_output(out: Path) -> None:
-    """Raise UsageError unless `out` is named as a file of weights, OSError unless it can be a file."""
+def check_output(out: Path, *inputs: Path) -> None:
+    """Raise UsageError unless `out` is named as a file of weights, and none of the inputs; OSError unless it can be a file."""
+    if out.resolve() in [path.resolve() for path in inputs]:
+        raise UsageError(f"out: expected another name than that of an input, got {out}")
     if out.suffix != ".safetensors":
         raise UsageError(f"out: expected a name ending in .safetensors, got {out}")
     check_folder(out)
