@@ -86,7 +86,7 @@ def _run(words: Sequence[str]) -> int:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        ways = " or ".join(f"--{name}" for name in ("size", "tile") if hasattr(arguments, name))
+        ways = " or ".join(f"--{name}" for name in ("size", "cell", "tile") if hasattr(arguments, name))
         return _failed(f"not enough memory for a picture of this size{ways and f'; make it smaller with {ways}'}")
     return 0
 

@@ -199,12 +199,16 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, metadata
 
 
+def _check_file(path: str | os.PathLike[str], what: str) -> None:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: expected a file of {what}, found {'a folder' if Path(path).is_dir() else 'nothing'}")
+
+
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: expected a file of weights, found nothing")
+    _check_file(path, "weights")
     try:
         # Opened here first: safe_open calls a file that may not be read missing.
         with open(path, "rb"), safe_open(os.fspath(path), framework="pt") as file:
@@ -240,11 +244,12 @@ def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[
         FileNotFoundError: if there is no source.
         ValueError: if it is none of the three.
     """
-    if not Path(source).is_file():
-        raise FileNotFoundError(f"{source}: expected a file of published weights, found nothing")
+    _check_file(source, "published weights")
     expected = f"{source}: expected vgg_normalised.pth, decoder.pth, or torchvision's vgg19"
     try:
         state = torch.load(source, map_location="cpu", weights_only=True)  # never runs code from the file
+    except PermissionError:
+        raise
     except Exception as error:  # whatever the unpickler of a damaged or hostile file raises
         raise ValueError(f"{expected}, found a file that cannot be read safely") from error
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):

@@ -126,6 +126,14 @@ def test_convert_never_runs_code_from_the_file(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_folder_is_no_file_of_weights(tmp_path: Path) -> None:
+    folder = tmp_path / "f.safetensors"
+    folder.mkdir()
+    for read in (lambda: load_model(folder), lambda: convert_published(folder, tmp_path / "x.safetensors")):
+        with pytest.raises(FileNotFoundError, match=r"expected a file of (published )?weights, found a folder"):
+            read()
+
+
 def test_a_decoder_alone_says_where_to_get_the_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ENCODER_VARIABLE, raising=False)
     arch = Architecture("vgg19", 1 / 16, ("relu4_1",))
@@ -154,6 +162,7 @@ def test_files_that_may_not_be_read_are_not_called_missing(tiny_model: StyleTran
         folder = Path(name)
         save_weights(folder / "m.safetensors", tiny_model.arch, tiny_model.state_dict())
         stats.save(folder / "s.safetensors")
+        torch.save({}, folder / "p.pth")
         for path in folder.iterdir():
             path.chmod(0)
         folder.chmod(0o755)
@@ -165,6 +174,8 @@ def test_files_that_may_not_be_read_are_not_called_missing(tiny_model: StyleTran
                 load_model(folder / "m.safetensors")
             with pytest.raises(PermissionError, match=r"s\.safetensors"):
                 ChannelStats.load(folder / "s.safetensors")
+            with pytest.raises(PermissionError, match=r"p\.pth"):
+                convert_published(folder / "p.pth", folder / "out.safetensors")
         finally:
             os.seteuid(user)
 
