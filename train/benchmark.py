@@ -81,8 +81,11 @@ def benchmark(
             row = {"model": name, "size": size, "file_mib": files[name], **timings[name]}
             if not name.endswith(ONNX):  # which leaves behind what its export took: a peak above that would be too small
                 row["peak_memory_mib"] = _in_child(_peak_memory, name, size, device)
+            elif size not in sizes:
+                continue
             rows.append(row)
-            print(f"{name} {size}: {timings[name].get('all', math.nan):.3f} s", file=sys.stderr)
+            took = f"{row['all']:.3f} s" if "all" in row else f"{row['peak_memory_mib']:.0f} MiB"
+            print(f"{name} {size}: {took}", file=sys.stderr)
     result = {"device": str(pick_device(device)), "threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}
     (out / "benchmark.json").write_text(json.dumps(result, indent=1))
     table = _table(rows)
