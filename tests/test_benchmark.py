@@ -22,7 +22,8 @@ def test_benchmark_measures_beside_published_networks(tmp_path: Path, capsys: py
     table = capsys.readouterr().out
     for name in ("slim, float32", f"slim, {ONNX}", VGG, MICRO):
         assert f"| {name} | 256 |" in table
-        assert f"| {name} | 320 |  |  |  |" in table
+        # Of ONNX Runtime no memory is measured, and so nothing at this size.
+        assert (f"| {name} | 320 |  |  |  |" in table) == (ONNX not in name)
     assert {p.name for p in tmp_path.iterdir()} == {"benchmark.md", "benchmark.json", "benchmark.png"}
     measured = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
     assert all(row["peak_memory_mib"] > 0 for row in measured if ONNX not in row["model"])

@@ -361,7 +361,7 @@ def test_weights_of_a_run_without_checkpoints_are_not_replaced(config: TrainConf
     config.out.mkdir()
     (config.out / "weights.safetensors").write_bytes(b"of a run")
     for more in ([], ["--resume"]):
-        done = subprocess.run(command(config, *more), cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run([sys.executable, *command(config, *more)], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert "there are weights in this folder, and no checkpoint to go on from; name another --out" in done.stderr
     assert (config.out / "weights.safetensors").read_bytes() == b"of a run"
