@@ -9,11 +9,28 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["check_folder", "make_folder", "pairs_by_result", "replacing", "result_name", "write_atomic", "writing"]
+from nst_adain.usage import UsageError
+
+__all__ = [
+    "check_apart",
+    "check_folder",
+    "make_folder",
+    "pairs_by_result",
+    "replacing",
+    "result_name",
+    "write_atomic",
+    "writing",
+]
 
 _Name = TypeVar("_Name", bound=Hashable)
 _Pair = TypeVar("_Pair", bound="tuple[object, object]")
 _LONGEST = 120  # bytes of each half of a name, which may have 255
+
+
+def check_apart(output: Path, *inputs: object) -> None:
+    """Raise UsageError if the output is one of the inputs, of which those that are no paths do not count."""
+    if output.resolve() in [path.resolve() for path in inputs if isinstance(path, Path)]:
+        raise UsageError(f"{output}: expected another name than that of an input")
 
 
 def check_folder(path: Path) -> None:

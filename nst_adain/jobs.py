@@ -12,7 +12,7 @@ from PIL import Image
 
 from nst_adain.contents import open_content
 from nst_adain.controls import Controls, check_style_size, read_controls
-from nst_adain.files import check_folder, result_name
+from nst_adain.files import check_apart, check_folder, result_name
 from nst_adain.functional import ChannelStats
 from nst_adain.images import output_format, save_image
 from nst_adain.regions import Mask
@@ -50,18 +50,12 @@ def _strength(arguments: argparse.Namespace) -> float | Mask:
     return read_controls({"alpha": arguments.alpha, "max_pixels": arguments.max_pixels}, ("alpha",))["alpha"]
 
 
-def _check_apart(output: Path, *inputs: object) -> None:
-    """Raise UsageError if the output is one of the inputs, of which those that are no paths do not count."""
-    if output.resolve() in [path.resolve() for path in inputs if isinstance(path, Path)]:
-        raise UsageError(f"{output}: expected another name than that of an input")
-
-
 def stylize(arguments: argparse.Namespace) -> None:
     """One picture in the style of others."""
     output = arguments.output or Path(result_name(arguments.content, arguments.styles))
     kind = output_format(output)  # a wrong name is said before the work, not after
     regions = [*(arguments.masks or []), arguments.label_map, arguments.alpha]
-    _check_apart(output, arguments.content, *arguments.styles, *regions)
+    check_apart(output, arguments.content, *arguments.styles, *regions)
     stylizer = _stylizer(arguments)
     controls: Controls = {
         "weights": arguments.weights,
@@ -97,7 +91,7 @@ def grid(arguments: argparse.Namespace) -> None:
     from nst_adain import grid
 
     output_format(arguments.output)
-    _check_apart(arguments.output, *arguments.contents, *arguments.styles, arguments.alpha)
+    check_apart(arguments.output, *arguments.contents, *arguments.styles, arguments.alpha)
     single = arguments.alphas or arguments.corners
     if single and len(arguments.contents) > 1:
         raise UsageError(f"--contents: expected one photograph with --alphas or --corners, got {len(arguments.contents)}")
@@ -128,7 +122,7 @@ def morph(arguments: argparse.Namespace) -> None:
     if len(arguments.styles) < 2:
         raise UsageError(f"style: expected at least two, got {len(arguments.styles)}")
     check_folder(arguments.output)
-    _check_apart(arguments.output, arguments.content, *arguments.styles, arguments.alpha)
+    check_apart(arguments.output, arguments.content, *arguments.styles, arguments.alpha)
     stylizer = _stylizer(arguments)
     content = stylizer.encode_content(arguments.content, size=arguments.size, max_pixels=arguments.max_pixels)
     styles = _encoded(stylizer, arguments.styles, arguments)

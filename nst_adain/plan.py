@@ -85,6 +85,9 @@ def claim(path: Path, settings: Mapping[str, object]) -> bool:
             file.write(json.dumps(settings, indent=1))
     except FileExistsError:
         return False
+    except OSError:  # such as a full disk
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 

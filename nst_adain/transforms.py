@@ -125,8 +125,8 @@ class RandomStyle(nn.Module):
             raise ValueError(f"image: expected a tensor (3, H, W) or (B, 3, H, W), float in [0, 1] or uint8, got {found}")
         plain = image.as_subclass(Tensor)
         values = plain if plain.is_floating_point() else plain / 255
-        if values.numel():
-            values = in_range(values, "image")
+        if plain.is_floating_point() and plain.numel():
+            values = in_range(plain, "image")
         singles = values[None] if values.ndim == 3 else values
         done = [self._stylize(single[None]).to(image.device) for single in singles]
         result = torch.cat(done).reshape(values.shape) if done else values

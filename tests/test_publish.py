@@ -176,6 +176,6 @@ def test_no_input_is_replaced(config: TrainConfig, tmp_path: Path) -> None:
         lambda: average((weights, weights), weights),
         lambda: publish(weights, config.out / "scores.json", weights),
     ):
-        with pytest.raises(UsageError, match=r"out: expected another name than that of an input, got .*weights\.safetensors"):
+        with pytest.raises(UsageError, match=r"weights\.safetensors: expected another name than that of an input$"):
             write()
     assert weights.read_bytes() == before

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nst_adain.files import check_folder
+from nst_adain.files import check_apart, check_folder
 from nst_adain.usage import UsageError
 
 __all__ = ["check_finite", "check_output", "given_files", "history_of", "recipe_entries", "runs_of"]
@@ -58,8 +58,7 @@ def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def check_output(out: Path, *inputs: Path) -> None:
     """Raise UsageError unless `out` is named as a file of weights, and none of the inputs; OSError unless it can be a file."""
-    if out.resolve() in [path.resolve() for path in inputs]:
-        raise UsageError(f"out: expected another name than that of an input, got {out}")
+    check_apart(out, *inputs)
     if out.suffix != ".safetensors":
         raise UsageError(f"out: expected a name ending in .safetensors, got {out}")
     check_folder(out)
