@@ -76,14 +76,18 @@ def opened(path: str | os.PathLike[str], mode: Literal["r", "w"] = "r") -> Input
 
 
 def picture_stream(reader: InputContainer, path: str | os.PathLike[str]) -> VideoStream:
-    """The first picture stream of the file `path`.
+    """The first picture stream of the file `path`, its cover left out.
 
     Raises:
         ImageError: if there is none.
     """
-    if not reader.streams.video:
-        raise ImageError(f"{path}: expected a video, found a file without a picture stream")
-    return reader.streams.video[0]
+    from av.stream import Disposition
+
+    moving = [stream for stream in reader.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not moving:
+        found = "no more than a cover picture" if reader.streams.video else "a file without a picture stream"
+        raise ImageError(f"{path}: expected a video, found {found}")
+    return moving[0]
 
 
 def scaled(image: Image.Image, side: int) -> Image.Image:

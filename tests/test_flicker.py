@@ -43,3 +43,20 @@ def test_flicker_command_reports_each_steadiness(tmp_path: Path, capsys: pytest.
     source, unsteady, steady = (float(error) for _, error in rows)
     assert steady < unsteady / 2
     assert 0 <= source < steady
+
+
+def test_cuts_are_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(64, 64, 5).save(tmp_path / "style.png")
+    frames = [Image.fromarray((frame * 255).clip(0, 255).astype(np.uint8)) for frame in pan(3, 2)]
+    save_video(frames, tmp_path / "clip.mkv", crf=0)
+    places, seen = np.indices((64, 96)).astype(float), np.ones((64, 96), bool)
+    flows = iter([(places, ~seen), (places, seen)])
+    monkeypatch.setattr("train.flicker.flow", lambda *pair: next(flows))
+    flicker(tmp_path / "clip.mkv", tmp_path / "style.png", size=64, steadiness=(0.0,), device="cpu")
+    error = float(capsys.readouterr().out.splitlines()[2].split("|")[2])
+    _, second, third = pan(3, 2)
+    assert error == pytest.approx(1000 * ((second - third) ** 2).mean(), rel=0.05)
+
+    monkeypatch.setattr("train.flicker.flow", lambda *pair: (places, ~seen))
+    with pytest.raises(ValueError, match=r"clip\.mkv: expected frames that show what the frame before shows, found none"):
+        flicker(tmp_path / "clip.mkv", tmp_path / "style.png", size=64, steadiness=(0.0,), device="cpu")

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from av.stream import Disposition
 from conftest import picture
 from PIL import Image
 
@@ -228,6 +229,22 @@ def test_frames_of_what_is_no_video(tmp_path: Path) -> None:
         list(read_frames(tmp_path / "text.mp4"))
     with pytest.raises(FileNotFoundError, match=r"none\.mp4: expected a video, found no such file"):
         list(read_frames(tmp_path / "none.mp4"))
+
+
+def test_the_cover_of_a_song_is_no_video(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    song = tmp_path / "song.m4a"
+    with av.open(str(song), "w", format="mp4") as container:
+        cover = container.add_stream("mjpeg")
+        cover.width, cover.height, cover.pix_fmt = 32, 32, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        sound = container.add_stream("aac", rate=44100, layout="mono")
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(np.asarray(picture(32, 32, 1)), format="rgb24")))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 44100
+        container.mux([*cover.encode(), *sound.encode(silence), *sound.encode()])
+    with pytest.raises(ImageError, match=r"song\.m4a: expected a video, found no more than a cover picture"):
+        stylize_video(slim, song, [style], tmp_path / "out.mp4")
+    assert [p.name for p in tmp_path.iterdir()] == ["song.m4a"]
 
 
 def test_variable_frame_rate_is_kept(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:

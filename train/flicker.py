@@ -83,6 +83,7 @@ def flicker(
 
     Raises:
         UsageError: if there is no `steadiness`, or `frames` is below 2 or `size` below 16.
+        ValueError: if the clip has no two frames, one after the other, that show the same.
     """
     if not steadiness:
         raise UsageError("steadiness: expected at least one number, got none")
@@ -101,9 +102,12 @@ def flicker(
     if not pairs:
         raise ValueError(f"{clip}: expected at least two frames, found one")
     flows = [flow(*pair) for pair in tqdm(pairs, unit="flow", disable=not sys.stderr.isatty())]
+    if not any(seen.any() for _, seen in flows):
+        raise ValueError(f"{clip}: expected frames that show what the frame before shows, found none")
     print("| video | warping error x 1000 |\n| --- | --- |")
     for name, shown in outputs.items():
-        errors = [warping_error(*pair, *moved) for pair, moved in zip(itertools.pairwise(shown), flows)]
+        # At a cut nothing is seen in both frames.
+        errors = [warping_error(*pair, *moved) for pair, moved in zip(itertools.pairwise(shown), flows) if moved[1].any()]
         print(f"| {name} | {1000 * float(np.mean(errors)):.3f} |")
 
 
