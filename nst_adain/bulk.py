@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from PIL import Image
-from torch import Tensor
 from tqdm import tqdm
 
 from nst_adain.controls import STYLE_SIZE, Controls, check_style_size, is_saved, read_controls
@@ -290,8 +289,7 @@ def _split(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
             yield Job(job.photo, job.outputs[start : start + most])
 
 
-def _write(image: Image.Image | Tensor, output: Path, quality: int) -> None:
-    assert isinstance(image, Image.Image)  # of a picture that was read from a file
+def _write(image: Image.Image, output: Path, quality: int) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     save_image(image, output, quality=quality)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal, TypeAlias
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -16,17 +16,20 @@ from nst_adain.inputs import Picture, read_picture
 from nst_adain.rendering import as_float
 from nst_adain.tiling import Tile
 
-__all__ = ["EncodedContent", "Tiling", "auto_side", "check_out", "opacity", "open_content", "thinned", "whole"]
+__all__ = ["EncodedContent", "Result", "Tiling", "auto_side", "check_out", "opacity", "open_content", "thinned", "whole"]
 
 Tiling: TypeAlias = int | Literal["auto"] | None
+Result = TypeVar("Result", Image.Image, Tensor)  # what a content becomes: tensors stay tensors
 
 AUTO_TILE = 1024  # side of a tile in pixels
 AUTO_PIXELS = 2048 * 2048  # "auto" cuts up larger pictures: whole, this one takes 0.8 GB
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class EncodedContent:
+class EncodedContent(Generic[Result]):
     """A content picture, read once to be stylised many times. Made by `Stylizer.encode_content`, kept by the caller.
+
+    Its parameter is the type of what a `Stylizer` makes of it: a PIL image, or a tensor if it was one.
 
     Attributes:
         pixels: (B, 3, H, W), uint8, or a copy of the float tensor that was given.

@@ -28,7 +28,7 @@ GAP = 4  # pixels between cells
 ANIMATIONS = (".gif", ".webp", *VIDEOS)
 LABEL = 22  # pixels of height for a label
 
-Labelled = Sequence[tuple[str, EncodedContent]]
+Labelled = Sequence[tuple[str, EncodedContent[Image.Image]]]
 Styles = Sequence[tuple[str, ChannelStats]]
 
 
@@ -41,7 +41,7 @@ def cross_grid(
 
 
 def alpha_grid(
-    stylizer: Stylizer, content: EncodedContent, styles: Styles, alphas: Sequence[float], *, cell: int = 256
+    stylizer: Stylizer, content: EncodedContent[Image.Image], styles: Styles, alphas: Sequence[float], *, cell: int = 256
 ) -> Image.Image:
     """A row for each style, a column for each strength."""
     rows = [[_picture(stylizer(content, style, alpha=alpha)) for alpha in alphas] for _, style in styles]
@@ -49,7 +49,13 @@ def alpha_grid(
 
 
 def corner_grid(
-    stylizer: Stylizer, content: EncodedContent, styles: Styles, side: int, *, alpha: float | Mask = 1.0, cell: int = 256
+    stylizer: Stylizer,
+    content: EncodedContent[Image.Image],
+    styles: Styles,
+    side: int,
+    *,
+    alpha: float | Mask = 1.0,
+    cell: int = 256,
 ) -> Image.Image:
     """`side` x `side` mixtures of four styles, each pure in a corner: top left, top right, bottom left, bottom right.
 

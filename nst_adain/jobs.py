@@ -8,8 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from nst_adain.contents import open_content
 from nst_adain.controls import Controls, check_style_size, read_controls
 from nst_adain.files import check_apart, check_folder, result_name
@@ -129,8 +127,7 @@ def morph(arguments: argparse.Namespace) -> None:
     alpha = _strength(arguments)
     weights = path_weights(len(styles), arguments.frames, loop=arguments.loop)
     frames = (stylizer(content, list(styles), weights=w, alpha=alpha) for w in weights)
-    pictures = (frame for frame in frames if isinstance(frame, Image.Image))
-    save_animation(pictures, arguments.output, fps=arguments.fps)
+    save_animation(frames, arguments.output, fps=arguments.fps)
     print(arguments.output)
 
 

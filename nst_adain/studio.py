@@ -184,9 +184,7 @@ class Studio:
             else self.style(recipe.model, path, recipe.style_size)
             for path in recipe.styles
         ]
-        result = stylizer(content, styles, **recipe.controls())
-        assert isinstance(result, Image.Image)
-        return flatten(result)
+        return flatten(stylizer(content, styles, **recipe.controls()))
 
     def full(self, recipe: Recipe, progress: Progress = False) -> tuple[Image.Image, bool]:
         """The picture at the size that is asked for, and whether it had to be made in small tiles for want of memory.
@@ -209,7 +207,7 @@ class Studio:
         controls["tile"] = SMALL_TILE
         return stylizer(recipe.photo, styles, **controls), True
 
-    def content(self, model: str, path: Path, size: int | None = None) -> EncodedContent:
+    def content(self, model: str, path: Path, size: int | None = None) -> EncodedContent[Image.Image]:
         """A photograph, encoded at the size of its preview."""
         return self._content(model, path, size)
 
@@ -217,7 +215,7 @@ class Studio:
         """A style, encoded."""
         return self._style(model, path, style_size)
 
-    def _encode_content(self, model: str, path: Path, size: int | None) -> EncodedContent:
+    def _encode_content(self, model: str, path: Path, size: int | None) -> EncodedContent[Image.Image]:
         return self.stylizer(model).encode_content(self.photo(path, size))
 
     def _encode_style(self, model: str, path: Path, style_size: int) -> ChannelStats:

@@ -6,14 +6,14 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from nst_adain.color import match_color, transfer_luminance
-from nst_adain.contents import EncodedContent, Tiling, auto_side, check_out, opacity, open_content, thinned, whole
+from nst_adain.contents import EncodedContent, Result, Tiling, auto_side, check_out, opacity, open_content, thinned, whole
 from nst_adain.controls import STYLE_SIZE, Controls, Style, check_style_size, is_saved
 from nst_adain.convolution import freeze
 from nst_adain.functional import ChannelStats
@@ -123,6 +123,26 @@ class Stylizer:
         stats = self._measure(pixels, auto_side(pixels), opacity(transparency))[0]
         return dataclasses.replace(stats, model=self.fingerprint)
 
+    @overload
+    def encode_content(
+        self,
+        content: Tensor,
+        *,
+        size: int | None = None,
+        tile: Tiling = "auto",
+        max_pixels: int = MAX_PIXELS,
+        progress: Progress = False,
+    ) -> EncodedContent[Tensor]: ...
+    @overload
+    def encode_content(
+        self,
+        content: str | os.PathLike[str] | Image.Image,
+        *,
+        size: int | None = None,
+        tile: Tiling = "auto",
+        max_pixels: int = MAX_PIXELS,
+        progress: Progress = False,
+    ) -> EncodedContent[Image.Image]: ...
     @torch.no_grad()
     def encode_content(
         self,
@@ -132,7 +152,7 @@ class Stylizer:
         tile: Tiling = "auto",
         max_pixels: int = MAX_PIXELS,
         progress: Progress = False,
-    ) -> EncodedContent:
+    ) -> EncodedContent[Any]:
         """Read a content picture once, to stylise it many times: what a strength slider calls before it moves.
 
         Args:
@@ -153,12 +173,12 @@ class Stylizer:
     ) -> Image.Image: ...
     @overload
     def __call__(
-        self, content: EncodedContent, styles: Style | Sequence[Style], **controls: Unpack[Controls]
-    ) -> Image.Image | Tensor: ...
+        self, content: EncodedContent[Result], styles: Style | Sequence[Style], **controls: Unpack[Controls]
+    ) -> Result: ...
     @torch.no_grad()
     def __call__(
         self,
-        content: Picture | EncodedContent,
+        content: Picture | EncodedContent[Any],
         styles: Style | Sequence[Style],
         *,
         weights: Sequence[float] | None = None,

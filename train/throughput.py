@@ -71,9 +71,7 @@ def throughput(
         def singly() -> None:
             style = stylizer.encode_style(painting)
             for path in paths:
-                result = stylizer(path, style)
-                assert isinstance(result, Image.Image)
-                save_image(result, Path(folder) / f"single{suffix}")
+                save_image(stylizer(path, style), Path(folder) / f"single{suffix}")
 
         def batch() -> None:
             report = stylize_folder(stylizer, photos, styles, Path(folder, "out"), suffix=suffix, overwrite=True)
