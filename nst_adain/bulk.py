@@ -73,11 +73,11 @@ def stylize_folder(
     The tree of `photos` is mirrored in `out`: photos/a/b.jpg in the style c.jpg is out/a/b__c.png. A file that cannot be read,
     or is too large for the memory, is reported, also in OUT/failures.csv, and the rest goes on. An output that exists is not
     made again, so an interrupted call is continued by repeating it; one with other settings, or for which there are results of
-    other pictures of the same names, which OUT/batch.json tells, is refused.
+    another folder's photographs or of other styles of the same names, which OUT/batch.json tells, is refused.
 
     Args:
         stylizer: the model.
-        photos: folder of photographs, searched with its subfolders.
+        photos: folder of photographs, searched with its subfolders; not for styles, if these lie in it.
         styles: folder of style pictures and of files of encoded styles (.safetensors), likewise; or one of these alone.
         out: folder for the results, made if need be; not one of these two, whose pictures they would be in the next call.
         pairing: "all": each photograph in each style; "random": in one, drawn for each photograph by `seed` and its name.
@@ -103,7 +103,7 @@ def stylize_folder(
             check_side(name, side)
     loaded = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "masks", "preserve_color"))
     report = Report()
-    found = _pictures(photos, "photographs", out, report)
+    found = _pictures(photos, "photographs", out, report, apart=styles)
     if not styles.exists():
         raise NotADirectoryError(f"{styles}: expected a folder of styles, or one style, found no such file or folder")
     if styles.is_file():
@@ -144,16 +144,30 @@ def stylize_folder(
     return report
 
 
-def _pictures(folder: Path, name: str, out: Path, report: Report, suffixes: Collection[str] = READABLE_SUFFIXES) -> list[Path]:
-    """The pictures of a folder, but not those in `out`, which are the results of an earlier call."""
-    found, target = find_images(folder, report.failed, suffixes), out.resolve()
-    if target == folder.resolve():
+def _pictures(
+    folder: Path,
+    name: str,
+    out: Path,
+    report: Report,
+    suffixes: Collection[str] = READABLE_SUFFIXES,
+    apart: Path | None = None,
+) -> list[Path]:
+    """The pictures of a folder, but not those in `out`, which are the results of an earlier call, nor those in `apart`."""
+    found = find_images(folder, report.failed, suffixes)
+    if out.resolve() == folder.resolve():
         raise UsageError(f"out: expected another folder than that of the {name}, got {out}")
-    if not folder.resolve().is_relative_to(target):  # else all are in it, as with "."
-        found = [path for path in found if not path.resolve().is_relative_to(target)]
-        if not found:
-            raise ValueError(f"{folder}: expected pictures outside of {out}, found none")
+    for other in (out, apart):
+        if other is not None and not folder.resolve().is_relative_to(other.resolve()):  # else all are in it, as with "."
+            place = other.resolve() if other.is_dir() else _place(other)
+            found = [path for path in found if not _place(path).is_relative_to(place)]
+            if not found:
+                raise ValueError(f"{folder}: expected pictures outside of {other}, found none")
     return found
+
+
+def _place(file: Path) -> Path:
+    """Where a file is, whatever it links to."""
+    return file.parent.resolve() / file.name
 
 
 def _exists(path: Path) -> bool:

@@ -69,10 +69,18 @@ def opacity(transparency: Image.Image | None) -> Tensor | None:
 
 
 def thinned(pixels: Tensor) -> Tensor:
-    """(B, C, h, w) in [0, 1], of a large picture a grid of its pixels: enough for its colours."""
-    step = max(1, math.isqrt(pixels.shape[-1] * pixels.shape[-2]) // 512)
-    sample = pixels[..., ::step, ::step]
-    return as_float(sample, whole(sample), torch.device("cpu"))
+    """(B, C, h, w) in [0, 1], of a large picture one pixel of each block of a grid: enough for its colours.
+
+    Which one is drawn, always alike: one place in all would see a single colour of stripes, screens and dithering.
+    """
+    height, width = pixels.shape[-2:]
+    step = math.isqrt(height * width) // 512
+    if step > 1:
+        draw = torch.Generator().manual_seed(0)
+        rows, columns = (torch.arange(0, side, step) for side in (height, width))
+        y, x = (torch.randint(step, (len(rows), len(columns)), generator=draw) for _ in range(2))
+        pixels = pixels[..., (rows[:, None] + y).clamp_max(height - 1), (columns + x).clamp_max(width - 1)]
+    return as_float(pixels, whole(pixels), torch.device("cpu"))
 
 
 def check_out(out: Tensor, pixels: Tensor, side: int | None, transparency: Image.Image | None) -> None:

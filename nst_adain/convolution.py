@@ -36,6 +36,7 @@ class Conv3x3(nn.Conv2d):
     """A 3 x 3 convolution of its reflected input: zero padding would draw a frame round the picture (paper, section 6)."""
 
     transformed: Tensor | None  # of the weights, once they are frozen: see `freeze`
+    version: int  # of the weights that were transformed
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out, kernel_size=3)
@@ -79,7 +80,17 @@ class Conv3x3(nn.Conv2d):
             self.transformed = None  # trained again, so no longer constant
         if self.transformed is None or torch.is_autocast_enabled(x.device.type) or torch.compiler.is_compiling():
             return None
-        return self.transformed if winograd.pays(self.weight) else None
+        if not winograd.pays(self.weight):
+            return None
+        if self.version != _version(self.weight):  # written to in place, as to prune them
+            self.transform()
+        return self.transformed
+
+    def transform(self) -> None:
+        """Keep what `winograd` makes of the weights as they are now."""
+        version = _version(self.weight)  # first: other threads may ask meanwhile
+        self.transformed = winograd.transform(self.weight)
+        self.version = version
 
     @staticmethod
     def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, constant: Tensor | None = None) -> Tensor:
@@ -93,8 +104,16 @@ class Conv3x3(nn.Conv2d):
 
 
 def freeze(network: nn.Module) -> None:
-    """Take the weights of a network for constant from here on, so that what is faster with constant weights may be used."""
+    """Take the weights of a network for constant from here on, so that what is faster with constant weights may be used.
+
+    What is written to them in place, though not to their `.data`, is noticed for all that.
+    """
     network.requires_grad_(False)
     for module in network.modules():
-        if isinstance(module, Conv3x3):
-            module.transformed = winograd.transform(module.weight) if winograd.pays(module.weight) else None
+        if isinstance(module, Conv3x3) and winograd.pays(module.weight):
+            module.transform()
+
+
+def _version(weight: Tensor) -> int:
+    """How often a tensor was written to; those of `torch.inference_mode` do not count it, nor can be written to."""
+    return 0 if weight.is_inference() else weight._version

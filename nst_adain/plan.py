@@ -26,7 +26,7 @@ __all__ = ["SETTINGS", "Job", "check_settings", "claim", "join_sources", "names_
 _REMEDY = "name another folder, or remove this one"
 SETTINGS = "batch.json"  # in the output folder: how its pictures were made, which a later call may not change unnoticed
 # The controls that change what is made, and their defaults.
-_LOOK = {"alpha": 1.0, "preserve_color": None, "masks": None, "weights": None, "raw_weights": False}
+_LOOK = {"alpha": 1.0, "preserve_color": None, "masks": None}
 
 
 @dataclasses.dataclass(frozen=True)

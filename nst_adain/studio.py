@@ -184,7 +184,10 @@ class Studio:
             else self.style(recipe.model, path, recipe.style_size)
             for path in recipe.styles
         ]
-        return flatten(stylizer(content, styles, **recipe.controls()))
+        controls = recipe.controls()
+        if recipe.preserve_color == "coral":
+            controls["style_size"] = None  # reduced already
+        return flatten(stylizer(content, styles, **controls))
 
     def full(self, recipe: Recipe, progress: Progress = False) -> tuple[Image.Image, bool]:
         """The picture at the size that is asked for, and whether it had to be made in small tiles for want of memory.

@@ -107,7 +107,8 @@ class Stylizer:
         """Read a style: all that stylising needs of it, reusable, and saved and loaded by `ChannelStats`.
 
         Args:
-            style: the picture, or the .safetensors file of a style that `ChannelStats.save` wrote.
+            style: the picture, or the .safetensors file of a style that `ChannelStats.save` wrote, which is what it was
+                encoded to, whatever `style_size` is.
             style_size: short side in pixels to which a larger picture is reduced, which sets the scale of the strokes;
                 a smaller one is read as it is. None reads every picture as it is.
             max_pixels: the largest file that is decoded.
@@ -258,9 +259,12 @@ class Stylizer:
         shown = opacity(transparency)
         colors = (thinned(pixels), None if shown is None else thinned(shown)) if preserve_color == "coral" else None
         encoded = [self._style(style, len(pixels), colors) for style in opened]
-        features = content.features if isinstance(content, EncodedContent) else self._features(pixels, side)
+        if isinstance(content, EncodedContent):  # perhaps on another device
+            features = content.features and {tap: feature.to(self.device) for tap, feature in content.features.items()}
+        else:
+            features = self._features(pixels, side)
         if isinstance(content, EncodedContent) and regions is None:
-            own = [content.stats]
+            own = [content.stats.to(self.device)]
         else:
             own = self._measure(pixels, side, shown, regions, features, progress)
         look = Look(encoded, factors, regions, strength)

@@ -270,6 +270,20 @@ def test_results_may_be_above_the_photographs_but_not_among_them(
         stylize_folder(slim, "photos", "styles", folders / "photos" / "deep")
 
 
+def test_styles_among_the_photographs_are_not_stylised(slim: Stylizer, folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folders)
+    (folders / "photos" / "bad.png").unlink()
+    (folders / "photos" / "same.png").symlink_to(folders / "styles" / "x.png")  # a photograph by its place
+    assert stylize_folder(slim, ".", "styles", "out").done == 6
+    stylize_folder(slim, "photos", "photos/a.png", "one")
+    assert outputs(folders / "one") == ["deep/b__a.png", "same__a.png"]
+    (folders / "photos" / "same.png").unlink()
+    assert stylize_folder(slim, "photos", "photos", "each").done == 4  # each in the style of each
+    (folders / "photos" / "a.png").unlink()
+    with pytest.raises(ValueError, match="photos: expected pictures outside of photos/deep, found none"):
+        stylize_folder(slim, "photos", "photos/deep", "none")
+
+
 def test_a_photograph_whose_random_style_is_damaged_is_reported(slim: Stylizer, folders: Path) -> None:
     for i in range(6):
         picture(20, 20, i).save(folders / "photos" / f"more{i}.png")

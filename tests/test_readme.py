@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import picture
 from PIL import Image
 
+import train.__main__ as training
 from nst_adain.cli import _parser
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = "README.md") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def commands(start: str, page: str = "README.md") -> list[list[str]]:
+    """What follows `start` in the lines of the page's shell blocks, as words."""
+    lines = [line for block in blocks("sh", page) for line in block.replace("\\\n", " ").splitlines()]
+    return [shlex.split(line.removeprefix(start), comments=True) for line in lines if line.startswith(start)]
 
 
 def test_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
@@ -33,11 +42,27 @@ def test_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: s
 
 
 def test_commands_are_understood() -> None:
-    lines = [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()]
-    commands = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("nst-adain ")]
-    assert len(commands) >= 3
-    for arguments in commands:
+    assert len(commands("nst-adain ")) >= 3
+    for arguments in commands("nst-adain "):
         assert callable(_parser().parse_args(arguments).job)
+
+
+@pytest.mark.parametrize("page", ["README.md", "train/README.md"])
+def test_training_commands_are_understood(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+
+    def noted(name: str) -> Callable[..., None]:
+        return functools.wraps(getattr(training, name))(lambda *_, **__: called.append(name))
+
+    given = commands("python -m train ", page)
+    names = [arguments[0] for arguments in given]
+    assert len(given) >= 5
+    for name in set(names):
+        monkeypatch.setattr(training, name, noted(name))
+    for arguments in given:
+        monkeypatch.setattr(sys, "argv", ["train", *arguments])
+        assert training.main() == 0
+    assert called == names
 
 
 @pytest.mark.parametrize("page", ["README.md", "train/README.md"])

@@ -77,6 +77,12 @@ def pixels(url: str) -> np.ndarray[Any, Any]:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB"), dtype=float)
 
 
+def as_shown(image: Image.Image) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=90, subsampling=0)
+    return Image.open(buffer)
+
+
 class NoProgress:
     def __call__(self, *_: object, **__: object) -> None: ...
 
@@ -197,9 +203,18 @@ def test_a_preview_is_the_picture_in_small(actions: Actions, slim: Stylizer, sam
     values = settings(large, {"path": str(samples / "mosaic.png")}, alpha=0.7)
     shown = pixels(actions.preview(*values)[0]["after"])
     assert min(shown.shape[:2]) == PREVIEW
-    buffer = io.BytesIO()
-    slim(large["path"], samples / "mosaic.png", alpha=0.7, size=PREVIEW).save(buffer, "JPEG", quality=90, subsampling=0)
-    np.testing.assert_array_equal(shown, np.asarray(Image.open(buffer)))
+    expected = slim(large["path"], samples / "mosaic.png", alpha=0.7, size=PREVIEW)
+    np.testing.assert_array_equal(shown, np.asarray(as_shown(expected)))
+
+
+@pytest.mark.parametrize("color", ["", "coral"])
+@pytest.mark.parametrize("style_size", [100, 600])
+def test_a_preview_has_the_strokes_that_are_asked_for(actions: Actions, color: str, style_size: int) -> None:
+    noise = Image.effect_noise((700, 700), 90).convert("RGB")
+    photo, style = upload(actions, picture(45, 31), "photo.png"), upload(actions, noise, "style.png")
+    values = settings(photo, style, color=color, style_size=style_size)
+    shown = pixels(actions.preview(*values)[0]["after"])
+    np.testing.assert_array_equal(shown, np.asarray(as_shown(make(actions, values))))
 
 
 @pytest.mark.parametrize("size", [(4000, 3), (3, 4000), (1, 1)])

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from nst_adain import winograd
+from nst_adain.convolution import Conv3x3, freeze
+from nst_adain.functional import ChannelStats
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
@@ -24,6 +28,28 @@ def test_it_is_the_direct_convolution(
     grad = torch.randn_like(expected)
     (wanted,) = torch.autograd.grad(expected, padded, grad)
     torch.testing.assert_close(torch.autograd.grad(got, padded, grad)[0], wanted, rtol=0, atol=2e-4)
+
+
+def test_weights_that_are_written_to_in_place_count() -> None:
+    torch.manual_seed(0)
+    conv, x = Conv3x3(64, 128), torch.randn(1, 64, 16, 16)
+    freeze(conv)
+    code = ChannelStats(torch.zeros(1, 128, 1, 1), torch.full((1, 128, 1, 1), 2.0))
+    before = conv(x)
+    assert conv.transformed is not None
+    with torch.no_grad():
+        conv.weight[:64] = 0
+    pruned = conv(x)
+    assert pruned[:, :64].abs().max() == 0 < before[:, :64].abs().max()
+    torch.testing.assert_close(pruned[:, 64:], before[:, 64:])
+    torch.testing.assert_close(conv(x, code), 2 * pruned)
+    assert conv.transformed is not None  # still the faster way
+    copied = copy.deepcopy(conv)
+    torch.testing.assert_close(copied(x), pruned)
+    with torch.inference_mode():
+        made = Conv3x3(64, 128)
+        freeze(made)
+        torch.testing.assert_close(made(x), F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), made.weight), rtol=0, atol=2e-4)
 
 
 def test_another_default_device_changes_nothing() -> None:
