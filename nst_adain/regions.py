@@ -140,7 +140,9 @@ def shares(masks: Tensor, weights: Sequence[float], stride: int) -> Tensor:
     Returns:
         (1, n, H / stride, W / stride), summing to 1 over n; equal shares where no mask applies.
     """
-    weighted = F.avg_pool2d(masks, stride) * masks.new_tensor(weights).view(1, -1, 1, 1)
+    # Far smaller ones, times a mask's, are lost in float32, and with them a place that only their style has.
+    factors = masks.new_tensor(weights).clamp_min(1e-30)
+    weighted = F.avg_pool2d(masks, stride) * factors.view(1, -1, 1, 1)
     total = weighted.sum(1, keepdim=True)
     return torch.where(total > 0, weighted / total.clamp_min(torch.finfo(total.dtype).tiny), 1 / masks.shape[1])
 

@@ -99,6 +99,10 @@ def test_shares_sum_to_one_and_follow_the_weights() -> None:
     both = shares(torch.ones(1, 2, 8, 8), [3, 1], 8)
     torch.testing.assert_close(both.flatten(), torch.tensor([0.75, 0.25]))
     assert shares(torch.zeros(1, 2, 8, 8), [1, 1], 8).tolist() == [[[[0.5]], [[0.5]]]]
+    apart = torch.zeros(1, 2, 8, 16)
+    apart[:, 0, :, :8], apart[:, 1, 3, 8] = 1, 1 / 255
+    for tiny in (1e-20, 1e-38, 1e-46, 1e-300):  # as it is the only one there
+        assert shares(apart, [1, tiny], 8).tolist() == [[[[1, 0]], [[0, 1]]]]
 
 
 def test_a_position_counts_less_the_more_it_sees_of_others() -> None:
