@@ -156,18 +156,14 @@ def _pictures(
     found = find_images(folder, report.failed, suffixes)
     if out.resolve() == folder.resolve():
         raise UsageError(f"out: expected another folder than that of the {name}, got {out}")
+    places = {parent: parent.resolve() for parent in {path.parent for path in found}}  # whatever the files link to
     for other in (out, apart):
         if other is not None and not folder.resolve().is_relative_to(other.resolve()):  # else all are in it, as with "."
-            place = other.resolve() if other.is_dir() else _place(other)
-            found = [path for path in found if not _place(path).is_relative_to(place)]
+            place = other.resolve() if other.is_dir() else other.parent.resolve() / other.name
+            found = [path for path in found if not (places[path.parent] / path.name).is_relative_to(place)]
             if not found:
                 raise ValueError(f"{folder}: expected pictures outside of {other}, found none")
     return found
-
-
-def _place(file: Path) -> Path:
-    """Where a file is, whatever it links to."""
-    return file.parent.resolve() / file.name
 
 
 def _exists(path: Path) -> bool:

@@ -110,8 +110,10 @@ def freeze(network: nn.Module) -> None:
     """
     network.requires_grad_(False)
     for module in network.modules():
-        if isinstance(module, Conv3x3) and winograd.pays(module.weight):
-            module.transform()
+        if isinstance(module, Conv3x3):
+            module.transformed = None
+            if winograd.pays(module.weight):
+                module.transform()
 
 
 def _version(weight: Tensor) -> int:
