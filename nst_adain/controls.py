@@ -20,7 +20,7 @@ from nst_adain.usage import UsageError
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-__all__ = ["STYLE_SIZE", "Controls", "Style", "check_style_size", "is_saved", "read_controls"]
+__all__ = ["STYLE_SIZE", "ContentControls", "Controls", "Style", "check_style_size", "is_saved", "read_controls"]
 
 STYLE_SIZE = 512  # pixels: without another, larger style pictures are reduced to it
 
@@ -38,19 +38,24 @@ def check_style_size(style_size: int | None, styles: Iterable[object]) -> None:
         raise UsageError(f"style_size: expected the default where all styles are encoded already, got {style_size}")
 
 
-class Controls(TypedDict, total=False):
-    """The keywords of calling a `Stylizer`, for type checkers."""
+class ContentControls(TypedDict, total=False):
+    """The keywords of `Stylizer.encode_content`, for type checkers."""
+
+    size: int | None
+    tile: Tiling
+    max_pixels: int
+    progress: Progress
+
+
+class Controls(ContentControls, total=False):
+    """The keywords of calling a `Stylizer`, likewise."""
 
     weights: Sequence[float] | None
     raw_weights: bool
     masks: Sequence[Mask] | Mask | None
     alpha: float | Mask
     preserve_color: Literal["luminance", "coral"] | None
-    size: int | None
     style_size: int | None
-    tile: Tiling
-    max_pixels: int
-    progress: Progress
     out: Tensor | None
 
 

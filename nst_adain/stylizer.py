@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nst_adain.color import match_color, transfer_luminance
 from nst_adain.contents import EncodedContent, Result, Tiling, auto_side, check_out, opacity, open_content, thinned, whole
-from nst_adain.controls import STYLE_SIZE, Controls, Style, check_style_size, is_saved
+from nst_adain.controls import STYLE_SIZE, ContentControls, Controls, Style, check_style_size, is_saved
 from nst_adain.convolution import freeze
 from nst_adain.functional import ChannelStats
 from nst_adain.inputs import (
@@ -125,24 +125,10 @@ class Stylizer:
         return dataclasses.replace(stats, model=self.fingerprint)
 
     @overload
-    def encode_content(
-        self,
-        content: Tensor,
-        *,
-        size: int | None = None,
-        tile: Tiling = "auto",
-        max_pixels: int = MAX_PIXELS,
-        progress: Progress = False,
-    ) -> EncodedContent[Tensor]: ...
+    def encode_content(self, content: Tensor, **controls: Unpack[ContentControls]) -> EncodedContent[Tensor]: ...
     @overload
     def encode_content(
-        self,
-        content: str | os.PathLike[str] | Image.Image,
-        *,
-        size: int | None = None,
-        tile: Tiling = "auto",
-        max_pixels: int = MAX_PIXELS,
-        progress: Progress = False,
+        self, content: str | os.PathLike[str] | Image.Image, **controls: Unpack[ContentControls]
     ) -> EncodedContent[Image.Image]: ...
     @torch.no_grad()
     def encode_content(

@@ -42,8 +42,9 @@ def test_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: s
 
 
 def test_commands_are_understood() -> None:
-    assert len(commands("nst-adain ")) >= 3
-    for arguments in commands("nst-adain "):
+    given = commands("nst-adain ")
+    assert len(given) >= 3
+    for arguments in given:
         assert callable(_parser().parse_args(arguments).job)
 
 
