@@ -213,12 +213,12 @@ def _encode_styles(
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong with one file, while the others go on; any other error is raised again."""
-    if isinstance(error, (ImageError, OSError)):
-        return str(error)
+    """What is wrong with one file, while the others go on."""
     if out_of_memory(error):
         return "not enough memory for a picture of this size"
-    raise error
+    # Nobody expected any others; but they are no reason to lose the rest of a night's work.
+    words = " ".join(str(error).split())
+    return words if isinstance(error, (ImageError, OSError)) else f"{type(error).__name__}: {words}"
 
 
 def _area(image: Image.Image, side: int | None) -> int:

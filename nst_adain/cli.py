@@ -62,6 +62,7 @@ def _run(words: Sequence[str]) -> int:
     options = words.index("--") if "--" in words else len(words)
     arguments = _parser().parse_args([*map(_plain, words[:options]), *words[options:]])
     from nst_adain.inputs import out_of_memory  # loaded by now
+    from nst_adain.opening import ImageWarning
 
     keep_freed_memory()
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -74,6 +75,8 @@ def _run(words: Sequence[str]) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on files; what matters of them becomes an error
+            warnings.simplefilter("default", ImageWarning)
+            warnings.showwarning = _warned
             arguments.job(arguments)
     except UsageError as error:
         arguments.parser.error(str(error))  # of the command; exits with 2
@@ -111,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, purpose in _COMMANDS.items():
         commands.add_parser(name, help=purpose)
     return parser
+
+
+def _warned(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"nst-adain: warning: {message}", file=sys.stderr)
 
 
 def _failed(message: str) -> int:

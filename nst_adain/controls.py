@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from torch import Tensor
 
 from nst_adain.contents import Tiling
+from nst_adain.formats import open_image
 from nst_adain.functional import SAVED, ChannelStats
 from nst_adain.images import load_image
 from nst_adain.inputs import Picture, Progress
-from nst_adain.opening import MAX_PIXELS, open_image
+from nst_adain.opening import MAX_PIXELS
 from nst_adain.regions import Mask
 from nst_adain.usage import UsageError
 

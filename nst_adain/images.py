@@ -7,14 +7,15 @@ import io
 import os
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
-from torch import Tensor
 
 from nst_adain.files import check_folder, write_atomic
-from nst_adain.opening import MAX_PIXELS, ImageError, open_image
+from nst_adain.formats import open_image, reading
+from nst_adain.opening import LEVELS, MAX_PIXELS, ImageError
 from nst_adain.usage import UsageError
 
 __all__ = [
@@ -24,10 +25,7 @@ __all__ = [
     "load_image",
     "resize_short_side",
     "save_image",
-    "to_image",
-    "to_pixels",
     "to_srgb",
-    "to_tensor",
     "turn_upright",
 ]
 
@@ -45,7 +43,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_BAND = 1024  # rows
+_BAND = 1 << 22  # pixels that are converted at once
 
 
 def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -62,13 +60,12 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         FileNotFoundError: if there is no such file.
         ImageError: if it cannot be read whole, or has more than `max_pixels`.
     """
-    try:
-        image = open_image(path, max_pixels=max_pixels)
-        return _to_srgb(image, _levels(image))
-    except (ImageError, UsageError, FileNotFoundError, PermissionError):
-        raise
-    except (ValueError, OSError) as error:
-        raise ImageError(f"{path}: {error}") from error
+    image = open_image(path, max_pixels=max_pixels)
+    with reading(Path(path)):
+        try:
+            return _to_srgb(image, _levels(image))
+        except _UnfitError as error:
+            raise ImageError(f"{path}: {error}") from error
 
 
 def to_srgb(image: Image.Image, name: str = "image", *, upright: bool = True) -> Image.Image:
@@ -95,6 +92,10 @@ def to_srgb(image: Image.Image, name: str = "image", *, upright: bool = True) ->
         raise ValueError(f"{name}: {error}") from error
 
 
+class _UnfitError(ValueError):
+    """Pixels that cannot be shown, of a file that is not damaged."""
+
+
 def check_not_empty(image: Image.Image, name: str) -> None:
     """Raise ValueError, which begins with `name`, if a picture has no pixels, which Pillow allows in memory."""
     if 0 in image.size:
@@ -111,6 +112,9 @@ def turn_upright(image: Image.Image) -> Image.Image:
 
 def _levels(image: Image.Image) -> tuple[int, int]:
     """Black and white in a grey picture of more than 8 bits: Pillow leaves 12 bits, as of microscopes, as they are."""
+    if LEVELS in image.info:
+        black, white = image.info[LEVELS]
+        return black, white
     tags = getattr(image, "tag_v2", {})
     bits = tags.get(_BITS, (16,))[0]
     white = 2 ** (bits if 8 < bits < 16 else 16) - 1
@@ -125,33 +129,43 @@ def _to_srgb(image: Image.Image, levels: tuple[int, int], upright: bool = True) 
     image = turn_upright(image) if upright else image
     alpha = None
     if image.mode.startswith("I"):  # Pillow's own conversion cuts off at 255
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError(f"expected integer pixels of at most 16 bits, found {values.min()} to {values.max()}")
-        black, white = levels
-        image = Image.fromarray(((values - black) / (white - black) * 255).round().clip(0, 255).astype(np.uint8))
+        values = np.asarray(image)
+        image = Image.fromarray(_to_8_bits(values, *levels))
         if isinstance(transparent, int):
             alpha = Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8))
+        del values
     elif image.mode == "F":
-        raise ValueError("expected 8 or 16 bits a channel, found floating-point pixels, which have no agreed range")
-    elif image.has_transparency_data:
+        raise _UnfitError("expected 8 or 16 bits a channel, found floating-point pixels, which have no agreed range")
+    elif image.has_transparency_data and image.mode != "RGBA":
         image = image.convert("RGBA")
-        alpha = image.getchannel("A")
-        image = image.convert("RGB")
-    if image.mode not in ("RGB", "L", "CMYK"):
+    elif image.mode not in ("RGB", "RGBA", "L", "CMYK"):
         image = image.convert("RGB")
     if profile:
         # A profile that is damaged or of another colour model is ignored, as image viewers do.
-        with contextlib.suppress(ImageCms.PyCMSError, OSError):
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, TypeError):
+            source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            here = image.mode in ("RGB", "RGBA")
+            converted = ImageCms.profileToProfile(image, source, target, outputMode=None if here else "RGB", inPlace=here)
             image = converted if converted is not None else image
-    if image.mode != "RGB":
+    if image.mode not in ("RGB", "RGBA"):
         image = image.convert("RGB")
     if alpha is not None:
         image.putalpha(alpha)
     image.info.clear()  # the profile and orientation are applied: whoever saves this must not write them again
     return image
+
+
+def _to_8_bits(values: NDArray[Any], black: int, white: int) -> NDArray[np.uint8]:
+    """Integers (H, W) of at most 16 bits as levels from 0, for `black`, to 255."""
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise _UnfitError(f"expected integer pixels of at most 16 bits, found {low} to {high}")
+    levels = ((np.arange(65536) - black) / (white - black) * 255).round().clip(0, 255).astype(np.uint8)
+    narrow = np.empty(values.shape, np.uint8)
+    rows = max(1, _BAND // values.shape[1])
+    for top in range(0, len(values), rows):  # indexing widens what it is given
+        narrow[top : top + rows] = levels[values[top : top + rows]]
+    return narrow
 
 
 def save_image(image: Image.Image, path: str | os.PathLike[str], *, quality: int = 95) -> None:
@@ -214,26 +228,3 @@ def resize_short_side(image: Image.Image, side: int) -> Image.Image:
     scale = side / min(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-def to_pixels(image: Image.Image) -> Tensor:
-    """A picture as (1, 3, H, W) uint8, RGB; transparency is laid on white."""
-    image = flatten(image)
-    pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _BAND):  # Pillow's own export holds the whole picture twice meanwhile
-        bottom = min(top + _BAND, image.height)
-        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None]
-
-
-def to_tensor(image: Image.Image) -> Tensor:
-    """A picture as (1, 3, H, W) float32, RGB in [0, 1]; transparency is laid on white."""
-    return to_pixels(image).float() / 255
-
-
-def to_image(tensor: Tensor) -> Image.Image:
-    """(1, 3, H, W), RGB, clamped to [0, 1], as a picture."""
-    if tensor.ndim != 4 or tensor.shape[:2] != (1, 3):
-        raise ValueError(f"expected one picture of shape (1, 3, H, W), got {tuple(tensor.shape)}")
-    values = tensor[0].detach().float().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
-    return Image.fromarray(values.cpu().numpy())

@@ -16,8 +16,9 @@ from PIL import Image, ImageStat
 from torch import Tensor
 
 from nst_adain.functional import at_least_float32
-from nst_adain.images import load_image, resize_short_side, to_pixels, to_srgb
+from nst_adain.images import load_image, resize_short_side, to_srgb
 from nst_adain.opening import MAX_PIXELS, ImageError, check_pixels
+from nst_adain.pixels import to_pixels
 from nst_adain.regions import Mask, read_label_map, read_mask
 from nst_adain.tiff import map_tiff
 from nst_adain.usage import UsageError

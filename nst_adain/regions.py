@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 from torch import Tensor
 
+from nst_adain.formats import open_image
 from nst_adain.images import check_not_empty, load_image, to_srgb, turn_upright
-from nst_adain.opening import GREY_STEP, MAX_PIXELS, open_image
+from nst_adain.opening import GREY_STEP, MAX_PIXELS
 
 __all__ = ["Mask", "belonging", "read_label_map", "read_mask", "shares"]
 

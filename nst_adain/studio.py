@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from nst_adain.apart import load_image_apart
 from nst_adain.contents import EncodedContent
-from nst_adain.controls import Controls, Style
+from nst_adain.controls import Controls, Style, is_saved
 from nst_adain.functional import ChannelStats
-from nst_adain.images import flatten, load_image, resize_short_side
+from nst_adain.images import flatten, resize_short_side
 from nst_adain.inputs import Precision, Progress, check_alpha, check_side, check_weights, out_of_memory
 from nst_adain.opening import MAX_PIXELS
 from nst_adain.pretrained import needs_encoder
@@ -171,7 +172,11 @@ class Studio:
 
     def photo(self, path: Path, size: int | None = None) -> Image.Image:
         """The photograph as small as its preview."""
-        return self._reduced(load_image(path, max_pixels=self.max_pixels), size)
+        return self._reduced(self.read(path), size)
+
+    def read(self, path: Path) -> Image.Image:
+        """A picture from someone who may mean harm: whatever is in its file, the process of the page goes on."""
+        return load_image_apart(path, max_pixels=self.max_pixels)
 
     def preview(self, recipe: Recipe) -> Image.Image:
         """The picture at a size that is quick to make, on white where it is transparent."""
@@ -197,18 +202,19 @@ class Studio:
             progress: as for calling a `Stylizer`.
         """
         stylizer = self.stylizer(recipe.model)
-        styles: list[Style] = list(recipe.styles)
+        photo = self.read(recipe.photo)
+        styles: list[Style] = [path if is_saved(path) else self.read(path) for path in recipe.styles]
         controls: Controls = {
             **recipe.controls(), "style_size": recipe.style_size, "size": recipe.size,
             "max_pixels": self.max_pixels, "progress": progress
         }  # fmt: skip
         try:
-            return stylizer(recipe.photo, styles, **controls), False
+            return stylizer(photo, styles, **controls), False
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
         controls["tile"] = SMALL_TILE
-        return stylizer(recipe.photo, styles, **controls), True
+        return stylizer(photo, styles, **controls), True
 
     def content(self, model: str, path: Path, size: int | None = None) -> EncodedContent[Image.Image]:
         """A photograph, encoded at the size of its preview."""
@@ -222,10 +228,10 @@ class Studio:
         return self.stylizer(model).encode_content(self.photo(path, size))
 
     def _encode_style(self, model: str, path: Path, style_size: int) -> ChannelStats:
-        return self.stylizer(model).encode_style(path, style_size=style_size, max_pixels=self.max_pixels)
+        return self.stylizer(model).encode_style(path if is_saved(path) else self.read(path), style_size=style_size)
 
     def _read_style(self, path: Path, style_size: int) -> Image.Image:
-        image = load_image(path, max_pixels=self.max_pixels)
+        image = self.read(path)
         return resize_short_side(image, min(style_size, *image.size))
 
     def _reduced(self, image: Image.Image, size: int | None) -> Image.Image:

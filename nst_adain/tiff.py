@@ -40,7 +40,7 @@ def map_tiff(path: str | os.PathLike[str]) -> Tensor | None:
             page = file.pages.first
             plain = page.dtype == np.uint8 and page.shape[2:] == (3,) and page.photometric == tifffile.PHOTOMETRIC.RGB
             interleaved = page.planarconfig == tifffile.PLANARCONFIG.CONTIG
-            upright = page.tags.valueof("Orientation", _UPRIGHT) == _UPRIGHT
+            upright = page.tags.valueof("Orientation", _UPRIGHT) == _UPRIGHT and "DNGVersion" not in page.tags
             if not (plain and interleaved and upright and page.is_memmappable and page.iccprofile is None):
                 return None
             offset, shape = page.dataoffsets[0], page.shape

@@ -21,7 +21,7 @@ from nst_adain import grid
 from nst_adain.demo import PHOTOGRAPHS
 from nst_adain.files import result_name
 from nst_adain.gallery import STYLES
-from nst_adain.images import flatten, load_image, save_image
+from nst_adain.images import flatten, save_image
 from nst_adain.inputs import out_of_memory
 from nst_adain.studio import Recipe, Studio
 from nst_adain.video import stylize_video
@@ -241,7 +241,7 @@ class Actions:
                 self._path(photo, "photo"),
                 [self._path(style, "styles") for style in given],
                 weights or [1] * len(given),
-                mask=None if mask is None else load_image(self._path(mask, "mask"), max_pixels=self.studio.max_pixels),
+                mask=None if mask is None else self.studio.read(self._path(mask, "mask")),
                 model=model,
                 alpha=alpha,
                 preserve_color=preserve_color,

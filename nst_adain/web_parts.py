@@ -124,10 +124,11 @@ def painted(url: str) -> Image.Image | None:
     if not url:
         return None
     try:
-        image = Image.open(
-            io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,"), validate=True)), formats=["PNG"]
-        )
-    except (ValueError, OSError) as error:
+        data = base64.b64decode(url.removeprefix("data:image/png;base64,"), validate=True)
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            if image.width * image.height <= MAX_PAINTED:
+                image.load()
+    except Exception as error:  # whatever decoders raise
         raise ValueError("mask: expected a PNG picture") from error
     if image.width * image.height > MAX_PAINTED or image.mode != "RGBA":
         raise ValueError(f"mask: expected RGBA and at most {MAX_PAINTED:,} pixels, found {image.mode}, {image.size}")

@@ -21,8 +21,9 @@ from nst_adain.controls import Controls
 from nst_adain.demo import photograph
 from nst_adain.functional import ChannelStats, blend
 from nst_adain.gallery import draw
-from nst_adain.images import load_image, to_tensor
+from nst_adain.images import load_image
 from nst_adain.models import StyleTransfer
+from nst_adain.pixels import to_tensor
 from nst_adain.stylizer import Stylizer
 from nst_adain.tiling import Moments
 

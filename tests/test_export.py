@@ -13,8 +13,8 @@ from nst_adain.architecture import Architecture
 from nst_adain.cli import main
 from nst_adain.export import export_onnx
 from nst_adain.functional import blend
-from nst_adain.images import to_tensor
 from nst_adain.models import StyleTransfer
+from nst_adain.pixels import to_tensor
 from nst_adain.stylizer import Stylizer
 
 

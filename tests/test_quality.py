@@ -18,7 +18,7 @@ from skimage.metrics import structural_similarity
 from nst_adain.architecture import STRIDE
 from nst_adain.demo import PHOTOGRAPHS, photograph
 from nst_adain.gallery import STYLES, draw
-from nst_adain.images import to_tensor
+from nst_adain.pixels import to_tensor
 from nst_adain.pretrained import available_models, needs_encoder
 from nst_adain.stylizer import Stylizer
 from train.losses import grid_energy, load_teacher

@@ -13,7 +13,7 @@ from conftest import picture
 from PIL import Image
 from safetensors.torch import load_file
 
-from nst_adain.images import to_tensor
+from nst_adain.pixels import to_tensor
 from nst_adain.pretrained import find_weights
 from nst_adain.usage import UsageError
 from train.config import TrainConfig

@@ -13,9 +13,10 @@ from PIL import Image
 from nst_adain.demo import photograph
 from nst_adain.functional import ChannelStats, blend, channel_stats
 from nst_adain.gallery import STYLES, draw
-from nst_adain.images import load_image, to_tensor
+from nst_adain.images import load_image
 from nst_adain.models import StyleTransfer
 from nst_adain.opening import ImageError
+from nst_adain.pixels import to_tensor
 from nst_adain.pretrained import load_model
 from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError

@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from nst_adain.architecture import LAYERS
 from nst_adain.files import check_folder, write_atomic
-from nst_adain.images import flatten, load_image, to_tensor
+from nst_adain.images import flatten, load_image
 from nst_adain.models import Encoder
 from nst_adain.opening import find_images
+from nst_adain.pixels import to_tensor
 from nst_adain.pretrained import compare
 from train.evaluate import by_stem, pairs_by_name
 from train.losses import content_loss, load_teacher, style_loss, style_targets

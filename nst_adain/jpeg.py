@@ -1,0 +1,66 @@
+"""What Pillow does not tell of JPEG files: ITU-T T.81, https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from pathlib import Path
+
+from PIL import Image
+
+from nst_adain.opening import ImageError
+
+__all__ = ["START", "check_rows", "check_scans", "without_end"]
+
+START = b"\xff\xd8\xff"
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
+_MOST = 20_000_000_000  # pixels in all scans, which take some seconds even if nothing is in them
+_BAND = 256  # rows
+_OTHER = b"\x55" * 4096  # what may follow where a file is cut short, instead of zeros
+
+
+def check_scans(path: Path, pixels: int) -> None:
+    """Raise ImageError if a progressive picture takes too long: each of its scans goes over all of its pixels."""
+    scans = path.read_bytes().count(_SCAN)  # within a scan, these two bytes do not follow one another
+    if scans * pixels > _MOST:
+        raise ImageError(f"{path}: expected a picture in some ten scans, found {scans:,} of {pixels:,} pixels each")
+
+
+def check_rows(path: Path, image: Image.Image) -> None:
+    """Raise ImageError if the end marker of this decoded picture comes before its last row."""
+    # What libjpeg makes up is flat there.
+    if all(low == high for low, high in _ends(image)) and not _is_whole(path.read_bytes().rpartition(_END)[0]):
+        raise ImageError(f"{path}: the picture is damaged or cut short (its last rows are missing)")
+
+
+def without_end(data: bytes) -> Image.Image | None:
+    """Decode a file that lacks its end marker; None if that is not all that is missing."""
+    data = data.rstrip(b"\xff")  # half of a marker
+    if not _is_whole(data):
+        return None
+    with Image.open(io.BytesIO(data + _END), formats=["JPEG"]) as image:
+        image.load()
+    return image
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether data without its end marker holds all of the picture: libjpeg decodes whatever bits follow, so then two endings
+    give the same. At an eighth of the size, which has something of every block, unless a scan has no more than details."""
+    sums = []
+    for ending in (b"", _OTHER):
+        try:
+            with Image.open(io.BytesIO(data + ending + _END), formats=["JPEG"]) as image:
+                if not image.info.get("progressive"):
+                    image.draft(image.mode, (image.width // 8, image.height // 8))
+                image.load()
+        except Exception:  # of damaged files, anything
+            return False
+        bands = (image.crop((0, top, image.width, min(top + _BAND, image.height))) for top in range(0, image.height, _BAND))
+        sums.append([zlib.crc32(band.tobytes()) for band in bands])
+    return sums[0] == sums[1]
+
+
+def _ends(image: Image.Image) -> list[tuple[int, int]]:
+    """The lowest and the highest level in the last row of each channel."""
+    row = image.crop((0, image.height - 1, *image.size))
+    return [channel.getextrema() for channel in row.split()]  # type: ignore[misc]
