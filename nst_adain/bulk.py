@@ -213,7 +213,9 @@ def _encode_styles(
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong with one file, while the others go on."""
+    """What is wrong with one file, while the others go on; what is wrong with the call is raised again."""
+    if isinstance(error, UsageError):
+        raise error
     if out_of_memory(error):
         return "not enough memory for a picture of this size"
     # Nobody expected any others; but they are no reason to lose the rest of a night's work.

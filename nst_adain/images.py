@@ -60,10 +60,11 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         FileNotFoundError: if there is no such file.
         ImageError: if it cannot be read whole, or has more than `max_pixels`.
     """
-    image = open_image(path, max_pixels=max_pixels)
+    stored = [open_image(path, max_pixels=max_pixels)]
+    levels = _levels(stored[0])
     with reading(Path(path)):
         try:
-            return _to_srgb(image, _levels(image))
+            return _to_srgb(stored.pop(), levels)  # which no name here keeps in memory
         except _UnfitError as error:
             raise ImageError(f"{path}: {error}") from error
 
@@ -130,9 +131,9 @@ def _to_srgb(image: Image.Image, levels: tuple[int, int], upright: bool = True) 
     alpha = None
     if image.mode.startswith("I"):  # Pillow's own conversion cuts off at 255
         values = np.asarray(image)
-        image = Image.fromarray(_to_8_bits(values, *levels))
         if isinstance(transparent, int):
-            alpha = Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8))
+            alpha = Image.fromarray((values != transparent).view(np.uint8) * np.uint8(255))
+        image = Image.fromarray(_to_8_bits(values, *levels))
         del values
     elif image.mode == "F":
         raise _UnfitError("expected 8 or 16 bits a channel, found floating-point pixels, which have no agreed range")

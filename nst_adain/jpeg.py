@@ -29,28 +29,28 @@ def check_scans(path: Path, pixels: int) -> None:
 def check_rows(path: Path, image: Image.Image) -> None:
     """Raise ImageError if the end marker of this decoded picture comes before its last row."""
     # What libjpeg makes up is flat there.
-    if all(low == high for low, high in _ends(image)) and not _is_whole(path.read_bytes().rpartition(_END)[0]):
+    if all(low == high for low, high in _ends(image)) and not _is_whole(path.read_bytes().rpartition(_END)[0], small=True):
         raise ImageError(f"{path}: the picture is damaged or cut short (its last rows are missing)")
 
 
 def without_end(data: bytes) -> Image.Image | None:
     """Decode a file that lacks its end marker; None if that is not all that is missing."""
     data = data.rstrip(b"\xff")  # half of a marker
-    if not _is_whole(data):
+    if not _is_whole(data, small=False):
         return None
     with Image.open(io.BytesIO(data + _END), formats=["JPEG"]) as image:
         image.load()
     return image
 
 
-def _is_whole(data: bytes) -> bool:
+def _is_whole(data: bytes, *, small: bool) -> bool:
     """Whether data without its end marker holds all of the picture: libjpeg decodes whatever bits follow, so then two endings
-    give the same. At an eighth of the size, which has something of every block, unless a scan has no more than details."""
+    give the same. An eighth of the size, if `small`, has something of every block, but not what only details are in a scan."""
     sums = []
     for ending in (b"", _OTHER):
         try:
             with Image.open(io.BytesIO(data + ending + _END), formats=["JPEG"]) as image:
-                if not image.info.get("progressive"):
+                if small or not image.info.get("progressive"):
                     image.draft(image.mode, (image.width // 8, image.height // 8))
                 image.load()
         except Exception:  # of damaged files, anything

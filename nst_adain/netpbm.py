@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,11 @@ __all__ = ["STARTS", "read_netpbm"]
 STARTS = tuple(f"P{kind}".encode() for kind in range(1, 7))
 _NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*(\d{1,9})")  # and what may stand before it
 _COMMENT = re.compile(rb"#[^\r\n]*")
-_LONGEST_TEXT = 64 << 20  # bytes of a file in text
+_LONGEST_HEADER, _LONGEST_TEXT = 1 << 20, 64 << 20  # bytes
+_BAND = 1 << 22  # values that are read at once
+
+# Reads the next rows, (H, W, C); None if they are not there.
+_Rows: TypeAlias = Callable[[tuple[int, int, int]], "NDArray[Any] | None"]
 
 
 def read_netpbm(path: Path, max_pixels: int) -> Image.Image:
@@ -38,70 +43,79 @@ def read_netpbm(path: Path, max_pixels: int) -> Image.Image:
         ImageError: if it is damaged, cut short, or too large.
     """
     with path.open("rb") as file:
-        data = file.read()
-    kind = int(data[1:2])
-    text, bitmap, channels = kind <= 3, kind in (1, 4), 3 if kind in (3, 6) else 1
+        start = file.read(_LONGEST_HEADER)
+        kind = int(start[1:2])
+        text, bitmap, channels = kind <= 3, kind in (1, 4), 3 if kind in (3, 6) else 1
+        (width, height, white), at = _header(path, start, bitmap)
+        check_pixels(path, width, height, max_pixels)
+        pixels = np.zeros((height, width, channels), np.uint8 if channels == 3 or white == 255 else np.uint16)
+        file.seek(at if text else at + 1)  # one space
+        rows = _text(path, file.read(_LONGEST_TEXT + 1), bitmap) if text else _binary(file, bitmap, white)
+        step = max(1, _BAND // (width * channels))
+        for top in range(0, height, step):
+            shape = (min(step, height - top), width, channels)
+            values = rows(shape)
+            if values is None:
+                raise ImageError(f"{path}: the picture is damaged or cut short (its rows end after the first {top:,})")
+            if values.max() > white:
+                raise ImageError(f"{path}: the picture is damaged (levels to {values.max()}, where white is {white})")
+            whole = channels == 1 or white == 255
+            pixels[top : top + step] = values if whole else (values * (255 / white) + 0.5).astype(np.uint8)
+    if channels == 3:
+        return Image.fromarray(pixels)
+    image = Image.fromarray(pixels[..., 0])
+    if white != 255:
+        image.info[LEVELS] = (1, 0) if bitmap else (0, white)  # there 1 is black
+    return image
+
+
+def _header(path: Path, start: bytes, bitmap: bool) -> tuple[list[int], int]:
+    """Width, height and white, and where they end."""
     numbers: list[int] = []
     at = 2
     while len(numbers) < (2 if bitmap else 3):
-        found = _NUMBER.match(data, at)
+        found = _NUMBER.match(start, at)
         if found is None:
             raise ImageError(f"{path}: the picture is damaged or cut short (its header ends after {len(numbers)} numbers)")
         numbers.append(int(found[1]))
         at = found.end()
-    width, height, white = (*numbers, 1)[:3]
-    check_pixels(path, width, height, max_pixels)
+    width, height, white = [*numbers, 1][:3]
     if not width or not height or not 1 <= white <= 65535:
         raise ImageError(f"{path}: expected a picture with levels to 65535 at most, found {width} x {height} to {white}")
-    read = _text if text else _bits if bitmap else _binary
-    pixels = read(path, data, at, (height, width, channels), white)
-    if bitmap:
-        pixels = 1 - pixels  # there 1 is black
-    if pixels.max() > white:
-        raise ImageError(f"{path}: the picture is damaged (levels to {pixels.max()}, where white is {white})")
-    if channels == 1 and white == 255:
-        return Image.fromarray(pixels[..., 0].astype(np.uint8, copy=False))
-    if channels == 1:
-        image = Image.fromarray(pixels[..., 0].astype(np.uint16, copy=False))
-        image.info[LEVELS] = (0, white)
-        return image
-    if white != 255:
-        table = (np.arange(white + 1) * (255 / white) + 0.5).astype(np.uint8)
-        pixels = table[pixels]
-    return Image.fromarray(pixels.astype(np.uint8, copy=False))
+    return [width, height, white], at
 
 
-def _text(path: Path, data: bytes, at: int, shape: tuple[int, int, int], white: int) -> NDArray[Any]:
-    if len(data) > _LONGEST_TEXT:
-        limit = f"more than the limit of {_LONGEST_TEXT:,}"
-        raise ImageError(f"{path}: {len(data):,} bytes of text, {limit}; write it in the binary form")
-    body = _COMMENT.sub(b" ", data[at:])
+def _text(path: Path, body: bytes, bitmap: bool) -> _Rows:
+    if len(body) > _LONGEST_TEXT:
+        raise ImageError(f"{path}: more than {_LONGEST_TEXT:,} bytes of text; write it in the binary form")
+    body = _COMMENT.sub(b" ", body)
     if body.translate(None, b"0123456789 \t\n\r\v\f"):
         raise ImageError(f"{path}: the picture is damaged (other letters than digits among its levels)")
-    if data[1:2] == b"1":  # where digits may follow one another without a space
-        values = np.frombuffer(body, np.uint8)
-        values = values[values >= ord("0")] - ord("0")
+    if bitmap:  # where digits may follow one another without a space
+        digits = np.frombuffer(body, np.uint8)
+        values: NDArray[Any] = digits[digits >= ord("0")] - ord("0")
     else:
         values = np.fromstring(body, np.int64, sep=" ") if body.strip() else np.zeros(0, np.int64)
-        values = values.clip(0, 65536).astype(np.int32)
-    return _whole(path, values[: math.prod(shape)], shape)
+    at = 0
+
+    def rows(shape: tuple[int, int, int]) -> NDArray[Any] | None:
+        nonlocal at
+        part, at = values[at : at + math.prod(shape)], at + math.prod(shape)
+        return part.reshape(shape) if part.size == math.prod(shape) else None
+
+    return rows
 
 
-def _bits(path: Path, data: bytes, at: int, shape: tuple[int, int, int], white: int) -> NDArray[Any]:
-    height, width, _ = shape
-    row = -(-width // 8)
-    packed = _whole(path, np.frombuffer(data, np.uint8, offset=at + 1)[: row * height], (height, row, 1))
-    return np.unpackbits(packed[..., 0], axis=1, count=width)[..., None]
-
-
-def _binary(path: Path, data: bytes, at: int, shape: tuple[int, int, int], white: int) -> NDArray[Any]:
+def _binary(file: BinaryIO, bitmap: bool, white: int) -> _Rows:
     dtype = np.dtype(np.uint8 if white < 256 else ">u2")
-    count = min(math.prod(shape), max(0, len(data) - at - 1) // dtype.itemsize)
-    return _whole(path, np.frombuffer(data, dtype, count, at + 1), shape)
 
+    def rows(shape: tuple[int, int, int]) -> NDArray[Any] | None:
+        height, width, channels = shape
+        stored = (height, -(-width // 8) if bitmap else width, channels)
+        values = np.frombuffer(file.read(math.prod(stored) * dtype.itemsize), np.uint8)
+        if values.size < math.prod(stored) * dtype.itemsize:
+            return None
+        values = values.view(dtype).reshape(stored)
+        return np.unpackbits(values[..., 0], axis=1, count=width)[..., None] if bitmap else values
 
-def _whole(path: Path, values: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
-    wanted = math.prod(shape)
-    if values.size < wanted:
-        raise ImageError(f"{path}: the picture is damaged or cut short ({values.size:,} of {wanted:,} values are there)")
-    return values.reshape(shape)
+    return rows

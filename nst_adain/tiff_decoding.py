@@ -30,7 +30,12 @@ _COLORS = {
 }  # fmt: skip
 _WHITE_IS_ZERO, _PALETTE, _YCBCR, _LAB = 0, 3, 6, 8
 _ALPHA = {1: ("La", "RGBa"), 2: ("LA", "RGBA")}  # kinds of extra samples, and the modes: multiplied by it, or not
+# Compressions that pictures have, and whose decoders say what is wrong; those of faxes skip what they cannot read.
 _FAX, _JPEG, _END = (2, 3, 4), (6, 7), b"\xff\xd9"
+_COMPRESSIONS = frozenset({
+    1, 5, *_JPEG, 8, 32773, 32946, 34925,  # none, LZW, JPEG, deflate, PackBits, deflate, LZMA
+    33003, 33004, 33005, 34712, 34926, 34927, 50000, 50001,  # JPEG 2000, Zstandard and WebP, each under several numbers
+})  # fmt: skip
 _ORIENTATION, _DNG, _COLORMAP = 274, 50706, 320  # tags
 _LARGEST_STRIP = 600_000_000  # bytes, decoded: held beside the picture
 _MANY_STRIPS = 200_000
@@ -89,6 +94,9 @@ def _check(path: Path, page: TiffPage, max_pixels: int) -> tuple[str, int, str]:
         raise ImageError(f"{path}: expected a picture, found camera raw data, with a thumbnail; develop it first")
     if page.compression in _FAX:
         raise ImageError(f"{path}: expected a picture, found a fax (TIFF compression {page.compression}), which has no greys")
+    if page.compression not in _COMPRESSIONS:
+        name = getattr(page.compression, "name", "unknown")
+        raise ImageError(f"{path}: expected a common compression, such as LZW, found {name} ({int(page.compression)})")
     if page.photometric not in _COLORS:
         known = ", ".join(dict.fromkeys(name for name, *_ in _COLORS.values()))
         raise ImageError(f"{path}: expected colours of {known}, found {getattr(page.photometric, 'name', page.photometric)}")

@@ -1,6 +1,6 @@
 """Damages pictures of every readable format and reads them: each gives a picture or an ImageError, soon, and nothing else.
 
-python -m tests.fuzz --count 100000 --seed 0
+python tests/fuzz.py --count 100000 --seed 0
 
 The pictures are decoded by workers, so that one that ends its process is counted, and named with the seed that makes it again.
 Each is decoded twice, by processes whose memory is filled differently before (glibc's MALLOC_PERTURB_): what differs shows
@@ -94,7 +94,7 @@ def seeds() -> dict[str, bytes]:
     made["text.ppm"] = b"P3\n2 1\n255\n1 2 3 # comment\n4 5 6\n"
     made["deep.pgm"] = b"P5 5 4 1000\n" + np.arange(20).astype(">u2").tobytes()
     pixels = np.asarray(rgb)
-    for compression in (None, "lzw", "deflate", "packbits", "lzma", "zstd", "jpeg", "webp", "lerc", "jpeg2000"):
+    for compression in (None, "lzw", "deflate", "packbits", "lzma", "zstd", "jpeg", "webp", "jpeg2000"):
         tiff(f"{compression}_RGB", pixels, photometric="rgb", compression=compression)
     for compression in (None, "lzw", "deflate", "packbits", "jpeg"):
         tiff(f"{compression}_L", pixels[..., 0], photometric="minisblack", compression=compression)
@@ -209,8 +209,8 @@ def watched(start: int, stop: int, seed: int, fill: int) -> Iterator[tuple[int, 
     """What `work` says, in another process whose memory is filled like this; one that it ends counts, and the rest goes on."""
     environment = {**os.environ, "MALLOC_PERTURB_": str(fill)}
     while start < stop:
-        command = [sys.executable, "-m", "tests.fuzz", "--work", str(start), str(stop), "--seed", str(seed)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=Path(__file__).parents[1])
+        command = [sys.executable, __file__, "--work", str(start), str(stop), "--seed", str(seed)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         yield from map(tuple, rows)
         start += len(rows)
@@ -233,12 +233,15 @@ def fuzz(count: int, seed: int, tell: Callable[[str], object] = lambda _: None) 
         stop = min(start + _BLOCK, count)
         with ThreadPoolExecutor(2) as pool:
             first, second = pool.map(lambda fill, here=(start, stop): list(watched(*here, seed, fill)), (85, 170))
-        others = {number: became for number, _, became, *_ in second}
-        for number, kind, became, seconds, peak in first + [row for row in second if row[2].startswith("fault")]:
+        others = {row[0]: row for row in second}
+        for row in first:
+            number, kind, became, seconds, peak = max(row, others.get(row[0], row), key=lambda row: row[2].startswith("fault"))
             problems = [became] if became.startswith("fault") else []
             problems += [f"took {seconds:.1f} s"] if seconds > SLOW else []
+            if peak > LARGE:  # filling counts as use, also of a canvas that is given back before anything is drawn
+                peak = next(watched(number, number + 1, seed, 0))[-1]
             problems += [f"{peak:,.0f} MiB"] if peak > LARGE else []
-            problems += ["shows memory"] if not problems and others.get(number) != became else []
+            problems += ["shows memory"] if not problems and others[number][2] != row[2] else []
             faults += [f"{kind}, number {number} of seed {seed}: {problem}" for problem in problems]
             counts["fault" if problems else "refused" if became == "refused" else "read"] += 1
         tell(f"{stop:,} of {count:,}: {dict(counts)}")
