@@ -122,10 +122,10 @@ def test_statistics_of_one_tensor_can_be_saved(tmp_path: Path) -> None:
 
 def test_load_of_another_file_names_it(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"not one")
-    with pytest.raises(ValueError, match=r"x\.safetensors: expected channel statistics"):
+    with pytest.raises(ValueError, match=r"x\.safetensors: expected a \.safetensors file of channel statistics"):
         ChannelStats.load(tmp_path / "x.safetensors")
     for path in (tmp_path / "none", tmp_path):  # a folder
-        with pytest.raises(FileNotFoundError, match=f"^{path}: expected channel statistics"):
+        with pytest.raises(FileNotFoundError, match=f"^{path}: expected a file of channel statistics"):
             ChannelStats.load(path)
 
 
