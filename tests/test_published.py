@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import math
 import pickle
+import random
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from conftest import SHARED
+from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
+from nst_adain import published
 from nst_adain.pretrained import ENCODER_VARIABLE, load_encoder, load_model
 from nst_adain.published import convert_published
 
@@ -110,3 +117,89 @@ def test_convert_never_runs_code_from_the_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be read safely"):
         convert_published(tmp_path / "x.pth", tmp_path / "x.safetensors")
     assert not (tmp_path / "ran").exists()
+
+
+def refused(source: Path, message: str = "expected") -> None:
+    """A file is not converted: one line says so, which names it first."""
+    target = source.with_suffix(".safetensors")
+    with pytest.raises(ValueError, match=message) as error:
+        convert_published(source, target)
+    said = str(error.value)
+    assert said.startswith(f"{source}: expected ")
+    assert said.isprintable()
+    assert len(said) < 1000
+    assert not target.exists()
+
+
+CHANGES: list[tuple[Callable[[Tensor], Tensor], str]] = [
+    (lambda x: x * math.nan, "expected finite weights, found others in .*conv"),
+    (lambda x: x + math.inf, "expected finite weights, found others in .*conv"),
+    (lambda x: x.double() + 1e39, "expected finite weights, found others in .*conv"),
+    (lambda x: x.to(torch.int8), "found weights of the type torch.int8"),
+    (lambda x: x > 0, "found weights of the type torch.bool"),
+    (lambda x: x.long(), "found weights of the type torch.int64"),
+    (lambda x: x.to_sparse(), "torch.sparse_coo"),
+    (lambda x: x.to("meta"), "on meta"),
+    (lambda x: x[:-1], "found convolutions of the shapes"),
+    (lambda x: x[:1], "found convolutions of the shapes"),
+    (lambda x: x.new_zeros(()).expand(10**6, 10**6), "found convolutions of the shapes"),  # 4 TB, of 4 bytes in the file
+]
+
+
+@pytest.mark.parametrize("name", ["vgg_normalised", "decoder"])
+@pytest.mark.parametrize(("change", "message"), CHANGES)
+def test_published_weights_that_are_odd_are_refused(
+    tmp_path: Path, name: str, change: Callable[[Tensor], Tensor], message: str
+) -> None:
+    state = (published_encoder() if name == "vgg_normalised" else published_decoder()).state_dict()
+    key = max(key for key in state if key.endswith(".bias"))
+    torch.save(state | {key: change(state[key])}, tmp_path / f"{name}.pth")
+    refused(tmp_path / f"{name}.pth", message)
+
+
+def test_a_normalisation_that_overflows_is_refused(tmp_path: Path) -> None:
+    state = published_encoder().state_dict()
+    torch.save(state | {"0.weight": state["0.weight"] * 3e38, "2.weight": state["2.weight"] * 100}, tmp_path / "x.pth")
+    refused(tmp_path / "x.pth", r"expected finite weights, found others in conv1_1\.weight")
+
+
+@pytest.mark.parametrize("name", ["\u00b2", "00", "0" * 5000, "9" * 5000, "-1", "x\n", ""])
+def test_layers_are_numbered_in_plain_digits(tmp_path: Path, name: str) -> None:
+    torch.save({f"{name}.weight": torch.zeros(1, 1, 1, 1), f"{name}.bias": torch.zeros(1)}, tmp_path / "x.pth")
+    refused(tmp_path / "x.pth", "found no convolutions")
+
+
+@pytest.mark.parametrize("name", ["quant", "superscript"])
+def test_damaged_cases_are_refused(tmp_path: Path, name: str) -> None:
+    case = SHARED / "cases" / f"{name}.pth"
+    if not case.is_file():
+        pytest.skip(f"needs {case}")
+    (tmp_path / case.name).write_bytes(case.read_bytes())
+    refused(tmp_path / case.name)
+
+
+def test_an_archive_that_unpacks_to_more_than_a_file_may_have_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published, "LARGEST_FILE", 10**6)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("was unpacked"))
+    with zipfile.ZipFile(tmp_path / "x.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", bytes(10**6 + 1))
+    assert (tmp_path / "x.pth").stat().st_size < 10**4
+    refused(tmp_path / "x.pth", "found a file that cannot be read safely")
+
+
+def test_any_damaged_file_is_refused(tmp_path: Path) -> None:
+    state = {"0.weight": torch.ones(3, 3, 1, 1), "0.bias": torch.zeros(3), "2.weight": torch.ones(64, 3, 3, 3)}
+    wholes, draw = [], random.Random(0)
+    for zipped in (True, False):
+        buffer = io.BytesIO()
+        torch.save(state | {"2.bias": torch.zeros(64)}, buffer, _use_new_zipfile_serialization=zipped)
+        wholes.append(buffer.getvalue())
+    for _ in range(300):
+        damaged = bytearray(draw.choice(wholes))
+        for _ in range(draw.choice((1, 2, 5, 20))):
+            at = draw.randrange(min(len(damaged), draw.choice((700, 10**6))))
+            damaged[at] = draw.choice((0, 46, 255, draw.randrange(256)))
+        (tmp_path / "x.pth").write_bytes(damaged[: draw.choice((None, draw.randrange(len(damaged))))])
+        refused(tmp_path / "x.pth")
