@@ -129,6 +129,14 @@ def test_statistics_that_are_no_numbers_are_named(slim: Stylizer, photo: Path, p
             slim(photo, stats)
 
 
+@pytest.mark.parametrize("tile", [None, 64])
+def test_what_overflows_on_the_way_is_no_black_picture(slim: Stylizer, photo: Path, painting: Path, tile: int | None) -> None:
+    style = slim.encode_style(painting)
+    huge = dataclasses.replace(style, mean=style.mean * 1e20, std=style.std * 1e20)
+    with pytest.raises(ValueError, match="expected a finite result, found another: a style's statistics"):
+        slim(photo, huge, tile=tile)
+
+
 def test_the_model_alone_gives_the_same(slim: Stylizer) -> None:
     content, style = (to_tensor(picture(48, 32, seed).convert("RGB")) for seed in (1, 2))
     model = load_model("slim").eval()
