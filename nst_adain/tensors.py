@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["check_file", "check_finite", "one_line", "open_tensors", "read_tensors"]
+__all__ = ["LARGEST_FILE", "check_file", "check_finite", "one_line", "open_tensors", "read_tensors"]
 
 LARGEST_FILE = 2**30  # bytes; the whole of VGG-19, with the layers that nothing here uses, has 575 MB
 LARGEST_HEADER = 2**22  # bytes; the longest recipe of weights that ship has 22 kB
