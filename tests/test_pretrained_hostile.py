@@ -55,8 +55,6 @@ NOT_WEIGHTS: list[tuple[Callable[[Tensor], Tensor], str]] = [
     (lambda x: x.to(torch.int8), "expected weights in floating point, found encoder.conv1_1.bias of the type I8"),
     (lambda x: x > 0, "expected weights in floating point, found encoder.conv1_1.bias of the type BOOL"),
     (lambda x: x.long(), "expected weights in floating point, found encoder.conv1_1.bias of the type I64"),
-    (lambda x: x.to(torch.float8_e5m2), "expected weights in floating point, found encoder.conv1_1.bias of the type F8_E5M2"),
-    (lambda x: x.to(torch.complex64), "expected weights in floating point, found encoder.conv1_1.bias of the type C64"),
 ]
 
 
