@@ -10,6 +10,7 @@ from nst_adain.usage import UsageError
 __all__ = ["LAYERS", "STRIDE", "TOPOLOGIES", "Architecture", "Topology", "find_topology"]
 
 STRIDE = 8  # pixels of the picture per position of the deepest layer
+LARGEST_MODULATION = 2**16  # hidden units; the models that ship have 48 and 96
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Architecture:
 
     def __post_init__(self) -> None:
         layers = find_topology(self.topology).layers
-        if not 0 < self.width <= 4:
+        if isinstance(self.width, bool) or not 0 < self.width <= 4:
             raise UsageError(f"width: expected a fraction of the topology's channels above 0 and at most 4, got {self.width}")
         if not self.taps:
             object.__setattr__(self, "taps", layers)
@@ -116,8 +117,9 @@ class Architecture:
             raise UsageError(
                 f"taps: expected layers of {', '.join(layers)} in this order, {layers[-1]} among them, got {list(self.taps)}"
             )
-        if not isinstance(self.modulation, int) or self.modulation < 0:
-            raise UsageError(f"modulation: expected a number of hidden units from 0, got {self.modulation!r}")
+        if type(self.modulation) is not int or not 0 <= self.modulation <= LARGEST_MODULATION:  # nor a bool
+            wanted = f"from 0 to {LARGEST_MODULATION:,}"
+            raise UsageError(f"modulation: expected a number of hidden units {wanted}, got {self.modulation!r}")
 
     @property
     def plan(self) -> Topology:
@@ -141,6 +143,20 @@ class Architecture:
         if not self.modulation:
             return taps
         return taps | {name: out for name, (_, out) in self.plan.decoder_layers(self.width).items() if name != "conv1_1"}
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The names and shapes of a model's tensors, by which a file is judged before a model is made."""
+        plan, shapes = self.plan, dict[str, tuple[int, ...]]()
+        for part, layers in (("encoder", plan.encoder_layers(self.width)), ("decoder", plan.decoder_layers(self.width))):
+            for name, (below, out) in layers.items():
+                shapes |= {f"{part}.{name}.weight": (out, below, 3, 3), f"{part}.{name}.bias": (out,)}
+        if self.modulation:
+            taps = 2 * sum(self.tap_channels)
+            codes = 2 * sum(self.code_channels.values()) - taps
+            for name, below, out in (("hidden", taps, self.modulation), ("output", self.modulation, codes)):
+                shapes |= {f"modulator.{name}.weight": (out, below), f"modulator.{name}.bias": (out,)}
+        return shapes
 
     def split(self, code: ChannelStats) -> dict[str, ChannelStats]:
         """A style's code, cut up into what enters where.

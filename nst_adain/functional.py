@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 
 from nst_adain.files import write_atomic
+from nst_adain.tensors import check_finite, read_tensors
 from nst_adain.usage import UsageError
 
 __all__ = ["EPS", "SAVED", "ChannelStats", "adain", "blend", "channel_stats"]
@@ -38,8 +40,9 @@ class ChannelStats:
 
     Attributes:
         mean: (B, C, 1, 1), or (B, C, H, W) where the statistics vary over the picture.
-        std: the same shape; sqrt(biased variance + `EPS`).
-        model: what tells the model that read them from others (`StyleTransfer.fingerprint`), or "": unknown, or computed.
+        std: the same shape; sqrt(biased variance + `EPS`). Below 0 only where `blend` extrapolated: rendering takes it as 0.
+        model: what tells the model that read them from others (`StyleTransfer.fingerprint`), or "": unknown, as of statistics
+            that were computed. What is made of several has the model that is known of any of them; of two models, none can be.
     """
 
     mean: Tensor
@@ -71,20 +74,24 @@ class ChannelStats:
         if sum(channels) != self.channels:
             raise ValueError(f"expected {sum(channels)} channels ({list(channels)}), got {self.channels}")
         return [
-            ChannelStats(m, s)
+            ChannelStats(m, s, self.model)
             for m, s in zip(torch.split(self.mean, list(channels), 1), torch.split(self.std, list(channels), 1))
         ]
 
     @staticmethod
     def cat(stats: Sequence[ChannelStats]) -> ChannelStats:
-        """Join along the channels: the statistics of several layers as one value."""
-        return ChannelStats(torch.cat([s.mean for s in stats], 1), torch.cat([s.std for s in stats], 1))
+        """Join along the channels: the statistics of several layers as one value.
+
+        Raises:
+            ValueError: if they are of different models.
+        """
+        return ChannelStats(torch.cat([s.mean for s in stats], 1), torch.cat([s.std for s in stats], 1), _model_of(stats))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a .safetensors file, whole or not at all.
 
         Raises:
-            ValueError: if the path has another suffix.
+            ValueError: if the path has another suffix, or the statistics are not finite: no such file could be read again.
         """
         from safetensors.torch import save
 
@@ -92,6 +99,7 @@ class ChannelStats:
             raise UsageError(f"{path}: expected a name ending in {SAVED}")
         # Copies: a file cannot hold tensors that share memory.
         tensors = {"mean": self.mean.contiguous().cpu().clone(), "std": self.std.contiguous().cpu().clone()}
+        check_finite(path, tensors, "channel statistics")
         write_atomic(path, save(tensors, metadata={"format": "nst_adain.ChannelStats", "model": self.model}))
 
     @staticmethod
@@ -100,26 +108,22 @@ class ChannelStats:
 
         Raises:
             OSError: if there is no such file (FileNotFoundError), or it may not be read.
-            ValueError: if the file is not one that `save` wrote.
+            ValueError: if the file is not one that `save` wrote, or its statistics are not finite floating point.
         """
-        from safetensors import SafetensorError, safe_open
-
-        if not Path(path).is_file():
-            found = "a folder" if Path(path).is_dir() else "no such file"
-            raise FileNotFoundError(f"{path}: expected channel statistics saved by ChannelStats.save, found {found}")
+        tensors, metadata = read_tensors(path, "channel statistics")
         try:
-            # Opened here first: safe_open calls a file that may not be read missing.
-            with open(path, "rb"), safe_open(os.fspath(path), framework="pt") as file:
-                # Copies: what is read stays mapped to the file.
-                mean, std = (file.get_tensor(name).clone() for name in ("mean", "std"))
-                model = (file.metadata() or {}).get("model", "")
-            if not (mean.is_floating_point() and std.is_floating_point()):
-                raise ValueError(f"expected floating point, got {mean.dtype} and {std.dtype}")
-            return ChannelStats(mean, std, model)
-        except (SafetensorError, ValueError) as error:
-            raise ValueError(
-                f"{path}: expected channel statistics saved by ChannelStats.save, got another file ({error})"
-            ) from error
+            return ChannelStats(tensors["mean"], tensors["std"], metadata.get("model", ""))
+        except (KeyError, ValueError) as error:
+            why = f"no {error}" if isinstance(error, KeyError) else error
+            raise ValueError(f"{path}: expected channel statistics saved by ChannelStats.save, found others ({why})") from error
+
+
+def _model_of(stats: Sequence[ChannelStats]) -> str:
+    """The one model that several statistics are of, as far as it is known."""
+    known = sorted({each.model for each in stats} - {""})
+    if len(known) > 1:
+        raise ValueError(f"expected statistics of one model, got some of {' and some of '.join(map(reprlib.repr, known[:2]))}")
+    return known[0] if known else ""
 
 
 def channel_stats(features: Tensor) -> ChannelStats:
@@ -172,7 +176,7 @@ def blend(stats: Sequence[ChannelStats], weights: Sequence[float | Tensor]) -> C
         weights: n numbers, or tensors that broadcast against (B, C, H, W), such as masks (H, W).
 
     Raises:
-        ValueError: if the two lengths differ or are 0, or the channels differ.
+        ValueError: if the two lengths differ or are 0, the channels differ, or they are of different models.
     """
     if not stats or len(stats) != len(weights):
         raise ValueError(f"expected one weight for each of at least one style, got {len(stats)} and {len(weights)}")
@@ -180,7 +184,7 @@ def blend(stats: Sequence[ChannelStats], weights: Sequence[float | Tensor]) -> C
         raise ValueError(f"expected equal channels, got {[s.channels for s in stats]}: styles of different models")
     mean = sum((s.mean * w for s, w in zip(stats[1:], weights[1:])), start=stats[0].mean * weights[0])
     std = sum((s.std * w for s, w in zip(stats[1:], weights[1:])), start=stats[0].std * weights[0])
-    return ChannelStats(mean, std)
+    return ChannelStats(mean, std, _model_of(stats))
 
 
 def adain(features: Tensor, content_stats: ChannelStats, style_stats: ChannelStats) -> Tensor:

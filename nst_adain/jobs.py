@@ -227,7 +227,7 @@ def demo(arguments: argparse.Namespace) -> None:
 
 def convert(arguments: argparse.Namespace) -> None:
     """Published weights to .safetensors."""
-    from nst_adain.pretrained import convert_published
+    from nst_adain.published import convert_published
 
     check_folder(arguments.output)
     print(f"{arguments.output}: {convert_published(arguments.source, arguments.output)}")

@@ -262,7 +262,7 @@ def strengthen(own: ChannelStats, wanted: ChannelStats, alpha: float | Tensor) -
     Above 1 it extrapolates, to a deviation of 0 at the least: below, the picture would turn into its negative.
     """
     mixed = blend([own, wanted], [1 - alpha, alpha])
-    return ChannelStats(mixed.mean, mixed.std.clamp_min(0))
+    return ChannelStats(mixed.mean, mixed.std.clamp_min(0), mixed.model)
 
 
 def pad_to_stride(image: Tensor) -> Tensor:

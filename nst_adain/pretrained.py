@@ -1,4 +1,4 @@
-"""Files of weights: finding those that ship, reading, writing, and converting published ones.
+"""Files of weights: finding those that ship, reading and writing.
 
 A model is one .safetensors file: tensors "encoder.conv1_1.weight" ... "decoder.conv1_1.bias", and metadata with the
 architecture and how it was made. A decoder for the full-width VGG-19 has only "decoder." tensors; the encoder is then a
@@ -7,21 +7,21 @@ file of its own, "conv1_1.weight" ... "conv4_1.bias", that the user brings.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import torch
 from torch import Tensor
 
 from nst_adain.architecture import Architecture
 from nst_adain.files import write_atomic
-from nst_adain.models import Decoder, Encoder, StyleTransfer
+from nst_adain.models import Encoder, StyleTransfer
+from nst_adain.tensors import check_finite, one_line, open_tensors, read_tensors
 from nst_adain.usage import UsageError
 
 __all__ = [
@@ -29,17 +29,19 @@ __all__ = [
     "available_models",
     "compare",
     "compare_norms",
-    "convert_published",
     "encoder_norms",
     "find_weights",
     "load_encoder",
     "load_model",
     "needs_encoder",
     "read_architecture",
+    "read_entry",
     "read_weights",
     "save_weights",
     "weights_folder",
 ]
+
+_Entry = TypeVar("_Entry")
 
 ARCHITECTURE_KEY = "nst_adain.architecture"  # in the metadata of our weights, and of no other file
 NORMS_KEY = "nst_adain.encoder_norms"  # likewise, of a decoder alone
@@ -96,27 +98,27 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
     path = find_weights(name)
     tensors, metadata = read_weights(path)
     arch = read_architecture(path, metadata)
-    model = StyleTransfer(arch).float()  # whatever torch's default is
     if _is_decoder_alone(tensors):
         encoder = encoder or os.environ.get(ENCODER_VARIABLE)
         if not encoder:
             raise FileNotFoundError(f"{path}: is a decoder alone and needs the full-width VGG-19 encoder. {ENCODER_HELP}")
         given = load_encoder(encoder)
         theirs = given.state_dict()
-        if difference := compare(theirs, model.encoder.state_dict()) or compare_norms(given, metadata):
+        if difference := compare(theirs, _part("encoder", arch.shapes)) or compare_norms(path, given, metadata):
             raise ValueError(f"{encoder}: expected the encoder that {path} was trained with: {difference}")
         tensors |= {f"encoder.{k}": v for k, v in theirs.items()}
     elif encoder:
         raise UsageError(f"encoder: expected none for {path}, which has its own, got {os.fspath(encoder)!r}")
-    if difference := compare(tensors, model.state_dict()):
+    if difference := compare(tensors, arch.shapes):
         raise ValueError(f"{path}: expected the tensors of its architecture: {difference}")
+    model = StyleTransfer(arch).float()  # whatever torch's default is
     model.load_state_dict(tensors)
     return model
 
 
 def needs_encoder(name: str | os.PathLike[str]) -> bool:
     """Whether a model, named as for `load_model`, is a decoder alone. Raises: as `load_model`."""
-    with _opened(find_weights(name)) as file:
+    with open_tensors(find_weights(name), "weights") as file:
         return _is_decoder_alone(file.keys())
 
 
@@ -132,15 +134,19 @@ def load_encoder(path: str | os.PathLike[str]) -> Encoder:
         ValueError: if it holds no encoder.
     """
     tensors, metadata = read_weights(path)
-    encoder = Encoder("vgg19", 1.0)
+    arch = Architecture("vgg19")
     if ARCHITECTURE_KEY in metadata:
-        arch = read_architecture(path, metadata)
-        encoder = Encoder(arch.topology, arch.width)
-        tensors = {k.removeprefix("encoder."): v for k, v in tensors.items() if k.startswith("encoder.")}
-    if difference := compare(tensors, encoder.state_dict()):
+        arch, tensors = read_architecture(path, metadata), _part("encoder", tensors)
+    if difference := compare(tensors, _part("encoder", arch.shapes)):
         raise ValueError(f"{path}: expected an encoder, of VGG-19 or of nst_adain: {difference}. {ENCODER_HELP}")
-    encoder.float().load_state_dict(tensors)
+    encoder = Encoder(arch.topology, arch.width).float()
+    encoder.load_state_dict(tensors)
     return encoder
+
+
+def _part(part: str, entries: Mapping[str, _Entry]) -> dict[str, _Entry]:
+    """The entries of one part of a model, such as "encoder", under the names that they have in it."""
+    return {key.removeprefix(f"{part}."): entry for key, entry in entries.items() if key.startswith(f"{part}.")}
 
 
 def encoder_norms(encoder: Encoder) -> dict[str, str]:
@@ -149,26 +155,36 @@ def encoder_norms(encoder: Encoder) -> dict[str, str]:
     return {NORMS_KEY: json.dumps([float(f"{norm:.4g}") for norm in norms])}
 
 
-def compare_norms(encoder: Encoder, metadata: Mapping[str, str]) -> str | None:
-    """What tells an encoder from that of a decoder with this metadata, in words, or None: copies of fewer bits pass."""
+def compare_norms(path: str | os.PathLike[str], encoder: Encoder, metadata: Mapping[str, str]) -> str | None:
+    """What tells an encoder from that of a decoder with this metadata, in words, or None: copies of fewer bits pass.
+
+    Raises:
+        ValueError: if the norms in the metadata, of the file `path`, are none of such an encoder.
+    """
     if NORMS_KEY not in metadata:
         return None
-    wanted, found = (json.loads(entries[NORMS_KEY]) for entries in (metadata, encoder_norms(encoder)))
+    found, wanted = read_entry(path, encoder_norms(encoder), NORMS_KEY), read_entry(path, metadata, NORMS_KEY)
+    if not isinstance(wanted, list) or len(wanted) != len(found) or not all(map(_is_norm, wanted)):
+        raise ValueError(f"{path}: expected the norms of {len(found)} layers as {NORMS_KEY}, found {reprlib.repr(wanted)}")
     for name, a, b in zip(encoder.names, found, wanted):
         if not math.isclose(a, b, rel_tol=0.05):
             return f"its {name} has weights of the norm {a:g}, not {b:g}: it is another network"
     return None
 
 
-def compare(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
-    """The first difference between the names and shapes of tensors in words, or None."""
-    for key in wanted:
+def _is_norm(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1e38  # type: ignore[operator]  # no bool, nothing that no float holds
+
+
+def compare(found: Mapping[str, Tensor], wanted: Mapping[str, Sequence[int]]) -> str | None:
+    """The first difference of tensors from names and shapes, such as `Architecture.shapes`, in words, or None."""
+    for key, shape in wanted.items():
         if key not in found:
             return f"{key} is missing"
-        if found[key].shape != wanted[key].shape:
-            return f"{key} has the shape {tuple(found[key].shape)}, not {tuple(wanted[key].shape)}"
+        if tuple(found[key].shape) != tuple(shape):
+            return f"{key} has the shape {tuple(found[key].shape)}, not {tuple(shape)}"
     more = [key for key in found if key not in wanted]
-    return f"{more[0]} is unknown" if more else None
+    return f"{one_line(more[0])} is unknown" if more else None
 
 
 def save_weights(path: str | os.PathLike[str], arch: Architecture, tensors: Mapping[str, Tensor], **metadata: str) -> None:
@@ -179,42 +195,44 @@ def save_weights(path: str | os.PathLike[str], arch: Architecture, tensors: Mapp
         arch: what to build to use them.
         tensors: entries of `StyleTransfer.state_dict()`; all of them, or of the encoder or decoder alone.
         metadata: further entries, such as recipe, steps, scores.
+
+    Raises:
+        ValueError: if a weight is not finite: no such file could be read again.
     """
     from safetensors.torch import save
 
     entries = {"format": "pt", ARCHITECTURE_KEY: json.dumps(dataclasses.asdict(arch)), **metadata}
+    check_finite(path, tensors, "weights")
     write_atomic(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=entries))
 
 
 def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a .safetensors file, floating point as float32, and its metadata.
+    """The tensors of a .safetensors file as float32, and its metadata.
 
     Raises:
         OSError: if there is no such file (FileNotFoundError), or it may not be read.
-        ValueError: if it is not a .safetensors file.
+        ValueError: if it is not a .safetensors file, or has weights that are not finite, or not of floating point.
     """
-    with _opened(path) as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dict
-        metadata = file.metadata() or {}
-    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, metadata
+    tensors, metadata = read_tensors(path, "weights")
+    return {name: tensor.float() for name, tensor in tensors.items()}, metadata
 
 
-def _check_file(path: str | os.PathLike[str], what: str) -> None:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: expected a file of {what}, found {'a folder' if Path(path).is_dir() else 'nothing'}")
+def read_entry(path: str | os.PathLike[str], metadata: Mapping[str, str], key: str) -> Any:
+    """An entry of the metadata that is JSON, such as the recipe.
 
-
-@contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
-    from safetensors import SafetensorError, safe_open
-
-    _check_file(path, "weights")
+    Raises:
+        ValueError: if there is none, or it is something else.
+    """
+    if key not in metadata:
+        raise ValueError(f"{path}: expected weights of nst_adain with their {_named(key)}, found none")
     try:
-        # Opened here first: safe_open calls a file that may not be read missing.
-        with open(path, "rb"), safe_open(os.fspath(path), framework="pt") as file:
-            yield file
-    except SafetensorError as error:
-        raise ValueError(f"{path}: expected a .safetensors file, found something else ({error})") from error
+        return json.loads(metadata[key])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected JSON as {_named(key)}, found something else ({one_line(error)})") from error
+
+
+def _named(key: str) -> str:
+    return key.removeprefix("nst_adain.").replace("_", " ")
 
 
 def read_architecture(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Architecture:
@@ -223,76 +241,11 @@ def read_architecture(path: str | os.PathLike[str], metadata: Mapping[str, str])
     Raises:
         ValueError: if there is none, or it is not one that can be built.
     """
+    fields = read_entry(path, metadata, ARCHITECTURE_KEY)
     try:
-        fields = json.loads(metadata[ARCHITECTURE_KEY])
+        if not isinstance(fields["taps"], list):
+            raise TypeError(f"taps: expected a list, got {fields['taps']!r}")
         return Architecture(fields["topology"], fields["width"], tuple(fields["taps"]), fields.get("modulation", 0))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: expected weights of nst_adain with their architecture, found none ({error})") from error
-
-
-def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> str:
-    """Rewrite a published PyTorch file as .safetensors with named layers.
-
-    Reads `vgg_normalised.pth` and `decoder.pth` of github.com/naoto0804/pytorch-AdaIN, and torchvision's `vgg19`.
-    The input normalisation of an encoder is folded into conv1_1, which reflection padding makes exact. A decoder works
-    with the encoder that it was trained with: the published one with vgg_normalised, not with torchvision's.
-
-    Returns:
-        What was found, in words.
-
-    Raises:
-        FileNotFoundError: if there is no source.
-        ValueError: if it is none of the three.
-    """
-    _check_file(source, "published weights")
-    expected = f"{source}: expected vgg_normalised.pth, decoder.pth, or torchvision's vgg19"
-    try:
-        state = torch.load(source, map_location="cpu", weights_only=True)  # never runs code from the file
-    except PermissionError:
-        raise
-    except Exception as error:  # whatever the unpickler of a damaged or hostile file raises
-        raise ValueError(f"{expected}, found a file that cannot be read safely") from error
-    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
-        raise ValueError(f"{expected}, found no dictionary of named tensors")
-    state = {k.removeprefix("features."): v.float() for k, v in state.items() if not k.startswith("classifier.")}
-    if any(key.endswith("running_mean") for key in state):
-        raise ValueError(f"{expected}, found a network with batch normalisation")
-    layers = [key.removesuffix(".weight") for key in state if key.endswith(".weight") and state[key].ndim == 4]
-    layers = [layer for layer in layers if layer.isdigit() and f"{layer}.bias" in state]
-    convs = [(state[f"{layer}.weight"], state[f"{layer}.bias"]) for layer in sorted(layers, key=int)]
-    shapes = [tuple(w.shape) for w, _ in convs]
-
-    model = StyleTransfer(Architecture("vgg19", 1.0, ("relu4_1",)))
-    if shapes == _shapes(model.decoder):
-        tensors = _named(model.decoder.names, convs, "decoder.")
-        save_weights(target, model.arch, tensors, source=Path(source).name)
-        return "decoder for the full-width VGG-19 encoder"
-    if shapes[:1] == [(3, 3, 1, 1)]:
-        (scale, shift), convs = convs[0], convs[1:]
-        found = "VGG-19 encoder with its 1 x 1 input normalisation"
-    else:  # torchvision: https://docs.pytorch.org/vision/stable/models/generated/torchvision.models.vgg19.html
-        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-        scale, shift = torch.diag(1 / std)[:, :, None, None], -mean / std
-        found = "VGG-19 encoder of torchvision"
-    wanted = _shapes(model.encoder)
-    # Up to conv4_4, VGG-19 alone has these shapes: VGG-16 differs at its eighth convolution.
-    if [tuple(w.shape) for w, _ in convs[: len(wanted)]] != wanted:
-        raise ValueError(f"{expected}, found convolutions of the shapes {shapes[:10]}")
-    weight, bias = convs[0]
-    convs[0] = (torch.einsum("oihw,ij->ojhw", weight, scale[:, :, 0, 0]), bias + (weight.sum((2, 3)) @ shift))
-    from safetensors.torch import save
-
-    tensors = _named(model.encoder.names, convs, "")
-    write_atomic(target, save(tensors, metadata={"format": "pt", "source": Path(source).name, "input": "RGB in [0, 1]"}))
-    return found
-
-
-def _shapes(part: Encoder | Decoder) -> list[tuple[int, ...]]:
-    return [tuple(part.get_parameter(f"{name}.weight").shape) for name in part.names]
-
-
-def _named(names: list[str], convs: list[tuple[Tensor, Tensor]], prefix: str) -> dict[str, Tensor]:
-    named = {}
-    for name, (weight, bias) in zip(names, convs):
-        named[f"{prefix}{name}.weight"], named[f"{prefix}{name}.bias"] = weight.contiguous(), bias.contiguous()
-    return named
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        why = f"no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path}: expected an architecture that can be built, found another ({one_line(why)})") from error

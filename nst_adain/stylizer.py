@@ -325,7 +325,7 @@ class Stylizer:
             raise ValueError(f"{name}: {found}: encoded with another model")
         if stats.model not in ("", self.fingerprint):
             raise ValueError(f"{name}: encoded with other weights than this model's; encode it again")
-        if not stats.model and not (stats.mean.isfinite().all() and stats.std.isfinite().all()):  # computed by the caller
+        if not (stats.mean.isfinite().all() & stats.std.isfinite().all()):
             raise ValueError(f"{name}: expected finite statistics, found others")
 
     def _tiles(self, pixels: Tensor, side: int | None, progress: Progress = False) -> Iterable[Tile]:

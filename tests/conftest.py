@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import configuration, settings
 from PIL import Image
 
 from nst_adain.architecture import LAYERS, Architecture
@@ -24,6 +26,11 @@ from nst_adain.pretrained import read_weights, save_weights
 from nst_adain.stylizer import Stylizer
 from train.config import TrainConfig
 from train.report import read_losses
+
+# Property tests find the same examples in every run, are never late, and leave nothing in the folder that they run in.
+configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "nst_adain-hypothesis")
+settings.register_profile("reproducible", derandomize=True, deadline=None, database=None, max_examples=60)
+settings.load_profile("reproducible")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TEACHER = SHARED / "teacher" / "vgg19_normalised_relu4_1.safetensors"

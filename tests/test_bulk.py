@@ -179,7 +179,7 @@ def test_one_style_and_saved_styles(slim: Stylizer, folders: Path) -> None:
     (styles / "bad.safetensors").write_text("nothing")
     report = stylize_folder(slim, photos, styles, out)
     assert (report.done, report.skipped) == (2, 4)
-    assert any("bad.safetensors: expected channel statistics" in error for _, error in report.failed)
+    assert any("bad.safetensors: expected a .safetensors file of channel statistics" in error for _, error in report.failed)
     slim.encode_style(torch.rand(2, 3, 16, 16)).save(styles / "bad.safetensors")
     report = stylize_folder(slim, photos, styles, out)
     assert any("bad.safetensors: expected the code of one picture, found one of 2" in error for _, error in report.failed)

@@ -320,7 +320,7 @@ def test_negative_numbers_are_no_options(photo: Path, painting: Path, tmp_path: 
 
 
 def test_convert_and_stylise_with_a_full_width_decoder(tmp_path: Path, photo: Path, teacher: Path) -> None:
-    from test_pretrained import published_decoder
+    from test_published import published_decoder
 
     torch.save(published_decoder().state_dict(), tmp_path / "decoder.pth")
     decoder = str(tmp_path / "decoder.safetensors")

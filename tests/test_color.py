@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from nst_adain.color import LUMA, match_color, transfer_luminance
 
@@ -83,3 +85,57 @@ def test_pictures_that_cannot_be_are_named() -> None:
 def test_colours_of_what_is_wholly_invisible_are_finite() -> None:
     image = torch.rand(1, 3, 8, 8)
     assert match_color(image, image, None, torch.zeros(1, 1, 8, 8)).isfinite().all()
+
+
+seeds, sides = st.integers(0, 2**32), st.integers(1, 12)
+dtypes = st.sampled_from([torch.float64, torch.float32])
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two pictures of one shape and type, from nearly flat to all of [0, 1], with the extremes among their values."""
+    shape, generator = (draw(st.integers(1, 2)), 3, draw(sides), draw(sides)), torch.Generator().manual_seed(draw(seeds))
+    made = []
+    for _ in range(2):
+        spread, level = draw(st.sampled_from([0.0, 1e-6, 0.1, 1.0, 4.0])), draw(st.floats(0, 1))
+        made.append(((torch.rand(shape, generator=generator) - 0.5) * spread + level).clamp(0, 1))
+    dtype = draw(dtypes)
+    return made[0].to(dtype), made[1].to(dtype)
+
+
+@given(pairs())
+def test_any_luminance_is_the_outputs_and_any_chroma_the_contents(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    output, content = pair
+    result = transfer_luminance(output, content)
+    assert result.dtype == content.dtype
+    assert ((result >= 0) & (result <= 1)).all()
+    assert torch.equal(transfer_luminance(content, content), content)
+    free = ((result > 0) & (result < 1)).all(1, keepdim=True)  # else it was clamped
+    # Two differences, three products and three sums, all of values of at most 1.
+    off = 8 * torch.finfo(content.dtype).eps
+    moved = result - content
+    assert (((moved - moved[:, :1]).abs() <= off) | ~free).all()
+    luma = ((result - output) * torch.tensor(LUMA, dtype=output.dtype).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    assert ((luma.abs() <= off) | ~free).all()
+
+
+@given(pairs())
+def test_match_color_of_any_pictures_is_a_picture(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    style, content = pair
+    matched = match_color(style, content)
+    assert matched.dtype == style.dtype
+    assert ((matched >= 0) & (matched <= 1)).all()
+
+
+@given(seeds, seeds, st.integers(4, 20), st.integers(4, 20))
+def test_match_color_gives_any_contents_mean_and_covariance(first: int, second: int, height: int, width: int) -> None:
+    style, content = colours(first, height, width).double(), colours(second, width, height).double()
+    matched = match_color(style, content)
+    assume(((matched > 0) & (matched < 1)).all())  # or colours were clamped
+    eigenvalues = [torch.linalg.eigvalsh(covariance(picture)) for picture in (style, content)]
+    assume(all(values[0] >= 1e-5 for values in eigenvalues))  # below, the picture counts as grey
+    # Sums over the pixels, and powers of matrices, which are as exact as these are well-conditioned (Higham 2008, section 6).
+    condition = float((eigenvalues[0][-1] / eigenvalues[0][0]) * (eigenvalues[1][-1] / eigenvalues[1][0]))
+    off = (height * width + 100) * torch.finfo(torch.float64).eps * condition
+    assert ((matched.mean((2, 3)) - content.mean((2, 3))).abs() <= off).all()
+    assert ((covariance(matched) - covariance(content)).abs() <= off).all()

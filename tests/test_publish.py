@@ -6,12 +6,15 @@ import dataclasses
 import hashlib
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import picture, weights_of
+from safetensors.torch import save_file
 
+from nst_adain.architecture import Architecture
 from nst_adain.models import StyleTransfer
 from nst_adain.pretrained import read_weights, save_weights
 from nst_adain.stylizer import Stylizer
@@ -19,7 +22,8 @@ from nst_adain.usage import UsageError
 from train.average import average
 from train.checkpoint import latest_checkpoint
 from train.config import TrainConfig
-from train.publish import publish
+from train.publish import describe, publish
+from train.recipe import runs_of
 from train.trainer import Trainer
 
 
@@ -54,9 +58,7 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
     (tmp_path / "scores.json").write_text('{"pairs": 2, "mean": {"style": 0.5, "content": 3.0, "ssim": 0.25}}')
     tensors, metadata = read_weights(second.out / "weights.safetensors")
     broken = {**tensors, "decoder.conv1_1.bias": torch.tensor([0.0, math.nan, 0.0])}
-    save_weights(
-        tmp_path / "second" / "nan.safetensors", config.arch, broken, **{k: metadata[k] for k in ("recipe", "steps", "data")}
-    )
+    save_file(broken, tmp_path / "second" / "nan.safetensors", metadata)
     with pytest.raises(ValueError, match=r"nan\.safetensors: expected finite weights, found others in decoder\.conv1_1\.bias"):
         publish(tmp_path / "second" / "nan.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
     encoder = {name: tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
@@ -137,7 +139,7 @@ def test_only_what_belongs_together_is_averaged(config: TrainConfig, tmp_path: P
         "encoder": r"encoder\.safetensors: expected the tensors of .*: decoder\.conv1_1\.bias is missing",
         "other": r"other\.safetensors: expected the architecture of .*weights\.safetensors, .*, found .*modulation=0\)",
         "data": r"data\.safetensors: expected weights trained with the same as .*, found data 3 paintings",
-        "bare": r"bare\.safetensors: expected the weights of a run, found no recipe",
+        "bare": r"bare\.safetensors: expected weights of nst_adain with their recipe, found none",
     }.items():
         with pytest.raises(ValueError, match=error):
             average((one, tmp_path / f"{name}.safetensors"), out)
@@ -179,3 +181,50 @@ def test_no_input_is_replaced(config: TrainConfig, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"weights\.safetensors: expected another name than that of an input$"):
             write()
     assert weights.read_bytes() == before
+
+
+def unpublished(folder: Path, recipe: str, largest: float = 1.0) -> tuple[Path, Path]:
+    """A file of weights in a folder of its own, with this recipe and one weight that large; and scores."""
+    arch = Architecture(width=1 / 8)
+    tensors = StyleTransfer(arch).state_dict()
+    tensors["decoder.conv1_1.bias"][0] = largest
+    (folder / "run").mkdir(exist_ok=True)
+    save_weights(folder / "run" / "w.safetensors", arch, tensors, recipe=recipe, data="6 pictures")
+    (folder / "scores.json").write_text('{"pairs": 2, "mean": {"style": 0.5, "content": 3.0, "ssim": 0.25}}')
+    return folder / "run" / "w.safetensors", folder / "scores.json"
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    ["null", "[1]", '[{"steps_done": true}]', '[{"steps_done": 1, "of": [[[]]]}]', '[{"steps_done": 0, "task": "given"}]',
+     "[" * 9999, '[{"steps_done": 0, "of": [' * 60 + "]}]" * 60, "{", ""],
+)  # fmt: skip
+def test_what_is_no_recipe_is_named_in_one_line(tmp_path: Path, recipe: str) -> None:
+    with pytest.raises(ValueError, match=r"^[^\n]*w\.safetensors: expected (a recipe as|JSON as recipe)[^\n]*$") as error:
+        publish(*unpublished(tmp_path, recipe), tmp_path / "x.safetensors")
+    assert len(str(error.value)) < 500
+
+
+def test_weights_that_half_precision_cannot_hold_are_not_published_in_it(tmp_path: Path) -> None:
+    weights, scores = unpublished(tmp_path, '[{"steps_done": 1}]', largest=1e5)
+    with pytest.raises(ValueError, match=r"w\.safetensors: expected finite weights in half precision, found others in decoder"):
+        publish(weights, scores, tmp_path / "x.safetensors", half=True)
+    publish(weights, scores, tmp_path / "x.safetensors")
+
+
+def test_a_recipe_of_many_runs_takes_memory_in_proportion() -> None:
+    runs = [{"task": "fit", "steps_done": 1, "seed": seed} for seed in range(2000)]
+    tracemalloc.start()
+    try:
+        assert runs_of([*runs, {"task": "average", "steps_done": 0, "of": [[], []]}]) == runs
+        assert tracemalloc.get_traced_memory()[1] < 2000 * 2000  # 2 kB a run; the way to the last is 100 kB long
+    finally:
+        tracemalloc.stop()
+
+
+def test_scores_that_are_none_are_named(tmp_path: Path) -> None:
+    arch = Architecture(width=1 / 8)
+    for scores in ("null", "[]", '{"style": "good"}', "{"):
+        save_weights(tmp_path / "x.safetensors", arch, StyleTransfer(arch).state_dict(), scores=scores)
+        with pytest.raises(ValueError, match=r"x\.safetensors: expected (the scores|JSON as scores)[^\n]*, found"):
+            describe(tmp_path)

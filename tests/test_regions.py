@@ -5,7 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import png
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from PIL import Image
 from torchvision.transforms.v2.functional import resize
 
@@ -194,3 +198,78 @@ def test_wrong_numbers_of_masks_are_named() -> None:
         read_masks([np.ones((2, 2))], 3, (4, 4))
     with pytest.raises(ValueError, match="got 0"):
         read_masks([], 1, (4, 4))
+
+
+@st.composite
+def strided_masks(draw: st.DrawFn) -> tuple[torch.Tensor, int]:
+    """Masks of bytes, soft, hard, empty or full, of a size that is a multiple of the stride."""
+    stride = draw(st.sampled_from([1, 2, 4, 8]))
+    count, height, width = draw(st.integers(1, 4)), stride * draw(st.integers(1, 5)), stride * draw(st.integers(1, 5))
+    values = torch.rand(1, count, height, width, generator=torch.Generator().manual_seed(draw(st.integers(0, 2**32))))
+    kinds = draw(st.lists(st.sampled_from(["soft", "hard", "empty", "full"]), min_size=count, max_size=count))
+    made = {"soft": torch.clone, "hard": torch.round, "empty": torch.zeros_like, "full": torch.ones_like}
+    masks = torch.stack([made[kind](values[:, index]) for index, kind in enumerate(kinds)], 1)
+    return (masks * 255).round() / 255, stride
+
+
+@given(strided_masks(), st.data())
+def test_any_shares_sum_to_one_in_proportion_to_weights(given_masks: tuple[torch.Tensor, int], data: st.DataObject) -> None:
+    masks, stride = given_masks
+    count = masks.shape[1]
+    weights = data.draw(st.lists(st.floats(1e-30, 1e4), min_size=count, max_size=count))
+    got, eps = shares(masks, weights, stride), torch.finfo(torch.float32).eps
+    assert ((got >= 0) & (got <= 1)).all()
+    # Sums of `count` terms, once in the denominator, once here; a quotient.
+    assert ((got.sum(1) - 1).abs() <= (2 * count + 1) * eps).all()
+    pooled = F.avg_pool2d(masks, stride)
+    nobody = pooled.sum(1, keepdim=True) == 0
+    assert (got.eq(torch.tensor(1 / count)) | ~nobody).all()
+    assert (got.eq(0) | pooled.ne(0) | nobody).all()  # where a mask is empty, it has no share
+    alone = (pooled > 0).sum(1, keepdim=True) == 1
+    assert (got.eq((pooled > 0).float()) | ~alone).all()
+
+
+@given(strided_masks(), st.integers(0, 40))
+def test_any_region_counts_at_most_its_share(given_masks: tuple[torch.Tensor, int], reach: int) -> None:
+    masks, stride = given_masks
+    counted, share = belonging(masks, stride, reach), F.avg_pool2d(masks, stride)
+    assert counted.shape == share.shape
+    off = 1 + 6 * torch.finfo(torch.float32).eps  # quotients of three means, and two products
+    assert ((counted >= 0) & (counted <= off * share) & (counted <= off)).all()
+    everything = belonging(torch.ones_like(masks), stride, reach)
+    assert ((everything - 1).abs() <= off - 1).all()
+
+
+@given(
+    arrays.arrays(arrays.integer_dtypes() | arrays.unsigned_integer_dtypes(), arrays.array_shapes(min_dims=2, max_dims=2)),
+    st.integers(1, 254),
+)
+def test_any_label_map_gives_each_place_to_its_style_alone(labels: np.ndarray, count: int) -> None:
+    wide = labels.astype(object)  # of any size
+    known = [[0 <= value < count for value in row] for row in wide]
+    if not any(map(any, known)):
+        with pytest.raises(ValueError, match=f"masks: expected labels from 0 to {count - 1}"):
+            read_label_map(labels, count, labels.shape)
+        return
+    masks = torch.cat(read_label_map(labels, count, labels.shape), 1)
+    assert masks.shape == (1, count, *labels.shape)
+    assert torch.equal(masks.sum(1)[0], 255 * torch.tensor(known))
+    for row, column in np.argwhere(known):
+        assert masks[0, int(wide[row, column]), row, column] == 255
+
+
+@given(
+    arrays.arrays(
+        arrays.floating_dtypes(endianness="=", sizes=(16, 32, 64)),
+        arrays.array_shapes(min_dims=2, max_dims=2),
+        elements=st.floats(0, 1, width=16),
+    ),
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+)
+def test_any_mask_is_rounded_to_bytes_and_keeps_its_range(values: np.ndarray, size: tuple[int, int]) -> None:
+    same = read_mask(values, values.shape)
+    assert same[0, 0].tolist() == np.round(values.astype(np.float32) * 255).tolist()
+    scaled = read_mask(values, size)
+    assert scaled.shape == (1, 1, *size)
+    assert same.min() <= scaled.min()
+    assert scaled.max() <= same.max()

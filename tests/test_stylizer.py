@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -105,14 +106,36 @@ def test_codes_of_other_weights_are_refused(slim: Stylizer, photo: Path, paintin
     with pytest.raises(ValueError, match="content: expected statistics of .* encoded with another model"):
         slim(Stylizer.from_pretrained("base", device="cpu").encode_content(photo), painting)
     slim(photo, Stylizer.from_pretrained("slim", device="cpu", precision="bfloat16").encode_style(painting))
-    mixed = blend([slim.encode_style(painting), slim.encode_style(photo)], [0.5, 0.5])  # computed: nothing is known of it
+    mixed, foreign = (blend([made_by.encode_style(x) for x in (painting, photo)], [0.5, 0.5]) for made_by in (slim, other))
     slim(photo, mixed)
+    slim(photo, ChannelStats(foreign.mean, foreign.std))  # computed: nothing is known of it
+    foreign.save(tmp_path / "foreign.safetensors")
+    for style in (foreign, tmp_path / "foreign.safetensors"):
+        with pytest.raises(ValueError, match="encoded with other weights than this model's"):
+            slim(photo, style)
+    with pytest.raises(ValueError, match="expected statistics of one model, got some of '.*' and some of '.*'"):
+        blend([mixed, foreign], [0.5, 0.5])
 
 
 def test_statistics_that_are_no_numbers_are_named(slim: Stylizer, photo: Path, painting: Path) -> None:
     style = slim.encode_style(painting)
-    with pytest.raises(ValueError, match="style: expected finite statistics"):
-        slim(photo, ChannelStats(style.mean * float("nan"), style.std))
+    odd = [
+        ChannelStats(style.mean * float("nan"), style.std),
+        dataclasses.replace(style, mean=style.mean * float("nan")),  # also where the model is known
+        blend([style, style], [float("inf"), 0]),
+        ChannelStats(style.mean.double() + 1e39, style.std.double(), style.model),
+    ]
+    for stats in odd:
+        with pytest.raises(ValueError, match="style: expected finite statistics"):
+            slim(photo, stats)
+
+
+@pytest.mark.parametrize("tile", [None, 64])
+def test_what_overflows_on_the_way_is_no_black_picture(slim: Stylizer, photo: Path, painting: Path, tile: int | None) -> None:
+    style = slim.encode_style(painting)
+    huge = dataclasses.replace(style, mean=style.mean * 1e20, std=style.std * 1e20)
+    with pytest.raises(ValueError, match="expected a finite result, found another: a style's statistics"):
+        slim(photo, huge, tile=tile)
 
 
 def test_the_model_alone_gives_the_same(slim: Stylizer) -> None:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nst_adain.architecture import TOPOLOGIES, Architecture, find_topology
 from nst_adain.functional import channel_stats
-from nst_adain.models import Encoder, StyleTransfer
+from nst_adain.models import Encoder, StyleTransfer, pad_to_stride
 from nst_adain.tiling import Moments, halo, tiles
 from train.initial import calibrate
 
@@ -87,3 +90,74 @@ def test_no_pixel_depends_on_what_is_beyond_the_halo(arch: Architecture) -> None
         rows = x.grad[0].abs().amax((0, 2)).nonzero().flatten()
         reach = max(reach, pixel - int(rows.min()), int(rows.max()) - pixel)
     assert 32 < reach <= halo(arch)
+
+
+sides, cut_to = st.integers(1, 100), st.integers(1, 12).map(lambda n: 8 * n)
+
+
+@given(sides, sides, cut_to, st.integers(0, 8).map(lambda n: 8 * n))
+def test_any_tiles_cover_every_pixel_once_and_read_their_surroundings(height: int, width: int, side: int, margin: int) -> None:
+    count = torch.zeros(height, width, dtype=torch.int)
+    for tile in tiles(height, width, side, margin):
+        count[tile.top : tile.bottom, tile.left : tile.right] += 1
+        assert max(tile.bottom - tile.top, tile.right - tile.left) <= side
+        for start, end, first, last, whole in (
+            (tile.top, tile.bottom, tile.read_top, tile.read_bottom, height),
+            (tile.left, tile.right, tile.read_left, tile.read_right, width),
+        ):
+            assert (first, last) == (max(0, start - margin), min(whole, end + margin))
+    assert count.eq(1).all()
+
+
+@given(st.integers(1, 50), st.integers(1, 50), cut_to, st.integers(1, 8).map(lambda n: 8 * n), st.sampled_from([1, 2, 4, 8]))
+def test_the_insides_of_tiles_cover_every_position_of_features_once(
+    height: int, width: int, side: int, margin: int, stride: int
+) -> None:
+    count = F.avg_pool2d(pad_to_stride(torch.zeros(1, 1, height, width)), stride)
+    for tile in tiles(height, width, side, margin):
+        read = pad_to_stride(torch.empty(1, 1, tile.read_bottom - tile.read_top, tile.read_right - tile.read_left))
+        rows, columns = (range(n // stride)[part] for n, part in zip(read.shape[2:], tile.inside(stride)))
+        top, left = tile.read_top // stride, tile.read_left // stride
+        count[..., top + rows.start : top + rows.stop, left + columns.start : left + columns.stop] += 1
+    assert count.eq(1).all()
+
+
+@given(
+    st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 40), st.integers(1, 40)),
+    st.integers(0, 2**32),
+    st.sampled_from([1e-3, 1.0, 100.0]),
+    st.sampled_from([0.0, 1.0, 1e3]),
+    st.sampled_from([torch.float32, torch.float16, torch.bfloat16, torch.float64]),
+    st.integers(1, 5).map(lambda n: 8 * n),
+    st.booleans(),
+)
+def test_moments_over_any_cut_are_those_of_the_whole(
+    shape: tuple[int, ...], seed: int, spread: float, offset: float, dtype: torch.dtype, side: int, masked: bool
+) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    x = (torch.randn(shape, generator=draw).clamp(-4, 4) * spread + offset).to(dtype)
+    counted = torch.randint(2, (1, 1, *shape[2:]), generator=draw) if masked else torch.ones(1, 1, *shape[2:])
+    counted[..., 0, 0] = 1
+    moments = Moments()
+    for tile in tiles(*shape[2:], side, 0):
+        part = (..., slice(tile.top, tile.bottom), slice(tile.left, tile.right))
+        moments.add(x[part], counted[part] if masked else None)
+    exact = channel_stats(x.double()[..., counted[0, 0].bool()].unsqueeze(-1))
+    # As of sums over all positions: pieces are summed in float32 and joined in float64. Each mean that is off moves its piece
+    # once, and adds to its squares once. The results are float32.
+    positions, eps = x[0, 0].numel(), torch.finfo(torch.float32).eps
+    off = positions * eps * x.double().abs().amax((2, 3), keepdim=True)
+    got = moments.stats()
+    assert ((got.mean - exact.mean).abs() <= off + eps * exact.mean.abs()).all()
+    assert ((got.std - exact.std).abs() <= 2 * off + (positions + 6) * eps * exact.std).all()
+
+
+@given(st.sampled_from(sorted(TOPOLOGIES)), st.data())
+def test_the_halo_grows_with_the_network_alone(topology: str, data: st.DataObject) -> None:
+    """Not with its width, its taps or its modulation; and it is what a tile may start at."""
+    layers = find_topology(topology).layers
+    taps = tuple(layer for layer in layers[:-1] if data.draw(st.booleans())) + layers[-1:]
+    arch = Architecture(topology, data.draw(st.floats(0.01, 4)), taps, data.draw(st.integers(0, 99)))
+    assert halo(arch) == halo(Architecture(topology))
+    assert halo(arch) % 8 == 0
+    assert halo(arch) > arch.plan.reach_of(layers[-1])

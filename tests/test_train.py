@@ -478,7 +478,7 @@ def test_a_run_keeps_out_of_the_folders_of_pictures(config: TrainConfig) -> None
 def test_weights_that_are_not_finite_start_nothing(config: TrainConfig, tmp_path: Path) -> None:
     tensors = StyleTransfer(config.arch).state_dict()
     tensors["decoder.conv2_1.bias"][0] = math.nan
-    save_weights(tmp_path / "nan.safetensors", config.arch, tensors)
+    save_file(tensors, tmp_path / "nan.safetensors")
     with pytest.raises(ValueError, match=r"nan\.safetensors: expected finite weights, found others in decoder\.conv2_1\.bias"):
         Trainer("fit", dataclasses.replace(config, init=tmp_path / "nan.safetensors"))
 

@@ -8,7 +8,6 @@ some of what it has forgotten, or traded away (Wortsman et al. 2022, https://arx
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 
 from nst_adain.pretrained import NORMS_KEY, compare, read_architecture, read_weights, save_weights
 from nst_adain.usage import UsageError
-from train.recipe import check_output, recipe_entries, runs_of
+from train.recipe import check_output, read_recipe, recipe_entries, runs_of
 
 __all__ = ["average"]
 
@@ -51,15 +50,12 @@ def average(weights: tuple[Path, ...], out: Path, shares: tuple[float, ...] = ()
     for path, (others, entries) in zip(weights, read):
         if (found := read_architecture(path, entries)) != arch:
             raise ValueError(f"{path}: expected the architecture of {first}, {arch}, found {found}")
-        if difference := compare(others, tensors):
+        if difference := compare(others, {key: value.shape for key, value in tensors.items()}):
             raise ValueError(f"{path}: expected the tensors of {first}: {difference}")
         for key in ("data", NORMS_KEY):
             if entries.get(key) != metadata.get(key):
                 raise ValueError(f"{path}: expected weights trained with the same as {first}, found {key} {entries.get(key)}")
-        try:
-            recipes.append(json.loads(entries["recipe"]))
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"{path}: expected the weights of a run, found no recipe") from error
+        recipes.append(read_recipe(path, entries))
     for path, recipe in zip(weights, recipes):
         if recipe[:1] != recipes[0][:1]:
             raise ValueError(f"{path}: expected weights that go back to the first run of {first}, found others")

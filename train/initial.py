@@ -15,7 +15,6 @@ from nst_adain.architecture import Architecture
 from nst_adain.convolution import Conv3x3
 from nst_adain.models import Decoder, Encoder, StyleTransfer
 from nst_adain.pretrained import ARCHITECTURE_KEY, compare, read_architecture, read_weights
-from train.recipe import check_finite
 
 __all__ = ["calibrate", "load_initial"]
 
@@ -100,15 +99,16 @@ def load_initial(
     tensors = {key: value for key, value in tensors.items() if key.split(".")[0] in parts}
     known = {key.removesuffix(".weight"): len(value) for key, value in tensors.items() if value.dim() == 4}
     found = {key.split(".")[0] for key in tensors}
-    wanted = {key: value for key, value in model.state_dict().items() if key.split(".")[0] in found}
     given = read_architecture(path, metadata) if ours else model.arch
     if found == {"encoder"} and given.topology == model.arch.topology:  # which may be of any taps and modulation
         given = dataclasses.replace(given, taps=model.arch.taps, modulation=model.arch.modulation)
-    if _is_narrower(given, model.arch):
-        tensors = {key: _widen(key, tensors[key], given, wanted[key], model.arch) for key in wanted if key in tensors}
-    if difference := compare(tensors, wanted):
+    narrower = _is_narrower(given, model.arch)
+    shapes = (given if narrower else model.arch).shapes
+    if difference := compare(tensors, {key: shape for key, shape in shapes.items() if key.split(".")[0] in found}):
         raise ValueError(f"{path}: expected weights of {model.arch}, or of a narrower one: {difference}")
-    check_finite(path, tensors)
+    if narrower:
+        new = model.state_dict()
+        tensors = {key: _widen(key, old, given, new[key], model.arch) for key, old in tensors.items()}
     model.load_state_dict(tensors, strict=False)
     return known
 

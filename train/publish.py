@@ -8,8 +8,9 @@ import math
 from pathlib import Path
 
 from nst_adain.files import write_atomic
-from nst_adain.pretrained import NORMS_KEY, read_architecture, read_weights, save_weights
-from train.recipe import check_finite, check_output, given_files, recipe_entries
+from nst_adain.pretrained import NORMS_KEY, read_architecture, read_entry, read_weights, save_weights
+from nst_adain.tensors import check_finite
+from train.recipe import check_output, given_files, read_recipe, recipe_entries
 
 __all__ = ["describe", "publish"]
 
@@ -37,23 +38,23 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
     tensors, metadata = read_weights(weights)
     if not any(name.startswith("decoder.") for name in tensors):
         raise ValueError(f"{weights}: expected a model of `fit`, found no decoder")
-    arch = read_architecture(weights, metadata)
+    arch, recipe = read_architecture(weights, metadata), read_recipe(weights, metadata)
     try:
         judged = json.loads(scores.read_text())
         figures = {"pairs": int(judged["pairs"]), **{k: round(judged["mean"][k], 4) for k in ("style", "content", "ssim")}}
-        recipe = json.loads(metadata["recipe"])
         kept = {**recipe_entries(recipe), "data": metadata["data"]}
         if NORMS_KEY in metadata:
             kept[NORMS_KEY] = metadata[NORMS_KEY]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         why = f"no {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{scores}, {weights}: expected what `score` wrote and the weights of a run: {why}") from error
     if given := given_files(recipe):
         raise ValueError(f"{weights}: expected weights that began at random, these began with {given[0]}, of unknown origin")
     if not all(map(math.isfinite, figures.values())):
         raise ValueError(f"{scores}: expected finite figures, found {figures}")
-    check_finite(weights, tensors)
-    tensors = {k: v.half() if half else v for k, v in tensors.items()}
+    if half:
+        tensors = {k: v.half() for k, v in tensors.items()}
+        check_finite(weights, tensors, "weights in half precision")
     save_weights(out, arch, tensors, **kept, scores=json.dumps(figures), licence="MIT")
     write_atomic(readme, describe(out.parent).encode())
     print(out)
@@ -76,14 +77,18 @@ def describe(folder: Path, leave_out: Path | None = None) -> str:
         tensors, metadata = read_weights(path)
         if "scores" not in metadata:  # such as a run's own
             continue
-        scores = json.loads(metadata["scores"])
+        scores = read_entry(path, metadata, "scores")
+        try:
+            figures = [f"{scores[key]:.4f}" for key in ("style", "content", "ssim")]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: expected the scores that `publish` wrote, found others") from error
         cells = [
             path.name,
             f"{sum(v.numel() for v in tensors.values()):,}",
             f"{path.stat().st_size / 1024:.0f}",
             ", ".join(read_architecture(path, metadata).taps),
             metadata.get("steps", ""),
-            *(f"{scores[key]:.4f}" for key in ("style", "content", "ssim")),
+            *figures,
             hashlib.sha256(path.read_bytes()).hexdigest(),
         ]
         lines.append(f"| {' | '.join(cells)} |")

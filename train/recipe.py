@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from nst_adain.files import check_apart, check_folder
+from nst_adain.pretrained import read_entry
 from nst_adain.usage import UsageError
 
-__all__ = ["check_finite", "check_output", "given_files", "history_of", "recipe_entries", "runs_of"]
+__all__ = ["check_output", "given_files", "history_of", "read_recipe", "recipe_entries", "runs_of"]
 
+_DEEPEST = 50  # averages of averages
 _GIVEN = "given"  # the task of an entry that stands for a file of which nothing is known
 
 
@@ -21,8 +23,33 @@ def history_of(path: Path, metadata: Mapping[str, str]) -> list[dict[str, Any]]:
     """How a file of weights was made: its recipe, or that nothing is known of it."""
     if "recipe" not in metadata:
         return [{"task": _GIVEN, "file": path.name, "steps_done": 0}]
-    recipe: list[dict[str, Any]] = json.loads(metadata["recipe"])
+    return read_recipe(path, metadata)
+
+
+def read_recipe(path: Path, metadata: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The runs that made a file of weights, oldest first.
+
+    Raises:
+        ValueError: if there is no recipe, or not one that `recipe_entries` wrote.
+    """
+    recipe: list[dict[str, Any]] = read_entry(path, metadata, "recipe")
+    if not _is_recipe(recipe):
+        raise ValueError(f"{path}: expected a recipe as `train` writes it, found {reprlib.repr(recipe)}")
     return recipe
+
+
+def _is_recipe(value: object, depth: int = 0) -> bool:
+    """Whether this is a list of runs, and of averages of lists of runs."""
+    return isinstance(value, list) and depth < _DEEPEST and all(_is_run(entry, depth) for entry in value)
+
+
+def _is_run(entry: object, depth: int) -> bool:
+    if not isinstance(entry, dict) or type(steps := entry.get("steps_done")) is not int or not 0 <= steps < 2**63:
+        return False
+    if entry.get("task") == _GIVEN and not isinstance(entry.get("file"), str):
+        return False
+    branches = entry.get("of", [])
+    return isinstance(branches, list) and all(_is_recipe(branch, depth + 1) for branch in branches)
 
 
 def given_files(recipe: Sequence[dict[str, Any]]) -> list[str]:
@@ -38,22 +65,15 @@ def recipe_entries(recipe: Sequence[dict[str, Any]]) -> dict[str, str]:
 def runs_of(recipe: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every run of a recipe once, also those of what was averaged, which may have had part of their way in common."""
 
-    def every(entries: Sequence[dict[str, Any]], way: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def every(entries: Sequence[dict[str, Any]], way: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
         for entry in entries:
             for branch in entry.get("of", []):
                 yield from every(branch, way)
-            way += json.dumps(entry, sort_keys=True)
+            way = hashlib.sha256(way + json.dumps(entry, sort_keys=True).encode()).digest()
             if "of" not in entry:
                 yield way, entry
 
-    return list(dict(every(recipe, "")).values())  # the same run is one with the same way to it
-
-
-def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Raise ValueError, which names the file, unless all weights are finite."""
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise ValueError(f"{path}: expected finite weights, found others in {name}")
+    return list(dict(every(recipe, b"")).values())  # the same run is one with the same way to it
 
 
 def check_output(out: Path, *inputs: Path) -> None:

@@ -146,7 +146,9 @@ class Trainer:
             self.history = history_of(c.init, metadata)
             known |= load_initial(self.raw.model, c.init)
         if self.task == "fit" and not c.train_encoder and "encoder.conv1_1" not in known:
-            if difference := compare(self.teacher.state_dict(), self.raw.model.encoder.state_dict()):
+            if difference := compare(
+                self.teacher.state_dict(), {k: v.shape for k, v in self.raw.model.encoder.state_dict().items()}
+            ):
                 wanted = "--init with an encoder, or the topology and width of the teacher, such as --topology vgg19"
                 raise UsageError(
                     f"train_encoder: to leave the encoder as it is, expected {wanted}: {difference} in {c.teacher}"
@@ -154,7 +156,7 @@ class Trainer:
             known |= load_initial(self.raw.model, c.teacher, ["encoder"])
             if self._keeps_encoder():
                 self.history += history_of(c.teacher, read_weights(c.teacher)[1])
-            if difference := compare_norms(self.raw.model.encoder, metadata):
+            if difference := compare_norms(c.init or "", self.raw.model.encoder, metadata):
                 raise ValueError(f"{c.teacher}: expected the encoder that {c.init} was trained with: {difference}")
         if self.task == "fit" and not c.train_encoder:
             encoder = self.raw.model.encoder
@@ -298,7 +300,7 @@ class Trainer:
         for name in ("photographs", "paintings"):
             if sources.get(name, self.sources[name]) != self.sources[name]:
                 raise ValueError(f"{checkpoint}: was made with {name} of other names; start a new run with --init")
-        if difference := compare_norms(self.teacher, sources):
+        if difference := compare_norms(checkpoint, self.teacher, sources):
             raise ValueError(f"{checkpoint}: was made with another loss network ({difference}); start a new run with --init")
         here = {"task": self.task, "processes": self.accelerator.num_processes, **json.loads(self.config.describe())}
         there = {"task": state["task"], "processes": state["processes"], **state["recipe"]}
