@@ -57,6 +57,7 @@ def read_netpbm(path: Path, max_pixels: int) -> Image.Image:
             values = rows(shape)
             if values is None:
                 raise ImageError(f"{path}: the picture is damaged or cut short (its rows end after the first {top:,})")
+            values = 1 - values if bitmap else values  # there 1 is black
             if values.max() > white:
                 raise ImageError(f"{path}: the picture is damaged (levels to {values.max()}, where white is {white})")
             whole = channels == 1 or white == 255
@@ -65,7 +66,7 @@ def read_netpbm(path: Path, max_pixels: int) -> Image.Image:
         return Image.fromarray(pixels)
     image = Image.fromarray(pixels[..., 0])
     if white != 255:
-        image.info[LEVELS] = (1, 0) if bitmap else (0, white)  # there 1 is black
+        image.info[LEVELS] = (0, white)
     return image
 
 

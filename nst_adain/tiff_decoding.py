@@ -141,7 +141,7 @@ def _levels(path: Path, page: TiffPage, channels: int, kept: type | None) -> tup
         for row in range(0, len(part), step):
             band = part[row : row + step]
             if kind in "if" or wide:
-                ends = [min(ends[0], band.min()), max(ends[1], band.max())]  # NaN stays
+                ends = [np.minimum(ends[0], band.min()), np.maximum(ends[1], band.max())]  # NaN stays
             if scale != 1:
                 band = (np.clip(band, 0, 1) if kind == "f" else band) * np.float32(scale) + np.float32(0.5)
             with np.errstate(invalid="ignore"):  # of NaN, which is refused below

@@ -1,4 +1,4 @@
-"""Files that failed once, each with the right answer: damaged or odd pictures, and small ones that took minutes or gigabytes."""
+"""Files that failed once, each with its answer: damaged or odd pictures, and small ones that took minutes or gigabytes."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SHARED
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
@@ -171,9 +170,7 @@ def test_layers_are_numbered_in_plain_digits(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["quant", "superscript"])
 def test_damaged_cases_are_refused(tmp_path: Path, name: str) -> None:
-    case = SHARED / "cases" / f"{name}.pth"
-    if not case.is_file():
-        pytest.skip(f"needs {case}")
+    case = Path(__file__).with_name("cases") / f"{name}.pth"
     (tmp_path / case.name).write_bytes(case.read_bytes())
     refused(tmp_path / case.name)
 
