@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from nst_adain import __version__
@@ -48,6 +49,20 @@ class _Command(argparse.ArgumentParser):
             self.set_defaults(parser=self)
         return super().parse_known_args(args, namespace)
 
+    def describe(self, error: Exception, arguments: argparse.Namespace) -> str:
+        """What an error says; if it is about a file that an option names, with the option."""
+        message = str(error)
+        for action in self._actions:
+            given = getattr(arguments, action.dest, None) if action.option_strings else None
+            for file in given if isinstance(given, list) else [given]:
+                if not isinstance(file, (str, Path)):
+                    continue
+                if isinstance(error, OSError) and error.strerror and str(error.filename) == str(file):
+                    return f"{action.option_strings[-1]} {file}: {error.strerror}"
+                if message.startswith((f"{file}: ", f"{Path(file)}: ")):
+                    return f"{action.option_strings[-1]} {message}"
+        return message
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, those of the process by default, and return its exit status."""
@@ -76,9 +91,9 @@ def _run(words: Sequence[str]) -> int:
             warnings.simplefilter("ignore")  # Pillow's remarks on files; what matters of them becomes an error
             arguments.job(arguments)
     except UsageError as error:
-        arguments.parser.error(str(error))  # of the command; exits with 2
+        arguments.parser.error(arguments.parser.describe(error, arguments))  # of the command; exits with 2
     except (OSError, ValueError) as error:
-        return _failed(str(error))
+        return _failed(arguments.parser.describe(error, arguments))
     except ModuleNotFoundError as error:
         if error.name not in _EXTRAS:
             raise
