@@ -16,6 +16,7 @@ from nst_adain.options import (
     number_below_1,
     number_from_0,
     path_ending_in,
+    picture_or_folder,
     suffix,
     whole_from,
 )
@@ -41,8 +42,12 @@ def stylize(parser: argparse.ArgumentParser) -> None:
         "Transparency and size of the photograph are kept. Formats: PNG, JPEG, WebP and TIFF, by the output's name."
     )
     parser.add_argument("content", type=Path, help="the photograph")
-    parser.add_argument("styles", type=Path, nargs="+", metavar="style", help="the pictures whose style it gets")
-    parser.add_argument("-o", "--output", type=_PICTURE, help="default: CONTENT__STYLE.png in this folder")
+    styles = parser.add_argument("styles", type=Path, nargs="+", metavar="style", help="the pictures whose style it gets")
+    styles.required = False  # by argparse: --styles takes its place
+    parser.add_argument("--styles", dest="named", type=Path, nargs="+", metavar="STYLE",
+                        help="the styles; then all that comes before is photographs")  # fmt: skip
+    parser.add_argument("-o", "--output", type=picture_or_folder,
+                        help="with --styles also a folder (default: CONTENT__STYLE.png in this folder)")  # fmt: skip
     add_controls(parser)
     add_quality(parser)
     add_model(parser)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
@@ -22,6 +23,7 @@ __all__ = [
     "number_below_1",
     "number_from_0",
     "path_ending_in",
+    "picture_or_folder",
     "strength",
     "suffix",
     "tile",
@@ -155,3 +157,9 @@ def path_ending_in(*suffixes: str) -> Callable[[str], Path]:
         return Path(text)
 
     return path
+
+
+def picture_or_folder(text: str) -> Path:
+    """The path of a picture that can be written, or of a folder, which ends in a separator, is there, or has no suffix."""
+    folder = text.endswith(("/", os.sep)) or Path(text).is_dir() or not Path(text).suffix
+    return Path(text) if folder else path_ending_in(*WRITABLE_SUFFIXES)(text)
