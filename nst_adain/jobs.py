@@ -195,7 +195,8 @@ def batch(arguments: argparse.Namespace) -> None:
 
 
 def video(arguments: argparse.Namespace) -> None:
-    """A video."""
+    """A video; raises ValueError if it was cut short."""
+    from nst_adain.truncation import describe_cut
     from nst_adain.video import stylize_video
 
     ends = [path for path in (arguments.start, arguments.end) if path]
@@ -222,6 +223,8 @@ def video(arguments: argparse.Namespace) -> None:
         controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
     )
     print(f"{arguments.output}: {count} frames")
+    if cut := describe_cut(arguments.source):
+        raise ValueError(cut)
 
 
 def app(arguments: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import errno
 import math
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,23 @@ from tqdm import tqdm
 
 from nst_adain.clock import Clock
 from nst_adain.controls import Controls, read_controls
-from nst_adain.frames import FrameEncoder, opened, picture_stream, scaled, scaled_size, upright, upright_size, whole_or_nothing
+from nst_adain.frames import (
+    FrameEncoder,
+    check_moving,
+    opened,
+    picture_stream,
+    scaled,
+    scaled_size,
+    upright,
+    upright_size,
+    whole_or_nothing,
+)
 from nst_adain.functional import ChannelStats
 from nst_adain.inputs import Progress, check_scaled, check_side, check_weights
 from nst_adain.opening import MAX_PIXELS, ImageError, check_pixels
 from nst_adain.steady import SmoothedPictures, SmoothedStats
 from nst_adain.stylizer import Stylizer
+from nst_adain.truncation import describe_cut
 from nst_adain.usage import UsageError
 
 if TYPE_CHECKING:
@@ -72,11 +84,13 @@ def stylize_video(
     Returns:
         How many frames were written.
 
+    Warns:
+        UserWarning: if the source says that it is longer than it is: of one that is cut short, what is there is stylised.
+
     Raises:
         ModuleNotFoundError: if PyAV or OpenCV is not installed.
         FileNotFoundError: if there is no such source, or no such folder for the output.
-        ImageError: if the source is no video, is damaged, or has larger frames than allowed; of one that is cut short, what
-            is there is stylised.
+        ImageError: if the source is no video but a still picture, is damaged, or has larger frames than allowed.
         ValueError: if an option is out of range.
     """
     import av
@@ -96,6 +110,7 @@ def stylize_video(
     pictures = SmoothedPictures(steadiness)
     hidden, sounds = "", False
     try:
+        check_moving(source)
         with whole_or_nothing(output) as partial, opened(source) as reader, opened(partial, "w") as writer:
             hidden, sounds = str(partial.absolute()), bool(reader.streams.audio)
             frames = _Transcoder(reader, writer, crf, source)
@@ -124,6 +139,8 @@ def stylize_video(
         copied = sounds and error.filename == hidden and output.suffix.lower() != ".mkv"
         hint = "; if it is the sound, .mkv takes any" if copied else ""
         raise ImageError(f"{source}: {what}{hint}") from error
+    if cut := describe_cut(source):
+        warnings.warn(cut, stacklevel=2)
     return count
 
 

@@ -166,7 +166,7 @@ def test_an_error_of_the_system_about_a_file_of_an_option_names_the_option(
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(mask))
 
-    monkeypatch.setattr(Stylizer, "__call__", denied)
+    monkeypatch.setattr("nst_adain.jobs._stylizer", denied)
     assert main(["stylize", str(photo), str(photo), "--alpha", str(mask), "-o", str(photo.with_name("out.png"))]) == 1
     assert capsys.readouterr().err == f"nst-adain: error: --alpha {mask}: Permission denied\n"
 
