@@ -10,6 +10,7 @@ from nst_adain.frames import SUFFIXES as VIDEO_SUFFIXES
 from nst_adain.images import WRITABLE_SUFFIXES
 from nst_adain.options import (
     add_controls,
+    add_metadata,
     add_model,
     add_quality,
     add_weights,
@@ -50,6 +51,7 @@ def stylize(parser: argparse.ArgumentParser) -> None:
                         help="with --styles also a folder (default: CONTENT__STYLE.png in this folder)")  # fmt: skip
     add_controls(parser)
     add_quality(parser)
+    add_metadata(parser)
     add_model(parser)
     parser.set_defaults(job=jobs.stylize)
 
@@ -98,6 +100,7 @@ def batch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="make again what is there already")
     add_controls(parser, ["alpha", "preserve_color", "size", "style_size", "max_pixels"])
     add_quality(parser)
+    add_metadata(parser)
     add_model(parser)
     parser.set_defaults(job=jobs.batch)
 
@@ -114,6 +117,7 @@ def video(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--crf", type=whole_from(0, 51), default=18, help="quality, 0 is best (%(default)s)")
     add_controls(parser, ["alpha", "weights", "preserve_color", "size", "style_size", "max_pixels"])
+    add_metadata(parser)
     add_model(parser)
     parser.set_defaults(job=jobs.video)
 

@@ -70,12 +70,18 @@ def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
 @overload
 def opened(path: str | os.PathLike[str], mode: Literal["r"] = "r") -> InputContainer: ...
 @overload
-def opened(path: str | os.PathLike[str], mode: Literal["w"]) -> OutputContainer: ...
-def opened(path: str | os.PathLike[str], mode: Literal["r", "w"] = "r") -> InputContainer | OutputContainer:
-    """A file as PyAV reads or writes it; by its whole path, for FFmpeg takes what is before a colon for a protocol."""
+def opened(path: str | os.PathLike[str], mode: Literal["w"], *, free_tags: bool = False) -> OutputContainer: ...
+def opened(
+    path: str | os.PathLike[str], mode: Literal["r", "w"] = "r", *, free_tags: bool = False
+) -> InputContainer | OutputContainer:
+    """A file as PyAV reads or writes it; by its whole path, for FFmpeg takes what is before a colon for a protocol.
+
+    `free_tags`: MP4 gets metadata of any name, not only of those that it has a place of its own for.
+    """
     import av
 
-    return av.open(str(Path(path).absolute()), mode)
+    options = {"movflags": "use_metadata_tags"} if free_tags and Path(path).suffix.lower() in (".mp4", ".mov") else {}
+    return av.open(str(Path(path).absolute()), mode, options=options)
 
 
 def picture_stream(reader: InputContainer, path: str | os.PathLike[str]) -> VideoStream:

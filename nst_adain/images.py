@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 from torch import Tensor
 
 from nst_adain.files import check_folder, write_atomic
+from nst_adain.metadata import add_to_tiff, exif_bytes, read_tags
 from nst_adain.opening import MAX_PIXELS, ImageError, open_image
 from nst_adain.usage import UsageError
 
@@ -154,13 +155,20 @@ def _to_srgb(image: Image.Image, levels: tuple[int, int], upright: bool = True) 
     return image
 
 
-def save_image(image: Image.Image, path: str | os.PathLike[str], *, quality: int = 95) -> None:
+def save_image(
+    image: Image.Image,
+    path: str | os.PathLike[str],
+    *,
+    quality: int = 95,
+    metadata_of: str | os.PathLike[str] | None = None,
+) -> None:
     """Write a picture in the format of the path's suffix, whole or not at all.
 
     Args:
         image: mode "RGB" or "RGBA". JPEG has no transparency: there it is laid on white.
         path: .png, .jpg, .jpeg, .webp, .tif or .tiff, in a folder that exists.
         quality: 1 to 100, of JPEG and WebP; 100 makes WebP lossless.
+        metadata_of: a picture whose date, camera, place, author and description are copied, as far as it has them.
 
     Raises:
         ValueError: if the suffix or the quality is none of these.
@@ -180,11 +188,16 @@ def save_image(image: Image.Image, path: str | os.PathLike[str], *, quality: int
         options = {"compression": "tiff_adobe_deflate"}
     elif kind == "PNG":  # of a stylised photograph a third of the time of the default, and 1 % more bytes
         options = {"compress_type": zlib.Z_RLE}
+    tags = {} if metadata_of is None else read_tags(metadata_of)
+    if kind != "TIFF":
+        options["exif"] = exif_bytes(tags)
     buffer = io.BytesIO()
     try:
         image.save(buffer, kind, **options)
     except (OSError, ValueError) as error:  # e.g. more than 65,535 pixels a side in JPEG, 16,383 in WebP
         raise ImageError(f"{path}: {image.width} x {image.height} cannot be written as {kind} ({error})") from error
+    if kind == "TIFF":
+        add_to_tiff(buffer, tags)
     write_atomic(path, buffer.getbuffer())
 
 

@@ -72,7 +72,7 @@ def stylize(arguments: argparse.Namespace) -> None:
     failed = 0
     for photo, output in zip(photos, outputs, strict=True):
         try:
-            _stylize(stylizer, photo, styles, output, controls, arguments.quality)
+            _stylize(stylizer, photo, styles, output, controls, arguments)
             print(output)
         except Exception as error:
             if len(photos) == 1 or not (isinstance(error, (ImageError, OSError)) or out_of_memory(error)):
@@ -99,14 +99,17 @@ def _controls(arguments: argparse.Namespace) -> Controls:
     }
 
 
-def _stylize(stylizer: Stylizer, photo: Path, styles: list[Style], output: Path, controls: Controls, quality: int) -> None:
+def _stylize(
+    stylizer: Stylizer, photo: Path, styles: list[Style], output: Path, controls: Controls, arguments: argparse.Namespace
+) -> None:
+    source = photo if arguments.keep_metadata else None
     if output_format(output) == "TIFF" and (size := _size_in_tiles(photo, controls)):
         # Neither the picture nor the result is ever in memory whole.
-        with create_tiff(output, *size) as pixels:
+        with create_tiff(output, *size, metadata_of=source) as pixels:
             into: Controls = {**controls, "out": pixels}
             stylizer(photo, styles, **into)
     else:
-        save_image(stylizer(photo, styles, **controls), output, quality=quality)
+        save_image(stylizer(photo, styles, **controls), output, quality=arguments.quality, metadata_of=source)
 
 
 def _size_in_tiles(photo: Path, controls: Controls) -> tuple[int, int] | None:
@@ -183,6 +186,7 @@ def batch(arguments: argparse.Namespace) -> None:
         size=arguments.size,
         style_size=arguments.style_size,
         max_pixels=arguments.max_pixels,
+        keep_metadata=arguments.keep_metadata,
         progress=sys.stderr.isatty(),
         controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
     )
@@ -219,6 +223,7 @@ def video(arguments: argparse.Namespace) -> None:
         size=arguments.size,
         crf=arguments.crf,
         max_pixels=arguments.max_pixels,
+        keep_metadata=arguments.keep_metadata,
         progress=sys.stderr.isatty(),
         controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
     )

@@ -16,6 +16,7 @@ from nst_adain.stylizer import Stylizer
 
 __all__ = [
     "add_controls",
+    "add_metadata",
     "add_model",
     "add_quality",
     "add_weights",
@@ -60,6 +61,12 @@ def add_quality(parser: argparse.ArgumentParser) -> None:
     """How pictures are written."""
     quality = inspect.signature(save_image).parameters["quality"].default
     parser.add_argument("--quality", type=whole_from(1, 100), default=quality, help="of JPEG and WebP (%(default)s)")
+
+
+def add_metadata(parser: argparse.ArgumentParser) -> None:
+    """Whether what is made keeps what its source says of itself."""
+    text = "copy date, camera, place, author and description from the source, as far as it has them"
+    parser.add_argument("--keep-metadata", action="store_true", help=text)
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:

@@ -31,6 +31,7 @@ from nst_adain.frames import (
 )
 from nst_adain.functional import ChannelStats
 from nst_adain.inputs import Progress, check_scaled, check_side, check_weights
+from nst_adain.metadata import keep_video_tags
 from nst_adain.opening import MAX_PIXELS, ImageError, check_pixels
 from nst_adain.steady import SmoothedPictures, SmoothedStats
 from nst_adain.stylizer import Stylizer
@@ -58,6 +59,7 @@ def stylize_video(
     size: int | None = None,
     crf: int = 18,
     max_pixels: int = MAX_PIXELS,
+    keep_metadata: bool = False,
     progress: Progress = False,
     controls: Controls | None = None,
 ) -> int:
@@ -77,6 +79,7 @@ def stylize_video(
         size: short side to which frames are scaled; both sides become even, which players want.
         crf: quality of the encoder, 0 (best) to 51.
         max_pixels: the largest frame that is read or made.
+        keep_metadata: copy date, camera, place, author and title, as far as the source tells them.
         progress: show a progress bar on standard error; or a function that is called before each frame with how many are done
             and how many there are, None if the file does not say. What it raises ends the call.
         controls: alpha, or preserve_color "luminance".
@@ -111,9 +114,15 @@ def stylize_video(
     hidden, sounds = "", False
     try:
         check_moving(source)
-        with whole_or_nothing(output) as partial, opened(source) as reader, opened(partial, "w") as writer:
+        with (
+            whole_or_nothing(output) as partial,
+            opened(source) as reader,
+            opened(partial, "w", free_tags=keep_metadata) as writer,
+        ):
             hidden, sounds = str(partial.absolute()), bool(reader.streams.audio)
             frames = _Transcoder(reader, writer, crf, source)
+            if keep_metadata:
+                writer.metadata.update(keep_video_tags(frames.video.metadata, reader.metadata))
             span = _span(source) if end != start else None
             count = 0
             for image in frames.images(progress, max_pixels):
