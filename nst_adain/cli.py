@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_adain import __version__
-from nst_adain.allocator import keep_freed_memory
+from nst_adain.allocator import keep_freed_memory, wait_briefly
 from nst_adain.usage import UsageError
 
 __all__ = ["main"]
@@ -66,6 +66,7 @@ class _Command(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, those of the process by default, and return its exit status."""
+    wait_briefly()
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:  # while libraries are loaded, too

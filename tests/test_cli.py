@@ -395,3 +395,17 @@ def test_an_interrupt_while_libraries_are_loaded_is_one_line(
     monkeypatch.setattr(cli, "_parser", interrupted)
     assert main(["demo"]) == 130
     assert capsys.readouterr().err == "nst-adain: interrupted\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch does not use GNU's OpenMP")
+@pytest.mark.parametrize(
+    ("given", "spins"), [({}, "1000"), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "passive"}, "0")]
+)
+def test_waiting_threads_soon_leave_the_core_to_others(given: dict[str, str], spins: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    environment |= {"OMP_DISPLAY_ENV": "verbose", **given}  # the library tells how it is set
+    command = [sys.executable, "-m", "nst_adain", "stylize", "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    if "GOMP_SPINCOUNT" not in done.stderr:
+        pytest.skip("this torch does not use GNU's OpenMP")
+    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
