@@ -59,8 +59,7 @@ def stylize(arguments: argparse.Namespace) -> None:
     if arguments.output and arguments.output.suffix.lower() not in WRITABLE_SUFFIXES and not arguments.named:
         raise UsageError(f"-o: expected the name of a picture, or --styles, got the folder {arguments.output}")
     outputs = name_results(arguments.output, photos, names)
-    for path in outputs:
-        check_apart(path, *photos, *names, *regions)
+    check_apart(outputs, *photos, *names, *regions)
     stylizer = _stylizer(arguments)
     controls, styles = _controls(arguments), list[Style](names)
     if len(photos) > 1:  # what they share is read once, and if it cannot be, then nothing is begun

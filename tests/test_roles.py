@@ -104,6 +104,7 @@ def test_what_several_photographs_share_is_read_before_any(
         ("0.png", "the following arguments are required: style"),
         ("0.png 1.png --styles 2.png -o x.png", "-o: expected a folder for the results of 2 photographs, got x.png"),
         ("0.png 1.png -o folder/", "-o: expected the name of a picture, or --styles, got the folder folder"),
+        ("0.png 1.png 0__1.png --styles 1.png", "0__1.png: expected another name than that of an input"),
         ("0.png --styles 1.png -o x.jgp", "-o/--output: expected a name ending in .png"),
     ],
 )
