@@ -1,13 +1,15 @@
-"""How the process gets memory for large tensors on a CPU."""
+"""How a program uses a CPU: memory for large tensors, and threads that wait. Both are for programs, not for libraries."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["keep_freed_memory", "wait_briefly"]
 
 # mallopt(3)
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_SPINS = "1000"  # turns of the loop; the library's own default is 300,000
 _LARGE = 160 << 20  # bytes; a layer of a tile of 2048 x 2048 pixels and its surroundings is smaller
 
 
@@ -25,3 +27,15 @@ def keep_freed_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(_MMAP_THRESHOLD, _LARGE)
         libc.mallopt(_TRIM_THRESHOLD, 4 * _LARGE)
+
+
+def wait_briefly() -> None:
+    """Let threads that wait for one another sleep soon, so that they work well beside other busy processes.
+
+    At the end of each layer all threads wait for the last one. Those of GNU's OpenMP, which torch uses on Linux, do so for some
+    milliseconds in a loop: if the last one has no core, it waits in turn until one of them is taken off its own. A short loop
+    costs little where nothing else runs. To be called before torch is loaded, for the library reads the environment then;
+    what the environment says of it already stays.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)

@@ -65,6 +65,7 @@ def stylize_folder(
     size: int | None = None,
     style_size: int | None = STYLE_SIZE,
     max_pixels: int = MAX_PIXELS,
+    keep_metadata: bool = False,
     progress: bool = False,
     controls: Controls | None = None,
 ) -> Report:
@@ -88,6 +89,7 @@ def stylize_folder(
         size: short side to which photographs are scaled.
         style_size: short side to which style pictures are reduced.
         max_pixels: the largest picture that is decoded or made.
+        keep_metadata: copy each photograph's date, camera, place, author and description, as far as it has them.
         progress: show a progress bar on standard error.
         controls: alpha, masks, or preserve_color "luminance" ("coral" would need each style anew for each photograph).
 
@@ -119,7 +121,7 @@ def stylize_folder(
     pairs_by_result((path, (job.photo, style)) for job in planned for style, path in job.outputs)
     settings = settings_of(
         stylizer.weights, loaded, list(candidates.values()), size=size, style_size=style_size,
-        pairing=pairing, seed=seed, suffix=suffix, quality=quality,
+        pairing=pairing, seed=seed, suffix=suffix, quality=quality, keep_metadata=keep_metadata,
     )  # fmt: skip
     new = claim(out / SETTINGS, settings)  # before the work: another call may begin meanwhile
     try:
@@ -134,7 +136,7 @@ def stylize_folder(
         write_atomic(out / SETTINGS, json.dumps(before | settings | sources, indent=1).encode())
         bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
         try:
-            _run(stylizer, jobs, encoded, report, bar, quality, size, loaded)
+            _run(stylizer, jobs, encoded, report, bar, quality, keep_metadata, size, loaded)
         finally:
             bar.close()
             _write_failures(out / FAILURES, report)
@@ -250,6 +252,7 @@ def _run(
     report: Report,
     bar: tqdm[NoReturn],
     quality: int,
+    keep_metadata: bool,
     size: int | None,
     controls: Controls,
 ) -> None:
@@ -282,7 +285,8 @@ def _run(
             try:
                 with cores.share(content.pixels[0, 0].numel(), least):
                     result = stylizer(content, encoded[style], **controls)
-                _write(result, path, quality)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                save_image(result, path, quality=quality, metadata_of=job.photo if keep_metadata else None)
                 finish(1, path, None)
             except Exception as error:
                 finish(1, path, error)
@@ -299,11 +303,6 @@ def _split(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
     for job in jobs:
         for start in range(0, len(job.outputs), most):
             yield Job(job.photo, job.outputs[start : start + most])
-
-
-def _write(image: Image.Image, output: Path, quality: int) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    save_image(image, output, quality=quality)
 
 
 def _write_failures(path: Path, report: Report) -> None:

@@ -13,10 +13,11 @@ import sys
 import warnings
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from nst_adain import __version__
-from nst_adain.allocator import keep_freed_memory
+from nst_adain.allocator import keep_freed_memory, wait_briefly
 from nst_adain.usage import UsageError
 
 __all__ = ["main"]
@@ -48,9 +49,24 @@ class _Command(argparse.ArgumentParser):
             self.set_defaults(parser=self)
         return super().parse_known_args(args, namespace)
 
+    def describe(self, error: Exception, arguments: argparse.Namespace) -> str:
+        """What an error says; if it is about a file that an option names, with the option."""
+        message = str(error)
+        for action in self._actions:
+            given = getattr(arguments, action.dest, None) if action.option_strings else None
+            for file in given if isinstance(given, list) else [given]:
+                if not isinstance(file, (str, Path)):
+                    continue
+                if isinstance(error, OSError) and error.strerror and str(error.filename) == str(file):
+                    return f"{action.option_strings[-1]} {file}: {error.strerror}"
+                if message.startswith((f"{file}: ", f"{Path(file)}: ")):
+                    return f"{action.option_strings[-1]} {message}"
+        return message
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, those of the process by default, and return its exit status."""
+    wait_briefly()
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:  # while libraries are loaded, too
@@ -79,9 +95,9 @@ def _run(words: Sequence[str]) -> int:
             warnings.showwarning = _warned
             arguments.job(arguments)
     except UsageError as error:
-        arguments.parser.error(str(error))  # of the command; exits with 2
+        arguments.parser.error(arguments.parser.describe(error, arguments))  # of the command; exits with 2
     except (OSError, ValueError) as error:
-        return _failed(str(error))
+        return _failed(arguments.parser.describe(error, arguments))
     except ModuleNotFoundError as error:
         if error.name not in _EXTRAS:
             raise

@@ -10,12 +10,14 @@ from nst_adain.frames import SUFFIXES as VIDEO_SUFFIXES
 from nst_adain.images import WRITABLE_SUFFIXES
 from nst_adain.options import (
     add_controls,
+    add_metadata,
     add_model,
     add_quality,
     add_weights,
     number_below_1,
     number_from_0,
     path_ending_in,
+    picture_or_folder,
     suffix,
     whole_from,
 )
@@ -41,10 +43,15 @@ def stylize(parser: argparse.ArgumentParser) -> None:
         "Transparency and size of the photograph are kept. Formats: PNG, JPEG, WebP and TIFF, by the output's name."
     )
     parser.add_argument("content", type=Path, help="the photograph")
-    parser.add_argument("styles", type=Path, nargs="+", metavar="style", help="the pictures whose style it gets")
-    parser.add_argument("-o", "--output", type=_PICTURE, help="default: CONTENT__STYLE.png in this folder")
+    styles = parser.add_argument("styles", type=Path, nargs="+", metavar="style", help="the pictures whose style it gets")
+    styles.required = False  # by argparse: --styles takes its place
+    parser.add_argument("--styles", dest="named", type=Path, nargs="+", metavar="STYLE",
+                        help="the styles; then all that comes before is photographs")  # fmt: skip
+    parser.add_argument("-o", "--output", type=picture_or_folder,
+                        help="with --styles also a folder (default: CONTENT__STYLE.png in this folder)")  # fmt: skip
     add_controls(parser)
     add_quality(parser)
+    add_metadata(parser)
     add_model(parser)
     parser.set_defaults(job=jobs.stylize)
 
@@ -93,6 +100,7 @@ def batch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="make again what is there already")
     add_controls(parser, ["alpha", "preserve_color", "size", "style_size", "max_pixels"])
     add_quality(parser)
+    add_metadata(parser)
     add_model(parser)
     parser.set_defaults(job=jobs.batch)
 
@@ -109,6 +117,7 @@ def video(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--crf", type=whole_from(0, 51), default=18, help="quality, 0 is best (%(default)s)")
     add_controls(parser, ["alpha", "weights", "preserve_color", "size", "style_size", "max_pixels"])
+    add_metadata(parser)
     add_model(parser)
     parser.set_defaults(job=jobs.video)
 

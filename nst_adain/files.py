@@ -27,10 +27,12 @@ _Pair = TypeVar("_Pair", bound="tuple[object, object]")
 _LONGEST = 120  # bytes of each half of a name, which may have 255
 
 
-def check_apart(output: Path, *inputs: object) -> None:
-    """Raise UsageError if the output is one of the inputs, of which those that are no paths do not count."""
-    if output.resolve() in [path.resolve() for path in inputs if isinstance(path, Path)]:
-        raise UsageError(f"{output}: expected another name than that of an input")
+def check_apart(output: Path | Sequence[Path], *inputs: object) -> None:
+    """Raise UsageError if an output is one of the inputs, of which those that are no paths do not count."""
+    taken = {path.resolve() for path in inputs if isinstance(path, Path)}
+    for path in [output] if isinstance(output, Path) else output:
+        if path.resolve() in taken:
+            raise UsageError(f"{path}: expected another name than that of an input")
 
 
 def check_folder(path: Path) -> None:

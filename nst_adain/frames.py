@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SUFFIXES",
     "FrameEncoder",
+    "check_moving",
     "opened",
     "picture_stream",
     "read_frames",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm")  # of containers that can be written
+_STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "mif1", "msf1"}  # of MP4's relatives for pictures
 # Code points of ITU-T H.273, and the height from which players take colours that nothing is said of for BT.709.
 _BT709, _UNTOLD, _LIMITED, _HD = 1, 2, 1, 720
 
@@ -67,12 +70,18 @@ def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
 @overload
 def opened(path: str | os.PathLike[str], mode: Literal["r"] = "r") -> InputContainer: ...
 @overload
-def opened(path: str | os.PathLike[str], mode: Literal["w"]) -> OutputContainer: ...
-def opened(path: str | os.PathLike[str], mode: Literal["r", "w"] = "r") -> InputContainer | OutputContainer:
-    """A file as PyAV reads or writes it; by its whole path, for FFmpeg takes what is before a colon for a protocol."""
+def opened(path: str | os.PathLike[str], mode: Literal["w"], *, free_tags: bool = False) -> OutputContainer: ...
+def opened(
+    path: str | os.PathLike[str], mode: Literal["r", "w"] = "r", *, free_tags: bool = False
+) -> InputContainer | OutputContainer:
+    """A file as PyAV reads or writes it; by its whole path, for FFmpeg takes what is before a colon for a protocol.
+
+    `free_tags`: MP4 gets metadata of any name, not only of those that it has a place of its own for.
+    """
     import av
 
-    return av.open(str(Path(path).absolute()), mode)
+    options = {"movflags": "use_metadata_tags"} if free_tags and Path(path).suffix.lower() in (".mp4", ".mov") else {}
+    return av.open(str(Path(path).absolute()), mode, options=options)
 
 
 def picture_stream(reader: InputContainer, path: str | os.PathLike[str]) -> VideoStream:
@@ -87,7 +96,25 @@ def picture_stream(reader: InputContainer, path: str | os.PathLike[str]) -> Vide
     if not moving:
         found = "no more than a cover picture" if reader.streams.video else "a file without a picture stream"
         raise ImageError(f"{path}: expected a video, found {found}")
-    return moving[0]
+    return max(moving, key=lambda stream: stream.frames != 1)  # beside its frames, an AVIF file has the first as a still
+
+
+def check_moving(path: str | os.PathLike[str]) -> None:
+    """Raise ImageError if a file is a still picture, which FFmpeg reads as a video of one frame.
+
+    A GIF is none, whatever it holds, nor a video with a single frame.
+    """
+    with opened(path) as reader:
+        kind, brand = reader.format.name, reader.metadata.get("major_brand")
+        if kind != "image2" and not kind.endswith("_pipe") and brand not in _STILL_BRANDS:
+            return
+        stream = picture_stream(reader, path)
+        packets = itertools.islice((packet for packet in reader.demux(stream) if packet.size), 2)
+        if len(list(packets)) < 2:
+            raise ImageError(
+                f"{path}: expected a video, found a still picture, or an animation that FFmpeg does not read; "
+                "pictures are for: nst-adain stylize"
+            )
 
 
 def scaled(image: Image.Image, side: int) -> Image.Image:

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nst_adain.contents import open_content
-from nst_adain.controls import Controls, check_style_size, read_controls
-from nst_adain.files import check_apart, check_folder, result_name
+from nst_adain.controls import STYLE_SIZE, Controls, Style, check_style_size, read_controls
+from nst_adain.files import check_apart, check_folder
 from nst_adain.functional import ChannelStats
-from nst_adain.images import output_format, save_image
+from nst_adain.images import WRITABLE_SUFFIXES, output_format, save_image
+from nst_adain.inputs import out_of_memory
+from nst_adain.opening import ImageError
 from nst_adain.regions import Mask
+from nst_adain.roles import name_results, tell_apart
 from nst_adain.stylizer import Stylizer
 from nst_adain.tiff import create_tiff
 from nst_adain.usage import UsageError
@@ -49,13 +52,39 @@ def _strength(arguments: argparse.Namespace) -> float | Mask:
 
 
 def stylize(arguments: argparse.Namespace) -> None:
-    """One picture in the style of others."""
-    output = arguments.output or Path(result_name(arguments.content, arguments.styles))
-    kind = output_format(output)  # a wrong name is said before the work, not after
+    """Photographs in the style of others; raises ValueError if some of several failed."""
     regions = [*(arguments.masks or []), arguments.label_map, arguments.alpha]
-    check_apart(output, arguments.content, *arguments.styles, *regions)
+    mixed = bool(arguments.weights or arguments.masks or arguments.label_map)
+    photos, names = tell_apart([arguments.content, *(arguments.styles or [])], arguments.named, mixed)
+    if arguments.output and arguments.output.suffix.lower() not in WRITABLE_SUFFIXES and not arguments.named:
+        raise UsageError(f"-o: expected the name of a picture, or --styles, got the folder {arguments.output}")
+    outputs = name_results(arguments.output, photos, names)
+    check_apart(outputs, *photos, *names, *regions)
     stylizer = _stylizer(arguments)
-    controls: Controls = {
+    controls, styles = _controls(arguments), list[Style](names)
+    if len(photos) > 1:  # what they share is read once, and if it cannot be, then nothing is begun
+        controls["alpha"] = _strength(arguments)
+        if arguments.masks:
+            controls |= read_controls({"masks": arguments.masks, "max_pixels": arguments.max_pixels}, ("masks",))
+        if arguments.preserve_color != "coral":  # which needs the pictures
+            styles, controls["style_size"] = [*_encoded(stylizer, names, arguments)], STYLE_SIZE
+    failed = 0
+    for photo, output in zip(photos, outputs, strict=True):
+        try:
+            _stylize(stylizer, photo, styles, output, controls, arguments)
+            print(output)
+        except Exception as error:
+            if len(photos) == 1 or not (isinstance(error, (ImageError, OSError)) or out_of_memory(error)):
+                raise
+            failed += 1
+            reason = "not enough memory for a picture of this size" if out_of_memory(error) else str(error)
+            print(f"failed: {reason if str(photo) in reason else f'{photo}: {reason}'}", file=sys.stderr)
+    if failed:
+        raise ValueError(f"{failed} of {len(photos)} photographs failed")
+
+
+def _controls(arguments: argparse.Namespace) -> Controls:
+    return {
         "weights": arguments.weights,
         "raw_weights": arguments.raw_weights,
         "masks": arguments.label_map or arguments.masks,
@@ -67,20 +96,24 @@ def stylize(arguments: argparse.Namespace) -> None:
         "max_pixels": arguments.max_pixels,
         "progress": sys.stderr.isatty(),
     }
-    if kind == "TIFF" and (size := _size_in_tiles(arguments)):
+
+
+def _stylize(
+    stylizer: Stylizer, photo: Path, styles: list[Style], output: Path, controls: Controls, arguments: argparse.Namespace
+) -> None:
+    source = photo if arguments.keep_metadata else None
+    if output_format(output) == "TIFF" and (size := _size_in_tiles(photo, controls)):
         # Neither the picture nor the result is ever in memory whole.
-        with create_tiff(output, *size) as pixels:
-            controls["out"] = pixels
-            stylizer(arguments.content, arguments.styles, **controls)
+        with create_tiff(output, *size, metadata_of=source) as pixels:
+            into: Controls = {**controls, "out": pixels}
+            stylizer(photo, styles, **into)
     else:
-        image = stylizer(arguments.content, arguments.styles, **controls)
-        save_image(image, output, quality=arguments.quality)
-    print(output)
+        save_image(stylizer(photo, styles, **controls), output, quality=arguments.quality, metadata_of=source)
 
 
-def _size_in_tiles(arguments: argparse.Namespace) -> tuple[int, int] | None:
+def _size_in_tiles(photo: Path, controls: Controls) -> tuple[int, int] | None:
     """Height and width of a photograph without transparency that is rendered in tiles; None: it is another."""
-    pixels, side, transparency = open_content(arguments.content, arguments.size, arguments.tile, arguments.max_pixels)
+    pixels, side, transparency = open_content(photo, controls["size"], controls["tile"], controls["max_pixels"])
     return None if side is None or transparency is not None else (pixels.shape[-2], pixels.shape[-1])
 
 
@@ -152,6 +185,7 @@ def batch(arguments: argparse.Namespace) -> None:
         size=arguments.size,
         style_size=arguments.style_size,
         max_pixels=arguments.max_pixels,
+        keep_metadata=arguments.keep_metadata,
         progress=sys.stderr.isatty(),
         controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
     )
@@ -164,7 +198,8 @@ def batch(arguments: argparse.Namespace) -> None:
 
 
 def video(arguments: argparse.Namespace) -> None:
-    """A video."""
+    """A video; raises ValueError if it was cut short."""
+    from nst_adain.truncation import describe_cut
     from nst_adain.video import stylize_video
 
     ends = [path for path in (arguments.start, arguments.end) if path]
@@ -187,10 +222,13 @@ def video(arguments: argparse.Namespace) -> None:
         size=arguments.size,
         crf=arguments.crf,
         max_pixels=arguments.max_pixels,
+        keep_metadata=arguments.keep_metadata,
         progress=sys.stderr.isatty(),
         controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
     )
     print(f"{arguments.output}: {count} frames")
+    if cut := describe_cut(arguments.source):
+        raise ValueError(cut)
 
 
 def app(arguments: argparse.Namespace) -> None:

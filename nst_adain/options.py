@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
@@ -15,6 +16,7 @@ from nst_adain.stylizer import Stylizer
 
 __all__ = [
     "add_controls",
+    "add_metadata",
     "add_model",
     "add_quality",
     "add_weights",
@@ -22,6 +24,7 @@ __all__ = [
     "number_below_1",
     "number_from_0",
     "path_ending_in",
+    "picture_or_folder",
     "strength",
     "suffix",
     "tile",
@@ -58,6 +61,12 @@ def add_quality(parser: argparse.ArgumentParser) -> None:
     """How pictures are written."""
     quality = inspect.signature(save_image).parameters["quality"].default
     parser.add_argument("--quality", type=whole_from(1, 100), default=quality, help="of JPEG and WebP (%(default)s)")
+
+
+def add_metadata(parser: argparse.ArgumentParser) -> None:
+    """Whether what is made keeps what its source says of itself."""
+    text = "copy date, camera, place, author and description from the source, as far as it has them"
+    parser.add_argument("--keep-metadata", action="store_true", help=text)
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
@@ -155,3 +164,9 @@ def path_ending_in(*suffixes: str) -> Callable[[str], Path]:
         return Path(text)
 
     return path
+
+
+def picture_or_folder(text: str) -> Path:
+    """The path of a picture that can be written, or of a folder, which ends in a separator, is there, or has no suffix."""
+    folder = text.endswith(("/", os.sep)) or Path(text).is_dir() or not Path(text).suffix
+    return Path(text) if folder else path_ending_in(*WRITABLE_SUFFIXES)(text)

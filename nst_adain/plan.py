@@ -67,12 +67,13 @@ def settings_of(
     seed: int,
     suffix: str,
     quality: int,
+    keep_metadata: bool,
 ) -> dict[str, object]:
     """What changes the pictures of a batch, as JSON tells it; of a draw also what was drawn from."""
     settings: dict[str, object] = {"model": {"sha256": weights}, "size": size, "style_size": style_size}
     settings |= {name: _told(controls.get(name, default)) for name, default in _LOOK.items()}
     settings |= {"quality": quality} if suffix in LOSSY_SUFFIXES else {}
-    settings |= {"pairing": pairing}
+    settings |= {"pairing": pairing, "keep_metadata": keep_metadata}
     if pairing == "random":
         settings |= {"seed": seed, "styles": sorted(name.as_posix() for name in styles)}
     return settings
@@ -105,7 +106,7 @@ def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]
         before = None
     if not isinstance(before, dict):
         raise ValueError(f"{path}: expected the settings of an earlier call, found something else; remove it, or name another")
-    for name, value in before.items():
+    for name, value in {"keep_metadata": False, **before}.items():  # which batches did not always tell
         if name in settings and value != settings[name]:
             other = f"made {_otherwise(name, value, settings[name])}"
             raise UsageError(f"{path.parent}: holds pictures {other}; {_REMEDY}")

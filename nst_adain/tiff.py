@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nst_adain.files import check_folder, replacing, writing
+from nst_adain.metadata import add_to_tiff, read_tags
 
 __all__ = ["create_tiff", "map_tiff"]
 
@@ -52,8 +53,15 @@ def map_tiff(path: str | os.PathLike[str]) -> Tensor | None:
 
 
 @contextlib.contextmanager
-def create_tiff(path: str | os.PathLike[str], height: int, width: int) -> Iterator[Tensor]:
+def create_tiff(
+    path: str | os.PathLike[str], height: int, width: int, *, metadata_of: str | os.PathLike[str] | None = None
+) -> Iterator[Tensor]:
     """An uncompressed TIFF file to be filled, under its name once it is, or not at all.
+
+    Args:
+        path: its name.
+        height, width: in pixels.
+        metadata_of: as for `save_image`.
 
     Yields:
         (1, 3, H, W) uint8, what is written to it is written to the file.
@@ -73,3 +81,6 @@ def create_tiff(path: str | os.PathLike[str], height: int, width: int) -> Iterat
                     os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
         yield torch.from_numpy(pixels).permute(2, 0, 1)[None]
         pixels.flush()
+        if metadata_of is not None:
+            with writing(path), open(partial, "rb+") as file:
+                add_to_tiff(file, read_tags(metadata_of))

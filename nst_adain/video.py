@@ -7,6 +7,7 @@ import errno
 import math
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,24 @@ from tqdm import tqdm
 
 from nst_adain.clock import Clock
 from nst_adain.controls import Controls, read_controls
-from nst_adain.frames import FrameEncoder, opened, picture_stream, scaled, scaled_size, upright, upright_size, whole_or_nothing
+from nst_adain.frames import (
+    FrameEncoder,
+    check_moving,
+    opened,
+    picture_stream,
+    scaled,
+    scaled_size,
+    upright,
+    upright_size,
+    whole_or_nothing,
+)
 from nst_adain.functional import ChannelStats
 from nst_adain.inputs import Progress, check_scaled, check_side, check_weights
+from nst_adain.metadata import keep_video_tags
 from nst_adain.opening import MAX_PIXELS, ImageError, check_pixels
 from nst_adain.steady import SmoothedPictures, SmoothedStats
 from nst_adain.stylizer import Stylizer
+from nst_adain.truncation import describe_cut
 from nst_adain.usage import UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +59,7 @@ def stylize_video(
     size: int | None = None,
     crf: int = 18,
     max_pixels: int = MAX_PIXELS,
+    keep_metadata: bool = False,
     progress: Progress = False,
     controls: Controls | None = None,
 ) -> int:
@@ -65,6 +79,7 @@ def stylize_video(
         size: short side to which frames are scaled; both sides become even, which players want.
         crf: quality of the encoder, 0 (best) to 51.
         max_pixels: the largest frame that is read or made.
+        keep_metadata: copy date, camera, place, author and title, as far as the source tells them.
         progress: show a progress bar on standard error; or a function that is called before each frame with how many are done
             and how many there are, None if the file does not say. What it raises ends the call.
         controls: alpha, or preserve_color "luminance".
@@ -72,11 +87,13 @@ def stylize_video(
     Returns:
         How many frames were written.
 
+    Warns:
+        UserWarning: if the source says that it is longer than it is: of one that is cut short, what is there is stylised.
+
     Raises:
         ModuleNotFoundError: if PyAV or OpenCV is not installed.
         FileNotFoundError: if there is no such source, or no such folder for the output.
-        ImageError: if the source is no video, is damaged, or has larger frames than allowed; of one that is cut short, what
-            is there is stylised.
+        ImageError: if the source is no video but a still picture, is damaged, or has larger frames than allowed.
         ValueError: if an option is out of range.
     """
     import av
@@ -96,9 +113,16 @@ def stylize_video(
     pictures = SmoothedPictures(steadiness)
     hidden, sounds = "", False
     try:
-        with whole_or_nothing(output) as partial, opened(source) as reader, opened(partial, "w") as writer:
+        check_moving(source)
+        with (
+            whole_or_nothing(output) as partial,
+            opened(source) as reader,
+            opened(partial, "w", free_tags=keep_metadata) as writer,
+        ):
             hidden, sounds = str(partial.absolute()), bool(reader.streams.audio)
             frames = _Transcoder(reader, writer, crf, source)
+            if keep_metadata:
+                writer.metadata.update(keep_video_tags(frames.video.metadata, reader.metadata))
             span = _span(source) if end != start else None
             count = 0
             for image in frames.images(progress, max_pixels):
@@ -124,6 +148,8 @@ def stylize_video(
         copied = sounds and error.filename == hidden and output.suffix.lower() != ".mkv"
         hint = "; if it is the sound, .mkv takes any" if copied else ""
         raise ImageError(f"{source}: {what}{hint}") from error
+    if cut := describe_cut(source):
+        warnings.warn(cut, stacklevel=2)
     return count
 
 

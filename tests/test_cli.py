@@ -133,6 +133,44 @@ def test_failed_jobs_exit_1_in_one_line_and_leave_nothing(
     assert sorted(Path().rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--alpha lots", "--alpha lots: expected a picture, found no such file"),
+        ("--alpha text.png", "--alpha text.png: expected a picture, found a file of no known image format"),
+        ("--masks photo.png text.png", "--masks text.png: expected a picture"),
+        ("--label-map text.png", "--label-map text.png: expected a picture"),
+        ("--label-map photo.png", "--label-map photo.png: expected a label map"),
+        ("--model ./none.safetensors", "--model none.safetensors: expected a file of weights"),
+        ("--model vgg19 --encoder none.safetensors", "--encoder none.safetensors: expected a file of weights"),
+        ("--model vgg19 --encoder text.png", "--encoder text.png: expected a .safetensors file"),
+    ],
+)
+def test_errors_about_a_file_of_an_option_name_the_option(
+    photo: Path, options: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    picture(20, 20).save("a.png")
+    Path("text.png").write_text("hello")
+    assert main(["stylize", "a.png", "a.png", "a.png", *options.split(), "-o", "out.png"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"nst-adain: error: {message}")
+    assert error.count("\n") == 1
+
+
+def test_an_error_of_the_system_about_a_file_of_an_option_names_the_option(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask = photo.with_name("mask.png")
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(mask))
+
+    monkeypatch.setattr("nst_adain.jobs._stylizer", denied)
+    assert main(["stylize", str(photo), str(photo), "--alpha", str(mask), "-o", str(photo.with_name("out.png"))]) == 1
+    assert capsys.readouterr().err == f"nst-adain: error: --alpha {mask}: Permission denied\n"
+
+
 def test_pillows_remarks_are_not_printed(photo: Path) -> None:
     import struct
 
@@ -357,3 +395,17 @@ def test_an_interrupt_while_libraries_are_loaded_is_one_line(
     monkeypatch.setattr(cli, "_parser", interrupted)
     assert main(["demo"]) == 130
     assert capsys.readouterr().err == "nst-adain: interrupted\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch does not use GNU's OpenMP")
+@pytest.mark.parametrize(
+    ("given", "spins"), [({}, "1000"), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "passive"}, "0")]
+)
+def test_waiting_threads_soon_leave_the_core_to_others(given: dict[str, str], spins: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    environment |= {"OMP_DISPLAY_ENV": "verbose", **given}  # the library tells how it is set
+    command = [sys.executable, "-m", "nst_adain", "stylize", "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    if "GOMP_SPINCOUNT" not in done.stderr:
+        pytest.skip("this torch does not use GNU's OpenMP")
+    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr

@@ -496,3 +496,56 @@ def test_the_last_frame_is_shown_as_long(slim: Stylizer, style: ChannelStats, tm
     stylize_video(slim, source, [style], output)
     with av.open(str(output)) as reader:
         assert reader.duration / av.time_base == pytest.approx((frames - 1) * 0.1 + 3, abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif", "a.bmp", "a.avif", "a.heic"])
+def test_still_pictures_are_no_videos(
+    slim: Stylizer, style: ChannelStats, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    picture(32, 32).save(tmp_path / name)
+    with pytest.raises(ImageError, match=rf"{name}: expected a video, found a still picture.* nst-adain stylize$"):
+        stylize_video(slim, tmp_path / name, [style], tmp_path / "out.mp4")
+    picture(32, 32).save(tmp_path / "s.png")
+    assert main(["video", str(tmp_path / name), str(tmp_path / "s.png"), "-o", str(tmp_path / "out.mp4")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.png", "a.avif"])
+def test_animated_pictures_are_videos(slim: Stylizer, style: ChannelStats, tmp_path: Path, name: str) -> None:
+    first, *others = (picture(32, 32, seed) for seed in range(3))
+    first.save(tmp_path / name, save_all=True, append_images=others)
+    assert stylize_video(slim, tmp_path / name, [style], tmp_path / "out.mp4") == 3
+
+
+def test_a_video_of_one_frame_is_a_video(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    assert stylize_video(slim, make_video(tmp_path / "in.mp4", frames=1), [style], tmp_path / "out.mp4") == 1
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".avi"])
+def test_of_a_video_that_is_cut_short_the_rest_is_made_and_the_loss_said(
+    slim: Stylizer, style: ChannelStats, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = make_video(tmp_path / f"in{suffix}", frames=60).read_bytes()
+    source, output = tmp_path / f"cut{suffix}", tmp_path / "out.mp4"
+    source.write_bytes(whole[: len(whole) * 6 // 10])
+    with pytest.warns(UserWarning, match=rf"cut\{suffix}: is cut short: expected .* bytes, found {source.stat().st_size:,}"):
+        count = stylize_video(slim, source, [style], output)
+    assert 0 < count < 60
+    assert len(read(output)[0]) == count
+    output.unlink()
+    picture(32, 32).save(tmp_path / "s.png")
+    assert main(["video", str(source), str(tmp_path / "s.png"), "-o", str(output)]) == 1
+    said = capsys.readouterr()
+    assert said.out == f"{output}: {count} frames\n"
+    assert said.err.startswith(f"nst-adain: error: {source}: is cut short: expected ")
+    assert said.err.count("\n") == 1
+    assert len(read(output)[0]) == count
+
+
+def test_sound_that_ends_before_the_pictures_is_no_cut(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
+    for suffix in (".mkv", ".mp4"):
+        stylize_video(slim, make_video(tmp_path / f"in{suffix}", sound_blocks=2), [style], tmp_path / "out.mp4")
