@@ -1,23 +1,25 @@
-"""`python -m train COMMAND`; its --help lists the commands."""
+"""The command `python -m train COMMAND`; its --help lists the commands."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 
 try:
     import tyro
+    from accelerate import PartialState
 
     from train.trainer import Trainer
 except ModuleNotFoundError as error:
     sys.exit(f"train: error: {error.name} is missing; install the extra: pip install -e '.[train]'")
 
 from nst_adain.allocator import keep_freed_memory
-from nst_adain.files import make_folder
+from nst_adain.interrupts import STATUS, interruptible
 from nst_adain.usage import UsageError
 from train.average import average
 from train.benchmark import benchmark
-from train.checkpoint import latest_checkpoint
+from train.checkpoint import latest_checkpoint, sole_run
 from train.config import TrainConfig
 from train.evaluate import evaluate
 from train.flicker import flicker
@@ -26,6 +28,8 @@ from train.layers import layers
 from train.publish import publish
 from train.score import score
 from train.throughput import throughput
+
+_INTERRUPTED = "train: interrupted (fit and distill go on from their last checkpoint with --resume)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,16 +52,14 @@ def fit(config: tyro.conf.OmitArgPrefixes[_Settings]) -> None:
 
 
 def _train(task: str, config: TrainConfig) -> None:
-    checkpoint = latest_checkpoint(config.out)
-    if checkpoint and not config.resume:
-        raise UsageError(f"{checkpoint}: there is a run in this folder; go on with --resume, or name another --out")
-    if (kept := config.out / "weights.safetensors").exists() and not checkpoint:  # of a run whose checkpoints were removed
-        raise UsageError(f"{kept}: there are weights in this folder, and no checkpoint to go on from; name another --out")
-    if config.out.exists() and not config.out.is_dir():  # said now, not when all pictures are read
-        raise NotADirectoryError(f"{config.out}: expected a folder, found a file")
-    trainer = Trainer(task, config, checkpoint)
-    make_folder(config.out)
-    trainer.run()
+    main = PartialState(cpu=config.cpu).is_main_process
+    with sole_run(config.out) if main else contextlib.nullcontext():
+        checkpoint = latest_checkpoint(config.out)
+        if checkpoint and not config.resume:
+            raise UsageError(f"{checkpoint}: there is a run in this folder; go on with --resume, or name another --out")
+        if (kept := config.out / "weights.safetensors").exists() and not checkpoint:  # of a run whose checkpoints were removed
+            raise UsageError(f"{kept}: there are weights in this folder, and no checkpoint to go on from; name another --out")
+        Trainer(task, config, checkpoint).run()
 
 
 def _wrong(error: UsageError) -> int:
@@ -69,23 +71,10 @@ def _wrong(error: UsageError) -> int:
 def main() -> int:
     """Run a command; exit status 0 done, 1 the job failed, 2 it was asked for wrongly."""
     keep_freed_memory()
+    jobs = [distill, fit, average, holdout, evaluate, score, publish, benchmark, layers, throughput, flicker]
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            {
-                "distill": distill,
-                "fit": fit,
-                "average": average,
-                "holdout": holdout,
-                "evaluate": evaluate,
-                "score": score,
-                "publish": publish,
-                "benchmark": benchmark,
-                "layers": layers,
-                "throughput": throughput,
-                "flicker": flicker,
-            },
-            prog="python -m train",
-        )
+        with interruptible(_INTERRUPTED):
+            tyro.extras.subcommand_cli_from_dict({job.__name__: job for job in jobs}, prog="python -m train")
     except UsageError as error:
         return _wrong(error)
     except (OSError, ValueError, FloatingPointError) as error:
@@ -95,10 +84,6 @@ def main() -> int:
         print(f"train: error: {error.name} is missing: pip install {error.name}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("train: interrupted (fit and distill go on from their last checkpoint with --resume)", file=sys.stderr)
-        return 130
+        print(_INTERRUPTED, file=sys.stderr)
+        return STATUS
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
