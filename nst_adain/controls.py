@@ -7,14 +7,13 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
-from torch import Tensor
-
 from nst_adain.contents import Tiling
 from nst_adain.functional import SAVED, ChannelStats
 from nst_adain.images import load_image
 from nst_adain.inputs import Picture, Progress
 from nst_adain.opening import MAX_PIXELS, open_image
 from nst_adain.regions import Mask
+from nst_adain.tiff import Pixels
 from nst_adain.usage import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Controls(ContentControls, total=False):
     alpha: float | Mask
     preserve_color: Literal["luminance", "coral"] | None
     style_size: int | None
-    out: Tensor | None
+    out: Pixels | None
 
 
 def read_controls(controls: Controls, allowed: Collection[str]) -> Controls:
