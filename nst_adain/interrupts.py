@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -16,18 +17,27 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 
 
 def end_at_once(message: str) -> None:
-    """From now on an interrupt says so and ends the process where it stands.
+    """From now on an interrupt says so and ends the process where it stands; to be called before anything is loaded.
 
     For the time in which libraries are loaded: nothing is written yet, and an exception would be lost in their code, or come
-    out of it as another.
+    out of it as another. While the interpreter is taken down, in the end, an interrupt is ignored: the job is done.
     """
+    atexit.register(_ignore)  # the first that is registered is the last that is called
+    _handle(_ending(message))
 
+
+def _ending(message: str) -> Callable[[int, FrameType | None], None]:
     def end(number: int, frame: FrameType | None) -> None:
         with contextlib.suppress(OSError):  # of a terminal that is gone
             os.write(2, f"{message}\n".encode())
         os._exit(STATUS)
 
-    _handle(end)
+    return end
+
+
+def _ignore() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
@@ -35,7 +45,7 @@ def interruptible(message: str) -> Iterator[None]:
     """In this block an interrupt raises KeyboardInterrupt, so that what is half written is removed; a second ends at once."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        end_at_once(message)
+        _handle(_ending(message))
         raise KeyboardInterrupt
 
     before = _handle(interrupt)

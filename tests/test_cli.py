@@ -406,6 +406,21 @@ with interruptible("twice"):
     assert (done.stdout, done.stderr, done.returncode) == ("on\nraised True\n", "twice\n", 130)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is not ended by a signal")
+def test_an_interrupt_when_all_is_done_changes_no_status() -> None:
+    code = """
+import os, signal
+from nst_adain.interrupts import end_at_once
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+end_at_once("interrupted")
+last = Last()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
 def test_what_a_killed_call_left_beside_the_output_is_removed(photo: Path, painting: Path) -> None:
     left = stray(photo.parent)
     assert main(["stylize", str(photo), str(painting), "-o", str(photo.with_name("out.png"))]) == 0
