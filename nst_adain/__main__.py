@@ -1,7 +1,17 @@
-"""`python -m nst_adain` is the command `nst-adain`."""
+"""The command `nst-adain`, also as `python -m nst_adain`."""
 
 import sys
 
-from nst_adain.cli import main
+from nst_adain.interrupts import end_at_once
 
-sys.exit(main())
+
+def main() -> int:
+    """`nst_adain.cli.main`, which can be interrupted from the first moment: loading it and torch takes seconds."""
+    end_at_once("nst-adain: interrupted")
+    from nst_adain import cli
+
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

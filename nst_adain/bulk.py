@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from nst_adain.controls import STYLE_SIZE, Controls, check_style_size, is_saved, read_controls
 from nst_adain.cores import Cores
-from nst_adain.files import make_folder, pairs_by_result, write_atomic
+from nst_adain.files import make_folder, pairs_by_result, remove_strays, write_atomic
 from nst_adain.functional import SAVED, ChannelStats
 from nst_adain.images import load_image, output_format, save_image
 from nst_adain.inputs import check_side, out_of_memory
@@ -119,6 +119,8 @@ def stylize_folder(
     output_format(out / f"x{suffix}")
     planned = list(plan_jobs(names_of(found, photos), list(candidates.values()), out, pairing, seed, suffix))
     pairs_by_result((path, (job.photo, style)) for job in planned for style, path in job.outputs)
+    for folder in {out, *(path.parent for job in planned for _, path in job.outputs)}:
+        remove_strays(folder)
     settings = settings_of(
         stylizer.weights, loaded, list(candidates.values()), size=size, style_size=style_size,
         pairing=pairing, seed=seed, suffix=suffix, quality=quality, keep_metadata=keep_metadata,
@@ -133,15 +135,19 @@ def stylize_folder(
         jobs = list(_missing(planned, encoded, overwrite, report, there))
         report.skipped = len(there)
         sources = join_sources(out, before, photos, digests, there)
-        write_atomic(out / SETTINGS, json.dumps(before | settings | sources, indent=1).encode())
+        told = before | settings | sources
+        write_atomic(out / SETTINGS, json.dumps(told, indent=1).encode())
         bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
         try:
             _run(stylizer, jobs, encoded, report, bar, quality, keep_metadata, size, loaded)
         finally:
             bar.close()
             _write_failures(out / FAILURES, report)
+            if report.done:
+                claim(out / SETTINGS, told)  # the line below may have removed it, in a call that ended while this one ran
     finally:
-        if new and report.done + report.skipped == 0:  # nothing was made so
+        made = report.done + report.skipped or any(_exists(path) for job in planned for _, path in job.outputs)
+        if new and not made:  # so, neither here nor by another call
             (out / SETTINGS).unlink(missing_ok=True)
     return report
 

@@ -8,7 +8,6 @@ import contextlib
 import importlib
 import io
 import re
-import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 from nst_adain import __version__
 from nst_adain.allocator import keep_freed_memory, wait_briefly
+from nst_adain.interrupts import STATUS, interruptible
 from nst_adain.usage import UsageError
 
 __all__ = ["main"]
@@ -34,6 +34,7 @@ _COMMANDS = {
     "convert": "published PyTorch weights to .safetensors",
     "export": "a model for ONNX Runtime and others (needs the extra: onnx)",
 }
+_INTERRUPTED = "nst-adain: interrupted"
 _PRINTED = "nst_adain"  # how standard output treats letters that it does not have
 # Optional libraries, and the extra that brings each.
 _EXTRAS = {"av": "video", "cv2": "video", "onnx": "onnx", "onnxscript": "onnx", "gradio": "web"}
@@ -70,26 +71,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:  # while libraries are loaded, too
-        print("nst-adain: interrupted", file=sys.stderr)
-        return 130
+        print(_INTERRUPTED, file=sys.stderr)
+        return STATUS
 
 
 def _run(words: Sequence[str]) -> int:
     options = words.index("--") if "--" in words else len(words)
     arguments = _parser().parse_args([*map(_plain, words[:options]), *words[options:]])
-    from nst_adain.inputs import out_of_memory  # loaded by now
+    from nst_adain.files import remove_strays  # loaded by now, as are these
+    from nst_adain.inputs import out_of_memory
     from nst_adain.opening import ImageWarning
 
     keep_freed_memory()
     if isinstance(sys.stdout, io.TextIOWrapper):
         codecs.register_error(_PRINTED, _printed)
         sys.stdout.reconfigure(errors=_PRINTED)
-    with contextlib.suppress(ValueError):  # only a program's main thread can; so that what is half written is removed
-        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP, and `nohup` wants it ignored
-            if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
-                signal.signal(getattr(signal, name), signal.default_int_handler)
+    if hasattr(arguments, "output"):
+        remove_strays(arguments.output or Path())
     try:
-        with warnings.catch_warnings():
+        with interruptible(_INTERRUPTED), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on files; what matters of them becomes an error
             warnings.simplefilter("default", ImageWarning)
             warnings.showwarning = _warned

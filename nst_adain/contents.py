@@ -14,6 +14,7 @@ from torch import Tensor
 from nst_adain.functional import ChannelStats
 from nst_adain.inputs import Picture, read_picture
 from nst_adain.rendering import as_float
+from nst_adain.tiff import Pixels
 from nst_adain.tiling import Tile
 
 __all__ = ["EncodedContent", "Result", "Tiling", "auto_side", "check_out", "opacity", "open_content", "thinned", "whole"]
@@ -21,6 +22,7 @@ __all__ = ["EncodedContent", "Result", "Tiling", "auto_side", "check_out", "opac
 Tiling: TypeAlias = int | Literal["auto"] | None
 Result = TypeVar("Result", Image.Image, Tensor)  # what a content becomes: tensors stay tensors
 
+_AT_ONCE = 2048 * 2048  # pixels
 AUTO_TILE = 1024  # side of a tile in pixels
 AUTO_PIXELS = 2048 * 2048  # "auto" cuts up larger pictures: whole, this one takes 0.8 GB
 
@@ -48,15 +50,15 @@ class EncodedContent(Generic[Result]):
 
 def open_content(
     content: Picture, size: int | None, tile: Tiling, max_pixels: int, *, kept: bool = False
-) -> tuple[Tensor, int | None, Image.Image | None]:
+) -> tuple[Pixels, int | None, Image.Image | None]:
     """A content's pixels, the side of its tiles, and its transparency. `kept`: for longer than a call."""
 
-    def side_of(pixels: Tensor) -> int | None:
+    def side_of(pixels: Pixels) -> int | None:
         return auto_side(pixels) if tile == "auto" else tile
 
     # What is rendered at once, or kept, is read at once: its file may be changed later.
     pixels, transparency = read_picture(
-        content, "content", size, max_pixels, enlarge=True, mapped=lambda pixels: not kept and side_of(pixels) is not None
+        content, "content", size, max_pixels, enlarge=True, stored=lambda pixels: not kept and side_of(pixels) is not None
     )
     return pixels, side_of(pixels), transparency
 
@@ -68,7 +70,7 @@ def opacity(transparency: Image.Image | None) -> Tensor | None:
     return torch.from_numpy(np.array(transparency))[None, None]
 
 
-def thinned(pixels: Tensor) -> Tensor:
+def thinned(pixels: Pixels) -> Tensor:
     """(B, C, h, w) in [0, 1], of a large picture one pixel of each block of a grid: enough for its colours.
 
     Which one is drawn, always alike: one place in all would see a single colour of stripes, screens and dithering.
@@ -79,22 +81,32 @@ def thinned(pixels: Tensor) -> Tensor:
         draw = torch.Generator().manual_seed(0)
         rows, columns = (torch.arange(0, side, step) for side in (height, width))
         y, x = (torch.randint(step, (len(rows), len(columns)), generator=draw) for _ in range(2))
-        pixels = pixels[..., (rows[:, None] + y).clamp_max(height - 1), (columns + x).clamp_max(width - 1)]
+        y, x = (rows[:, None] + y).clamp_max(height - 1), (columns + x).clamp_max(width - 1)
+        read = []
+        count = max(1, _AT_ONCE // (step * width))  # of a file no more than this many rows of blocks at once
+        for first in range(0, len(rows), count):
+            some, top, bottom = slice(first, first + count), first * step, (first + count) * step
+            read.append(pixels[..., top:bottom, :][..., y[some] - top, x[some]])
+        pixels = torch.cat(read, -2)
     return as_float(pixels, whole(pixels), torch.device("cpu"))
 
 
-def check_out(out: Tensor, pixels: Tensor, side: int | None, transparency: Image.Image | None) -> None:
+def check_out(out: Pixels, pixels: Pixels, side: int | None, transparency: Image.Image | None) -> None:
     """Raise TypeError or ValueError unless `out` can receive what becomes of a content."""
-    if not isinstance(out, Tensor):
+    if not isinstance(out, Pixels):
         raise TypeError(f"out: expected a tensor, such as torch.from_numpy makes of an array, got {type(out).__name__}")
     wanted, found = tuple(pixels.shape), tuple(out.shape)
-    if found != wanted or not (out.dtype == torch.uint8 or out.is_floating_point()):
+    if found != wanted or not (out.dtype == torch.uint8 or out.dtype.is_floating_point):
         raise ValueError(f"out: expected a uint8 or float tensor of the shape {wanted}, got {out.dtype} {found}")
-    (start, end), (first, last) = (_memory(tensor) for tensor in (out, pixels))
-    if side is not None and out.device == pixels.device and start < last and first < end:
+    if side is not None and isinstance(out, Tensor) and isinstance(pixels, Tensor) and _overlap(out, pixels):
         raise ValueError("out: expected other memory than the content's, which is read until the last tile")
     if transparency is not None:
         raise ValueError("out: expected a content without transparency, which it has no place for")
+
+
+def _overlap(one: Tensor, other: Tensor) -> bool:
+    (start, end), (first, last) = _memory(one), _memory(other)
+    return one.device == other.device and start < last and first < end
 
 
 def _memory(tensor: Tensor) -> tuple[int, int]:
@@ -103,12 +115,12 @@ def _memory(tensor: Tensor) -> tuple[int, int]:
     return tensor.data_ptr(), tensor.data_ptr() + (span + 1) * tensor.element_size()
 
 
-def auto_side(pixels: Tensor) -> int | None:
+def auto_side(pixels: Pixels) -> int | None:
     """What "auto" means for a picture."""
     return AUTO_TILE if pixels.shape[-1] * pixels.shape[-2] > AUTO_PIXELS else None
 
 
-def whole(pixels: Tensor) -> Tile:
+def whole(pixels: Pixels) -> Tile:
     """The one tile of a picture that is not cut up."""
     height, width = pixels.shape[-2:]
     return Tile(0, height, 0, width, 0, height, 0, width)

@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
-from torch import Tensor
-
 from nst_adain.contents import Tiling
 from nst_adain.formats import open_image
 from nst_adain.functional import SAVED, ChannelStats
@@ -16,6 +14,7 @@ from nst_adain.images import load_image
 from nst_adain.inputs import Picture, Progress
 from nst_adain.opening import MAX_PIXELS
 from nst_adain.regions import Mask
+from nst_adain.tiff import Pixels
 from nst_adain.usage import UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Controls(ContentControls, total=False):
     alpha: float | Mask
     preserve_color: Literal["luminance", "coral"] | None
     style_size: int | None
-    out: Tensor | None
+    out: Pixels | None
 
 
 def read_controls(controls: Controls, allowed: Collection[str]) -> Controls:

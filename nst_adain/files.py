@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import platform
+import re
 import secrets
+import sys
+import time
+import zlib
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from nst_adain.usage import UsageError
 
 __all__ = [
     "check_apart",
     "check_folder",
+    "lock",
     "make_folder",
     "pairs_by_result",
+    "remove_strays",
     "replacing",
     "result_name",
     "write_atomic",
+    "write_new",
     "writing",
 ]
 
 _Name = TypeVar("_Name", bound=Hashable)
 _Pair = TypeVar("_Pair", bound="tuple[object, object]")
 _LONGEST = 120  # bytes of each half of a name, which may have 255
+# Names of files until they are whole: which computer writes them, then 16 digits at random.
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+_PARTIAL = re.compile(r"\.([0-9a-f]{8})[0-9a-f]{16}\.partial(\.[0-9a-z]+)?")
+# Seconds without a change after which a file that nobody holds was left by a killed process. On Windows a file is not held
+# from when it is closed until it has its name.
+_LOCAL_PATIENCE = 60.0 if sys.platform == "win32" else 0.0
+_REMOTE_PATIENCE = 24 * 60 * 60.0
 
 
 def check_apart(output: Path | Sequence[Path], *inputs: object) -> None:
@@ -91,7 +107,31 @@ def result_name(photo: Path, styles: Sequence[Path], suffix: str = ".png") -> st
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Write a file so that under its name there is only ever the old content or the new one."""
-    with replacing(path) as partial, writing(path), open(partial, "xb") as file:
+    with replacing(path) as partial:
+        _write(path, partial, data)
+
+
+def write_new(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
+    """Write a file so that under its name there is only ever nothing or all of it.
+
+    Raises:
+        FileExistsError: if there is a file of this name, which stays as it is.
+    """
+    with _partial(path) as partial:
+        _write(path, partial, data)
+        with writing(path):
+            try:
+                os.link(partial, path)
+            except FileExistsError:
+                raise
+            except OSError as error:  # a file system without hard links
+                if os.path.lexists(path):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
+                os.replace(partial, path)
+
+
+def _write(path: str | os.PathLike[str], partial: Path, data: bytes | memoryview) -> None:
+    with writing(path), open(partial, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -109,14 +149,86 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], suffix: str = ".partial") -> Iterator[Path]:
-    """A hidden name beside `path` to write to: it becomes `path` at the end, or is removed if an error ends the block."""
-    target = _target(path)
-    partial = target.with_name(f".{secrets.token_hex(8)}{suffix}")
-    try:
+def replacing(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
+    """A hidden file beside `path` to write to: it becomes `path` at the end, or is removed if an error ends the block."""
+    with _partial(path, suffix) as partial:
         yield partial
         with writing(path):
-            os.replace(partial, target)
-    finally:
-        with contextlib.suppress(OSError):  # as on a disk that can only be read, of which the error above has told
-            partial.unlink(missing_ok=True)
+            os.replace(partial, _target(path))
+
+
+@contextlib.contextmanager
+def _partial(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
+    """A hidden file beside `path`, which this process holds, and removes in the end unless it has another name by then."""
+    target = _target(path)
+    while True:
+        partial = target.with_name(f".{_HOST}{secrets.token_hex(8)}.partial{suffix}")
+        with writing(path):
+            file = open(partial, "xb")  # noqa: SIM115
+        try:
+            if sys.platform == "win32":  # which removes and renames no file that is open
+                file.close()
+            elif not _hold(file, partial):
+                continue
+            yield partial
+            return
+        finally:
+            file.close()
+            with contextlib.suppress(OSError):  # as on a disk that can only be read, of which an error has told
+                partial.unlink(missing_ok=True)
+
+
+def _hold(file: IO[bytes], path: Path) -> bool:
+    """Lock a file that was just made; False: `remove_strays` of another process came between, and it is gone."""
+    try:
+        lock(file)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks, where nothing is taken for a stray
+        pass
+    return path.exists()
+
+
+def lock(file: IO[bytes]) -> None:
+    """Hold an open file for this process alone, until it is closed or the process ends, however that comes.
+
+    Raises:
+        BlockingIOError: if another process holds it, or this one by another handle.
+        OSError: if its file system knows no locks.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError(*error.args) from error
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def remove_strays(path: Path) -> None:
+    """Remove what killed processes left half written in the folder `path`, or beside that file; what is being written stays.
+
+    What another computer wrote, whose locks may not be seen from here, goes when nothing was written to it for a day.
+    """
+    folder = path if os.path.isdir(path) else _target(path).parent
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if (named := _PARTIAL.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
+                _remove_free(Path(entry.path), _LOCAL_PATIENCE if named[1] == _HOST else _REMOTE_PATIENCE)
+
+
+def _remove_free(path: Path, patience: float) -> None:
+    """Remove a file that no process holds and that nothing was written to for so many seconds."""
+    with contextlib.suppress(OSError):
+        if patience and time.time() - path.stat().st_mtime < patience:
+            return
+        if sys.platform == "win32":  # where this fails if the file is open
+            path.unlink()
+        else:
+            with open(path, "rb+") as file:
+                lock(file)
+                path.unlink()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 import numpy as np
 from PIL import Image, ImageOps
 
-from nst_adain.files import check_folder, replacing, writing
+from nst_adain.files import check_folder, remove_strays, replacing, writing
 from nst_adain.hdr import BT2020, HLG, PQ, to_bt709
 from nst_adain.images import flatten
 from nst_adain.opening import ImageError
@@ -159,7 +159,8 @@ def whole_or_nothing(output: Path) -> Iterator[Path]:
     check_folder(output)
     if output.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{output}: expected a name ending in {', '.join(SUFFIXES)}, got {output.suffix!r}")
-    with replacing(output, output.suffix) as partial:  # FFmpeg knows the container by the suffix
+    remove_strays(output)
+    with replacing(output, output.suffix.lower()) as partial:  # FFmpeg knows the container by the suffix
         yield partial
 
 

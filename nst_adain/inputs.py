@@ -20,7 +20,7 @@ from nst_adain.images import load_image, resize_short_side, to_srgb
 from nst_adain.opening import MAX_PIXELS, ImageError, check_pixels
 from nst_adain.pixels import to_pixels
 from nst_adain.regions import Mask, read_label_map, read_mask
-from nst_adain.tiff import map_tiff
+from nst_adain.tiff import Pixels, map_tiff
 from nst_adain.usage import UsageError
 
 __all__ = [
@@ -59,8 +59,8 @@ def read_picture(
     max_pixels: int,
     *,
     enlarge: bool,
-    mapped: Callable[[Tensor], bool] = lambda _: True,
-) -> tuple[Tensor, Image.Image | None]:
+    stored: Callable[[Pixels], bool] = lambda _: True,
+) -> tuple[Pixels, Image.Image | None]:
     """The pixels of a picture.
 
     Args:
@@ -69,11 +69,11 @@ def read_picture(
         side: the short side to scale to, or None.
         max_pixels: the largest picture to decode or make.
         enlarge: whether a smaller picture is scaled up.
-        mapped: whether a file that can be mapped into memory is to stay on the disk.
+        stored: whether a picture that can be read in parts is to stay on the disk.
 
     Returns:
-        (1, 3, H, W) uint8 of a file or PIL image, of the mean colour where it is invisible, read when it is used if the file
-        can be mapped into memory; a tensor as it is, or scaled. And the transparency, or None.
+        (1, 3, H, W) uint8 of a file or PIL image, of the mean colour where it is invisible, read when it is used if it is
+        `stored`; a tensor as it is, or scaled. And the transparency, or None.
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
@@ -84,7 +84,7 @@ def read_picture(
         pixels = map_tiff(picture) if side is None else None
         if pixels is not None:
             check_pixels(picture, pixels.shape[-1], pixels.shape[-2], max_pixels)
-            return pixels if mapped(pixels) else pixels.clone(), None
+            return pixels if stored(pixels) else pixels[..., :, :], None
         picture = load_image(picture, max_pixels=max_pixels)
     elif isinstance(picture, Image.Image):
         picture = to_srgb(picture, name)

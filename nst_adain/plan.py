@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from nst_adain.controls import Controls
+from nst_adain.files import write_new
 from nst_adain.images import LOSSY_SUFFIXES
 from nst_adain.usage import UsageError
 
@@ -82,13 +83,9 @@ def settings_of(
 def claim(path: Path, settings: Mapping[str, object]) -> bool:
     """Write the settings to the file `path`, unless it is there, perhaps from a call that still runs; whether they were."""
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(settings, indent=1))
+        write_new(path, json.dumps(settings, indent=1).encode())
     except FileExistsError:
         return False
-    except OSError:  # such as a full disk
-        path.unlink(missing_ok=True)
-        raise
     return True
 
 

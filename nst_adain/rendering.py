@@ -18,6 +18,7 @@ from torch import Tensor
 from nst_adain.functional import ChannelStats, blend
 from nst_adain.models import Lazy, StyleTransfer, pad_to_stride, strengthen
 from nst_adain.regions import belonging, shares
+from nst_adain.tiff import Pixels
 from nst_adain.tiling import Moments, Tile
 
 __all__ = ["Look", "as_float", "measure", "render"]
@@ -40,7 +41,7 @@ class Look:
     alpha: float | Tensor
 
 
-def as_float(pixels: Tensor, tile: Tile, device: torch.device) -> Tensor:
+def as_float(pixels: Pixels, tile: Tile, device: torch.device) -> Tensor:
     """What is read for a tile, (B, C, h, w) in [0, 1]."""
     window = pixels[..., tile.read_top : tile.read_bottom, tile.read_left : tile.read_right]
     # Bytes are widened on the device, so that fewer travel; wide numbers before it, for not every device has float64.
@@ -49,7 +50,7 @@ def as_float(pixels: Tensor, tile: Tile, device: torch.device) -> Tensor:
 
 def measure(
     model: StyleTransfer,
-    pixels: Tensor,
+    pixels: Pixels,
     masks: Tensor | None,
     tiles: Iterable[Tile],
     device: torch.device,
@@ -94,7 +95,7 @@ def measure(
 
 def render(
     model: StyleTransfer,
-    pixels: Tensor,
+    pixels: Pixels,
     own: Sequence[ChannelStats],
     look: Look,
     tiles: Iterable[Tile],

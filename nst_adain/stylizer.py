@@ -33,6 +33,7 @@ from nst_adain.opening import MAX_PIXELS
 from nst_adain.pretrained import load_model
 from nst_adain.regions import Mask, read_mask
 from nst_adain.rendering import Look, as_float, measure, render
+from nst_adain.tiff import Pixels
 from nst_adain.tiling import Tile, halo, tiles
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ class Stylizer:
             content, size, tile, max_pixels, progress: as for calling the stylizer.
         """
         pixels, side, transparency = open_content(content, size, tile, max_pixels, kept=True)
+        assert isinstance(pixels, Tensor)  # as it is `kept`
         if pixels is content:  # which its owner may write to
             pixels = pixels.clone()
         features = self._features(pixels, side)
@@ -178,8 +180,8 @@ class Stylizer:
         tile: Tiling = "auto",
         max_pixels: int = MAX_PIXELS,
         progress: Progress = False,
-        out: Tensor | None = None,
-    ) -> Image.Image | Tensor:
+        out: Pixels | None = None,
+    ) -> Image.Image | Pixels:
         """Render `content` in the style of `styles`. All controls can be combined. Without gradients: these are the model's.
 
         Args:
@@ -205,7 +207,7 @@ class Stylizer:
                 a function that is called before each tile and at the end with how many are done and how many there are. What
                 it raises ends the call.
             out: where to put the result: a tensor of the content's shape, uint8 (0 to 255) or float, such as a file mapped into
-                memory. The content must have no transparency.
+                memory; or `tiff.StoredPixels`. The content must have no transparency.
 
         Returns:
             `out` if given. Else for a path or a PIL image, a PIL image of the content's size, with its transparency; for a
@@ -255,8 +257,10 @@ class Stylizer:
             own = self._measure(pixels, side, shown, regions, features, progress)
         look = Look(encoded, factors, regions, strength)
         output = out
-        if output is None:
-            output = torch.empty_like(pixels, device=None if pixels.dtype == torch.uint8 else self.device)
+        if output is None and isinstance(pixels, Tensor) and pixels.is_floating_point():
+            output = torch.empty_like(pixels, device=self.device)
+        elif output is None:  # in memory as pictures are
+            output = torch.empty(pixels.shape, dtype=torch.uint8, memory_format=torch.channels_last)
         for part, result in render(self.model, pixels, own, look, self._tiles(pixels, side, progress), self.device, features):
             photo = as_float(pixels, part.alone(), self.device)
             if preserve_color == "luminance":
@@ -264,21 +268,21 @@ class Stylizer:
             if regions is not None:
                 covered = as_float(regions, part.alone(), self.device).sum(1, keepdim=True).clamp_max(1)
                 result = covered * result + (1 - covered) * photo
-            window = output[..., part.top : part.bottom, part.left : part.right]
-            window.copy_(result if output.is_floating_point() else (result * 255).round())
-        if out is not None or output.is_floating_point():
+            levels = result if output.dtype.is_floating_point else (result * 255).round()
+            output[..., part.top : part.bottom, part.left : part.right] = levels
+        if out is not None or not isinstance(output, Tensor) or output.is_floating_point():
             return output
         image = Image.fromarray(output[0].permute(1, 2, 0).numpy())
         if transparency is not None:
             image.putalpha(transparency)
         return image
 
-    def _features(self, pixels: Tensor, side: int | None) -> dict[str, Tensor] | None:
+    def _features(self, pixels: Pixels, side: int | None) -> dict[str, Tensor] | None:
         return self.model.encode(as_float(pixels, whole(pixels), self.device)) if side is None else None
 
     def _measure(
         self,
-        pixels: Tensor,
+        pixels: Pixels,
         side: int | None,
         shown: Tensor | None,
         regions: Tensor | None = None,
@@ -290,7 +294,7 @@ class Stylizer:
 
     def _style(
         self,
-        style: ChannelStats | tuple[Tensor, Image.Image | None],
+        style: ChannelStats | tuple[Pixels, Image.Image | None],
         count: int,
         colors: tuple[Tensor, Tensor | None] | None,
     ) -> ChannelStats:
@@ -328,7 +332,7 @@ class Stylizer:
         if not (stats.mean.isfinite().all() & stats.std.isfinite().all()):
             raise ValueError(f"{name}: expected finite statistics, found others")
 
-    def _tiles(self, pixels: Tensor, side: int | None, progress: Progress = False) -> Iterable[Tile]:
+    def _tiles(self, pixels: Pixels, side: int | None, progress: Progress = False) -> Iterable[Tile]:
         height, width = pixels.shape[-2:]
         cover = [whole(pixels)] if side is None else list(tiles(height, width, side, halo(self.model.arch)))
         if callable(progress):

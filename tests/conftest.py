@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 from hypothesis import configuration, settings
 from PIL import Image
 
+from nst_adain import files
 from nst_adain.architecture import LAYERS, Architecture
 from nst_adain.models import StyleTransfer
 from nst_adain.pretrained import read_weights, save_weights
@@ -121,6 +123,14 @@ def config(tmp_path: Path) -> TrainConfig:
         width=1 / 8, modulation=8, steps=8, batch_size=2, crop=32, holdout=1, warmup=2, save_every=2, sample_every=4,
         precision="float32", cpu=True,
     )  # fmt: skip
+
+
+def stray(folder: Path, host: str = files._HOST, suffix: str = "") -> Path:
+    """A file as a process leaves it that is killed while it writes."""
+    path = folder / f".{host}{len(list(folder.iterdir())):016x}.partial{suffix}"
+    path.write_bytes(b"half")
+    os.utime(path, (time.time() - 3600,) * 2)
+    return path
 
 
 def weights_of(run: Path) -> dict[str, torch.Tensor]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from conftest import picture
+from conftest import picture, stray
 from PIL import Image
 
 from nst_adain import bulk
@@ -425,6 +425,38 @@ def test_of_two_calls_that_begin_together_one_is_refused(
     monkeypatch.setattr(bulk, "_encode_styles", meanwhile)
     assert stylize_folder(slim, photos, styles, out).done > 0
     assert json.loads((out / "batch.json").read_text())["alpha"] == 1.0
+
+
+def test_settings_outlast_a_call_that_began_first_and_made_nothing(
+    slim: Stylizer, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, styles, out = folders / "photos", folders / "styles", folders / "out"
+    encode, run = bulk._encode_styles, bulk._run
+
+    def interrupted(*arguments: Any) -> Any:
+        monkeypatch.setattr(bulk, "_encode_styles", encode)
+        assert stylize_folder(slim, photos, styles, out).done > 0
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bulk, "_encode_styles", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stylize_folder(slim, photos, styles, out)
+    assert "photographs" in json.loads((out / "batch.json").read_text())
+
+    def meanwhile(*arguments: Any) -> None:
+        (out / "batch.json").unlink()  # as the other does before anything is made
+        run(*arguments)
+
+    monkeypatch.setattr(bulk, "_run", meanwhile)
+    assert stylize_folder(slim, photos, styles, out, overwrite=True).done > 0
+    assert "photographs" in json.loads((out / "batch.json").read_text())
+
+
+def test_what_a_killed_call_left_half_written_is_removed_by_the_next(slim: Stylizer, folders: Path) -> None:
+    (folders / "out" / "deep").mkdir(parents=True)
+    left = [stray(folders / "out"), stray(folders / "out" / "deep")]
+    stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
+    assert not any(path.exists() for path in left)
 
 
 def test_controls_that_are_not_a_batchs_are_refused(slim: Stylizer, folders: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import picture
+from conftest import picture, stray
 from PIL import Image
 
 from nst_adain import cli
@@ -409,3 +410,70 @@ def test_waiting_threads_soon_leave_the_core_to_others(given: dict[str, str], sp
     if "GOMP_SPINCOUNT" not in done.stderr:
         pytest.skip("this torch does not use GNU's OpenMP")
     assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is not ended by a signal")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("program", ["nst_adain", "train"])
+def test_an_interrupt_from_the_first_moment_is_one_line(tmp_path: Path, program: str, name: str) -> None:
+    """Also in a library that lets no exception out while it is loaded."""
+    (tmp_path / "torch.py").write_text(
+        "import time\nprint('loading', flush=True)\ntry:\n    time.sleep(60)\nexcept BaseException:\n    pass"
+    )
+    root = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
+    command = [sys.executable, "-m", program, *(["demo"] if program == "nst_adain" else ["fit"])]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "loading\n"
+    process.send_signal(getattr(signal, name))
+    assert process.communicate(timeout=60)[1] == f"{program.replace('_', '-')}: interrupted\n"
+    assert process.returncode == 130
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is not ended by a signal")
+def test_what_is_ignored_stays_ignored_and_handlers_come_back() -> None:
+    code = """
+import os, signal, sys
+from nst_adain.interrupts import interruptible
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+before = signal.getsignal(signal.SIGTERM)
+try:
+    with interruptible("interrupted"):
+        os.kill(os.getpid(), signal.SIGHUP)
+        print("on")
+        os.kill(os.getpid(), signal.SIGTERM)
+except KeyboardInterrupt:
+    print("raised", signal.getsignal(signal.SIGTERM) == before)
+with interruptible("twice"):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        sys.stdout.flush()
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("on\nraised True\n", "twice\n", 130)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is not ended by a signal")
+def test_an_interrupt_when_all_is_done_changes_no_status() -> None:
+    code = """
+import os, signal
+from nst_adain.interrupts import end_at_once
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+end_at_once("interrupted")
+last = Last()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_what_a_killed_call_left_beside_the_output_is_removed(photo: Path, painting: Path) -> None:
+    left = stray(photo.parent)
+    assert main(["stylize", str(photo), str(painting), "-o", str(photo.with_name("out.png"))]) == 0
+    assert not left.exists()

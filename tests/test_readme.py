@@ -13,7 +13,7 @@ import pytest
 from conftest import picture
 from PIL import Image
 
-import train.__main__ as training
+import train.cli as training
 from nst_adain.cli import _parser
 
 ROOT = Path(__file__).resolve().parents[1]

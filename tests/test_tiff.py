@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -30,9 +33,9 @@ def test_a_mapped_file_has_the_pixels_of_the_decoded_one(tmp_path: Path, writer:
         tifffile.imwrite(path, np.asarray(photo), photometric="rgb", bigtiff=True, byteorder=">")
     mapped = map_tiff(path)
     assert mapped is not None
-    assert torch.equal(mapped, to_pixels(photo))
-    mapped[...] = 0  # nothing does this, and if it did, the file would stay
-    assert np.array_equal(tifffile.imread(path), np.asarray(photo))
+    assert (mapped.shape, mapped.dtype, len(mapped)) == ((1, 3, 23, 37), torch.uint8, 1)
+    assert torch.equal(mapped[..., :, :], to_pixels(photo))
+    assert torch.equal(mapped[..., 5:17, 8:37], to_pixels(photo)[..., 5:17, 8:37])
 
 
 def test_what_has_to_be_decoded_is_not_mapped(tmp_path: Path) -> None:
@@ -89,7 +92,9 @@ def test_planes_that_look_like_pixels_are_not_mapped(tmp_path: Path) -> None:
 def test_a_created_file_appears_when_it_is_whole(tmp_path: Path) -> None:
     path, photo = tmp_path / "out.tif", to_pixels(picture(31, 17))
     with create_tiff(path, 17, 31) as pixels:
-        pixels.copy_(photo)
+        pixels[..., :16, :] = photo[..., :16, :]
+        pixels[..., 16:, 8:] = photo[..., 16:, 8:]
+        pixels[..., 16:, :8] = photo[..., 16:, :8].float()
         assert not path.exists()
     assert torch.equal(to_pixels(load_image(path)), photo)
     assert [p.name for p in tmp_path.iterdir()] == ["out.tif"]
@@ -118,6 +123,52 @@ def test_from_tiff_to_tiff_equals_decoding_and_encoding(tmp_path: Path, slim: St
         assert main(["stylize", *files[:2], "-o", files[3], *tiles]) == 0
         outputs.append(np.asarray(load_image(files[3])))
     assert np.array_equal(outputs[0], outputs[1])
+
+
+@pytest.mark.parametrize("change", ["cut short", "written to", "replaced"])
+def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path, slim: Stylizer, change: str) -> None:
+    path, style = tmp_path / "a.tif", picture(32, 32)
+    picture(64, 48).save(path)
+
+    def report(done: int, _: int | None) -> None:
+        if done == 1 and change == "cut short":
+            os.truncate(path, 200)
+        elif done == 1:
+            picture(64, 48, seed=1).save(tmp_path / "b.tif")
+            (tmp_path / "b.tif").replace(path) if change == "replaced" else path.write_bytes((tmp_path / "b.tif").read_bytes())
+            os.utime(path, (0, 0))
+
+    with pytest.raises(OSError, match=r"a\.tif: was changed while it was read"):
+        slim(path, style, tile=32, progress=report)
+
+
+def test_a_disk_that_is_full_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full, raising=False)
+    with pytest.raises(OSError, match=r"No space left on device: .*out\.tif"), create_tiff(tmp_path / "out.tif", 17, 31):
+        pass
+    monkeypatch.delattr("os.posix_fallocate")
+    resource = pytest.importorskip("resource")
+    with create_tiff(tmp_path / "out.tif", 2000, 2000) as pixels:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, limits[1]))  # as a disk that fills up meanwhile
+        try:
+            with pytest.raises(OSError, match=r"File too large: .*out\.tif"):
+                pixels[..., :, :] = torch.zeros(1, 3, 2000, 2000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("height", [48, 700, 1500])
+def test_of_a_file_the_same_pixels_are_drawn(tmp_path: Path, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nst_adain.contents._AT_ONCE", 10_000)
+    photo = picture(1500, height)
+    photo.save(tmp_path / "a.tif")
+    stored = map_tiff(tmp_path / "a.tif")
+    assert stored is not None
+    assert torch.equal(thinned(stored), thinned(to_pixels(photo)))
 
 
 def test_out_receives_the_result(slim: Stylizer) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import losses, picture, weights_of
+from conftest import losses, picture, stray, weights_of
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -26,11 +26,12 @@ from nst_adain.models import Encoder, StyleTransfer
 from nst_adain.pretrained import find_weights, load_model, read_weights, save_weights
 from nst_adain.stylizer import Stylizer
 from nst_adain.usage import UsageError
-from train.checkpoint import latest_checkpoint
+from train.checkpoint import latest_checkpoint, sole_run
 from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop
 from train.initial import load_initial
 from train.publish import publish
+from train.report import read_losses
 from train.trainer import WIDEST_BASIS, Trainer, limited_steps
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -174,6 +175,49 @@ def test_killed_at_any_moment_it_resumes(config: TrainConfig) -> None:
     steps = [int(v) for v in losses(broken.out, "step")]
     assert steps == sorted(set(steps))
     assert not list(broken.out.glob("partial-*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is not ended by a signal")
+def test_a_folder_is_of_one_training_which_says_that_it_is_ended(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, steps=100_000, save_every=1)
+    config.out.mkdir()
+    left = stray(config.out)
+    process = subprocess.Popen([sys.executable, *command(config)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        while not latest_checkpoint(config.out):
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.01)
+        second = subprocess.run(
+            [sys.executable, *command(config, "--resume")], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        process.terminate()
+        said = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert (second.returncode, len(second.stderr.splitlines())) == (1, 1)
+    assert f"{config.out}: another training is running in this folder" in second.stderr
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "train: interrupted (fit and distill go on from their last checkpoint with --resume)"
+    assert not left.exists()
+
+
+def test_a_run_that_fails_before_it_begins_leaves_no_folder(config: TrainConfig) -> None:
+    with pytest.raises(ZeroDivisionError), sole_run(config.out):
+        raise ZeroDivisionError
+    assert not config.out.exists()
+    config.out.mkdir()
+    (config.out / "partial-notes.txt").write_text("mine")
+    (config.out / "partial-77").mkdir()
+    with pytest.raises(ZeroDivisionError), sole_run(config.out):
+        raise ZeroDivisionError
+    assert sorted(path.name for path in config.out.iterdir()) == [".lock", "partial-notes.txt"]
+
+
+def test_a_row_that_a_full_disk_cut_off_is_no_row(config: TrainConfig) -> None:
+    config.out.mkdir()
+    log = config.out / "losses.csv"
+    log.write_text("step,loss\r\n1,0.5\r\n2,0.4\r\n1")  # of 10
+    assert [row["step"] for row in read_losses(log)] == ["1", "2"]
 
 
 def test_several_processes_train_one_model(config: TrainConfig) -> None:

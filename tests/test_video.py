@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from av.stream import Disposition
-from conftest import picture
+from conftest import picture, stray
 from PIL import Image
 
 from nst_adain.cli import main
@@ -454,6 +454,12 @@ def test_failures_leave_nothing(slim: Stylizer, style: ChannelStats, tmp_path: P
     with pytest.raises(KeyboardInterrupt):
         stylize_video(slim, source, [style], tmp_path / "out.mp4")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "text.mp4"]
+
+
+def test_what_a_killed_call_left_half_written_is_removed_by_the_next(tmp_path: Path) -> None:
+    left = stray(tmp_path, suffix=".mp4")
+    save_video([picture()], tmp_path / "out.mkv")
+    assert not left.exists()
 
 
 def test_command(tmp_path: Path, photo: Path, painting: Path, capsys: pytest.CaptureFixture[str]) -> None:

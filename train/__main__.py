@@ -1,104 +1,11 @@
-"""`python -m train COMMAND`; its --help lists the commands."""
+"""`python -m train` is `train.cli`, which can be interrupted from the first moment: loading it takes seconds."""
 
-from __future__ import annotations
-
-import dataclasses
 import sys
 
-try:
-    import tyro
-
-    from train.trainer import Trainer
-except ModuleNotFoundError as error:
-    sys.exit(f"train: error: {error.name} is missing; install the extra: pip install -e '.[train]'")
-
-from nst_adain.allocator import keep_freed_memory
-from nst_adain.files import make_folder
-from nst_adain.usage import UsageError
-from train.average import average
-from train.benchmark import benchmark
-from train.checkpoint import latest_checkpoint
-from train.config import TrainConfig
-from train.evaluate import evaluate
-from train.flicker import flicker
-from train.holdout import holdout
-from train.layers import layers
-from train.publish import publish
-from train.score import score
-from train.throughput import throughput
-
-
-@dataclasses.dataclass(frozen=True)
-class _Settings(TrainConfig):
-    def __post_init__(self) -> None:
-        try:
-            super().__post_init__()
-        except UsageError as error:  # which tyro would put into a box, with names of its own
-            sys.exit(_wrong(error))
-
-
-def distill(config: tyro.conf.OmitArgPrefixes[_Settings]) -> None:
-    """Teach a small encoder to give the teacher's features; its weights.safetensors is for `fit --init`."""
-    _train("distill", config)
-
-
-def fit(config: tyro.conf.OmitArgPrefixes[_Settings]) -> None:
-    """Train style transfer: the decoder, or encoder and decoder together, with content and style losses."""
-    _train("fit", config)
-
-
-def _train(task: str, config: TrainConfig) -> None:
-    checkpoint = latest_checkpoint(config.out)
-    if checkpoint and not config.resume:
-        raise UsageError(f"{checkpoint}: there is a run in this folder; go on with --resume, or name another --out")
-    if (kept := config.out / "weights.safetensors").exists() and not checkpoint:  # of a run whose checkpoints were removed
-        raise UsageError(f"{kept}: there are weights in this folder, and no checkpoint to go on from; name another --out")
-    if config.out.exists() and not config.out.is_dir():  # said now, not when all pictures are read
-        raise NotADirectoryError(f"{config.out}: expected a folder, found a file")
-    trainer = Trainer(task, config, checkpoint)
-    make_folder(config.out)
-    trainer.run()
-
-
-def _wrong(error: UsageError) -> int:
-    """Say what was asked for wrongly, and return the exit status."""
-    print(f"train: error: {error}", file=sys.stderr)
-    return 2
-
-
-def main() -> int:
-    """Run a command; exit status 0 done, 1 the job failed, 2 it was asked for wrongly."""
-    keep_freed_memory()
-    try:
-        tyro.extras.subcommand_cli_from_dict(
-            {
-                "distill": distill,
-                "fit": fit,
-                "average": average,
-                "holdout": holdout,
-                "evaluate": evaluate,
-                "score": score,
-                "publish": publish,
-                "benchmark": benchmark,
-                "layers": layers,
-                "throughput": throughput,
-                "flicker": flicker,
-            },
-            prog="python -m train",
-        )
-    except UsageError as error:
-        return _wrong(error)
-    except (OSError, ValueError, FloatingPointError) as error:
-        print(f"train: error: {error}", file=sys.stderr)
-        return 1
-    except ModuleNotFoundError as error:
-        print(f"train: error: {error.name} is missing: pip install {error.name}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("train: interrupted (fit and distill go on from their last checkpoint with --resume)", file=sys.stderr)
-        return 130
-    return 0
-
+from nst_adain.interrupts import end_at_once
 
 if __name__ == "__main__":
+    end_at_once("train: interrupted")
+    from train.cli import main
+
     sys.exit(main())

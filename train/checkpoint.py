@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,47 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-__all__ = ["latest_checkpoint", "read_checkpoint", "under", "with_tensors", "without_tensors", "write_checkpoint"]
+from nst_adain.files import lock, make_folder, remove_strays
+
+__all__ = ["latest_checkpoint", "read_checkpoint", "sole_run", "under", "with_tensors", "without_tensors", "write_checkpoint"]
 
 CHECKPOINTS = "step-" + "[0-9]" * 8
+_PARTIAL = re.compile(r"partial-(\d+|step-\d{8})")  # what is being written, by its process, and what is being deleted
+_LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def sole_run(out: Path) -> Iterator[None]:
+    """Make the folder of a run, hold it for this process alone, and remove what a killed process left half written.
+
+    The lock ends with the process, so that a run that was killed can be resumed at once. A new folder in which nothing was
+    written goes again.
+
+    Raises:
+        NotADirectoryError: if it is a file.
+        BlockingIOError: if another process holds it.
+    """
+    new = not out.exists()
+    make_folder(out)
+    with open(out / _LOCK, "ab") as file:
+        try:
+            lock(file)
+        except BlockingIOError as error:
+            raise BlockingIOError(
+                f"{out}: another training is running in this folder; wait for it, or name another --out"
+            ) from error
+        except OSError:  # a file system without locks
+            pass
+        try:
+            remove_strays(out)
+            _remove_partial(out)
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                if os.listdir(out) == [_LOCK]:
+                    (out / _LOCK).unlink()
+                    if new:
+                        out.rmdir()
 
 
 def latest_checkpoint(run: Path) -> Path | None:
@@ -44,11 +84,17 @@ def write_checkpoint(out: Path, step: int, state: Mapping[str, Any], tensors: Ma
     for file in partial.iterdir():
         with open(file, "rb+") as handle:
             os.fsync(handle.fileno())
-    for old in [*sorted(out.glob(CHECKPOINTS))[:-1], *out.glob(final.name)]:  # keeps one, and the new one is two
+    others = sorted(checkpoint for checkpoint in out.glob(CHECKPOINTS) if checkpoint != final)
+    for old in [*others[:-1], *out.glob(final.name)]:  # keeps one, and the new one is two
         old.rename(out / f"partial-{old.name}")
     partial.rename(final)
-    for left in out.glob("partial-*"):  # also of a run that was killed
-        shutil.rmtree(left)
+    _remove_partial(out)
+
+
+def _remove_partial(out: Path) -> None:
+    for left in out.iterdir():
+        if _PARTIAL.fullmatch(left.name):
+            shutil.rmtree(left)
 
 
 def read_checkpoint(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -77,8 +77,9 @@ class LossLog:
 
 
 def read_losses(log: Path) -> list[dict[str, str]]:
-    """The rows of losses.csv."""
-    return list(csv.DictReader(log.read_text().splitlines()))
+    """The rows of losses.csv. What stands after the last end of a line is part of a row, as a full disk leaves it."""
+    lines = log.read_text().splitlines(keepends=True)
+    return list(csv.DictReader(line for line in lines if line.endswith("\n")))
 
 
 def plot_losses(log: Path, picture: Path) -> None:
