@@ -129,6 +129,9 @@ def app(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (%(default)s: this computer only)"
     )
     parser.add_argument("--port", type=whole_from(1, 65535), help="default: the first free one from 7860")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="also answer under this host name; may be repeated"
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open the page, only print its address")
     parser.add_argument(
         "--max-pixels", type=whole_from(1), default=50_000_000, help="largest picture read or made (%(default)s)"

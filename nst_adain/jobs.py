@@ -247,7 +247,13 @@ def app(arguments: argparse.Namespace) -> None:
         precision=arguments.precision,
         max_pixels=arguments.max_pixels,
     )
-    serve(studio, host=arguments.host, port=arguments.port, browser=not arguments.no_browser)
+    serve(
+        studio,
+        host=arguments.host,
+        port=arguments.port,
+        browser=not arguments.no_browser,
+        allowed_hosts=arguments.allow_host,
+    )
 
 
 def demo(arguments: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """The page of `nst-adain app`, and the same as an HTTP API by Gradio's client protocol.
 
-Here is who may ask for how much. What the page looks like is in `web_page`, what its controls do in `web_actions`. Nothing on
-the page comes from elsewhere, and nothing is sent elsewhere.
+Here it is set up. Who may ask for how much is in `web_gate`, what the page looks like in `web_page`, what its controls do in
+`web_actions`. Nothing on the page comes from elsewhere, and nothing is sent elsewhere.
 """
 
 from __future__ import annotations
@@ -11,32 +11,39 @@ import os
 import socket
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import gradio as gr
 import gradio.processing_utils
-from starlette.exceptions import HTTPException
+import gradio.queueing
+import gradio.routes
+import uvicorn.config
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nst_adain.demo import save_inputs
 from nst_adain.opening import register_heic
 from nst_adain.studio import Studio
+from nst_adain.web_gate import MAX_UPLOAD, BoundedProtocol, Gate
 from nst_adain.web_page import page
+from nst_adain.web_uploads import Uploads, sweeping
 
 __all__ = ["serve"]
 
-MAX_UPLOAD = 50 * 2**20  # bytes of a file, and of all files that are sent at once
-MAX_REQUEST = 2 * 2**20  # of any other request
 MAX_WAITING = 64  # requests; who comes later is told to try again
 MAX_SESSIONS = 256  # whose settings are kept
 
-# Gradio's page compiles templates and has its scripts and styles inline.
-POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'; form-action 'self'"
 
-
-def serve(studio: Studio, *, host: str = "127.0.0.1", port: int | None = None, browser: bool = True) -> None:
+def serve(
+    studio: Studio,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    browser: bool = True,
+    allowed_hosts: Sequence[str] = (),
+) -> None:
     """Show the page until the process is interrupted (as the command is by SIGTERM too), and remove what was uploaded.
 
     Args:
@@ -45,6 +52,7 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int | None = None, b
             for; without them a warning is printed if other computers can reach the address.
         port: None takes the first free one from 7860.
         browser: open the page.
+        allowed_hosts: further names of hosts under which the page is reached, as behind another server.
 
     Raises:
         OSError: if the port is taken.
@@ -59,8 +67,7 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int | None = None, b
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # read by every component as it is made
         save_inputs(folder / "samples")
         register_heic()  # Gradio opens uploads with Pillow too
-        # A client may name a file by its address, which Gradio would fetch: of any size, from anywhere.
-        gradio.processing_utils.async_ssrf_protected_download = _refuse_to_fetch
+        _restrain_gradio()
         blocks = page(studio, folder).queue(max_size=MAX_WAITING, default_concurrency_limit=1)
         _check_port(host, port)
         _, address, _ = blocks.launch(
@@ -71,7 +78,7 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int | None = None, b
             css_paths=Path(__file__).with_name("web.css"),
             theme=_theme(),
             max_file_size=MAX_UPLOAD,
-            app_kwargs={"middleware": [Middleware(_Gate)]},
+            app_kwargs={"middleware": [Middleware(Gate, _names(host), allowed_hosts), Middleware(Uploads, folder)]},
             state_session_capacity=MAX_SESSIONS,
             footer_links=[],
             share=False,
@@ -84,37 +91,30 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int | None = None, b
             prevent_thread_lock=True,
         )
         print(f"{address} (end with Ctrl+C)", flush=True)
-        blocks.block_thread()
+        with sweeping(folder, folder / "samples"):
+            blocks.block_thread()
 
 
-class _Gate:
-    """What passes between the page and its server.
+def _names(host: str) -> list[str]:
+    """The names under which the page is reached."""
+    own = socket.gethostname()
+    return ["localhost", *([own, f"{own}.local"] if host in ("0.0.0.0", "::") else [host])]
 
-    Requests that are longer than any of the page's are refused: Gradio limits only single files. And browsers are told to
-    load nothing from elsewhere, whatever a component of Gradio might offer.
-    """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+def _restrain_gradio() -> None:
+    """Close what Gradio has no setting for, in this process, which does nothing else."""
+    # A client may name a file by its address, which Gradio would fetch: of any size, from anywhere.
+    gradio.processing_utils.async_ssrf_protected_download = _refuse_to_fetch
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{BoundedProtocol.__module__}:{BoundedProtocol.__name__}"
+    # What a client's data lead to before a handler sees them; what handlers raise, they tell themselves.
+    for module in (gradio.queueing, gradio.routes):
+        module.traceback = SimpleNamespace(print_exc=_tell_error)  # type: ignore[attr-defined]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = MAX_UPLOAD + 2**16 if scope.get("path", "").endswith("/upload") else MAX_REQUEST
-        length = 0
 
-        async def bounded() -> Message:
-            nonlocal length
-            message = await receive()
-            length += len(message.get("body", b""))
-            if length > limit:
-                raise HTTPException(413, f"expected at most {limit:,} bytes")
-            return message
-
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"content-security-policy", POLICY.encode())]
-            await send(message)
-
-        await self.app(scope, bounded, guarded)
+def _tell_error() -> None:
+    error = sys.exc_info()[1]
+    words = " ".join(str(error).split())[:200]
+    print(f"nst-adain: a request failed: {type(error).__name__}: {words}", file=sys.stderr)
 
 
 def _theme() -> gr.themes.Base:

@@ -16,8 +16,6 @@ from nst_adain.web_parts import comparison, easel, shelf
 
 __all__ = ["page"]
 
-CLEANING = (600, 4 * 3600)  # seconds: how often files are removed, and how old they are then
-
 DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}  # one job at a time, whoever asks
 QUIET: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
 
@@ -30,7 +28,7 @@ def page(studio: Studio, folder: Path) -> gr.Blocks:
         folder: Gradio's folder for files; its folder `samples` holds what `demo.save_inputs` writes.
     """
     actions = Actions(studio, folder)
-    with gr.Blocks(title="nst-adain", analytics_enabled=False, delete_cache=CLEANING, fill_width=True) as blocks:
+    with gr.Blocks(title="nst-adain", analytics_enabled=False, fill_width=True) as blocks:
         gr.HTML("<h1>nst-adain</h1>", apply_default_css=False, elem_classes="title")
         with gr.Tabs():
             with gr.Tab("Picture"):

@@ -94,29 +94,6 @@ def make(actions: Actions, values: list[Any], request: Any = REQUEST) -> Image.I
         return image
 
 
-def test_samples_are_never_removed(tmp_path: Path) -> None:
-    code = """
-import sys
-from pathlib import Path
-from gradio.route_utils import delete_files_created_by_app
-from nst_adain.demo import save_inputs
-from nst_adain.studio import Studio
-from nst_adain.web_page import page
-
-folder = Path(sys.argv[1])
-save_inputs(folder / "samples")
-samples, mine = list((folder / "samples").iterdir()), folder / "mine.png"
-mine.touch()
-blocks = page(Studio(device="cpu"), folder)
-for made in blocks.temp_file_sets:  # as if every sample had been chosen
-    made |= {str(mine), *map(str, samples)}
-delete_files_created_by_app(blocks, None)
-print(len(samples), all(path.exists() for path in samples), mine.exists())
-"""
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["9", "True", "False"]
-
-
 def test_files_of_one_name_are_told_apart(actions: Actions) -> None:
     photo, style, other = (upload(actions, picture(45, 31, seed), "image.png") for seed in (1, 2, 3))
     _, command, code = actions.preview(*settings(photo, style, other))
