@@ -34,8 +34,10 @@ def wait_briefly() -> None:
 
     At the end of each layer all threads wait for the last one. Those of GNU's OpenMP, which torch uses on Linux, do so for some
     milliseconds in a loop: if the last one has no core, it waits in turn until one of them is taken off its own. A short loop
-    costs little where nothing else runs. To be called before torch is loaded, for the library reads the environment then;
-    what the environment says of it already stays.
+    costs 3 to 13 % where nothing else runs; beside busy processes a call takes less than half of the time, often a tenth. None
+    at all would cost 15 to 86 % (slim and base, 256 and 512 pixels, two cores).
+
+    To be called before torch is loaded, for the library reads the environment then; what that says of it already stays.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
