@@ -262,12 +262,11 @@ class Stylizer:
         elif output is None:  # in memory as pictures are
             output = torch.empty(pixels.shape, dtype=torch.uint8, memory_format=torch.channels_last)
         for part, result in render(self.model, pixels, own, look, self._tiles(pixels, side, progress), self.device, features):
-            photo = as_float(pixels, part.alone(), self.device)
             if preserve_color == "luminance":
-                result = transfer_luminance(result, photo)
+                result = transfer_luminance(result, as_float(pixels, part.alone(), self.device))
             if regions is not None:
                 covered = as_float(regions, part.alone(), self.device).sum(1, keepdim=True).clamp_max(1)
-                result = covered * result + (1 - covered) * photo
+                result = covered * result + (1 - covered) * as_float(pixels, part.alone(), self.device)
             levels = result if output.dtype.is_floating_point else (result * 255).round()
             output[..., part.top : part.bottom, part.left : part.right] = levels
         if out is not None or not isinstance(output, Tensor) or output.is_floating_point():
