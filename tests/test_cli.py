@@ -423,13 +423,18 @@ def test_an_interrupt_from_the_first_moment_is_one_line(tmp_path: Path, program:
     root = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
     command = [sys.executable, "-m", program, *(["demo"] if program == "nst_adain" else ["fit"])]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "loading\n"
-    process.send_signal(getattr(signal, name))
-    assert process.communicate(timeout=60)[1] == f"{program.replace('_', '-')}: interrupted\n"
+    number = getattr(signal, name)
+    heeded = lambda: signal.signal(number, signal.SIG_DFL)  # also where the tests run in the background, as by `&` in a script
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeded
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "loading\n"
+            process.send_signal(number)
+            assert process.communicate(timeout=60)[1] == f"{program.replace('_', '-')}: interrupted\n"
+        finally:
+            process.kill()
     assert process.returncode == 130
 
 
@@ -438,6 +443,7 @@ def test_what_is_ignored_stays_ignored_and_handlers_come_back() -> None:
     code = """
 import os, signal, sys
 from nst_adain.interrupts import interruptible
+signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 before = signal.getsignal(signal.SIGTERM)
 try:

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 import tifffile
+import torch
 from conftest import picture
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
@@ -148,7 +149,7 @@ def test_a_tiff_that_is_filled_in_tiles_has_them_too(tmp_path: Path, big: bool, 
         monkeypatch.setattr(tifffile, "memmap", lambda *args, **options: memmap(*args, bigtiff=True, **options))
     photo, output = photograph(tmp_path / "in.jpg"), tmp_path / "out.tif"
     with create_tiff(output, 9, 21, metadata_of=photo) as pixels:
-        pixels[:] = 7
+        pixels[..., 0:9, 0:21] = torch.full((1, 3, 9, 21), 7)
     assert same(tags(output), KEPT)
     assert (np.asarray(Image.open(output)) == 7).all()
     assert tifffile.imread(output).shape == (9, 21, 3)

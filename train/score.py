@@ -90,7 +90,8 @@ def score(content: Path, style: Path, stylised: Path, teacher: Path, json: Path 
     contents, styles = by_stem(content), by_stem(style)
     known = pairs_by_name(contents, styles)
     encoder = load_teacher(teacher)
-    if difference := compare(encoder.state_dict(), Encoder("vgg19", 1.0).state_dict()):
+    wanted = {key: value.shape for key, value in Encoder("vgg19", 1.0).state_dict().items()}
+    if difference := compare(encoder.state_dict(), wanted):
         raise ValueError(f"{teacher}: expected full-width VGG-19, whose figures can be compared: {difference}")
     judge = Judge(encoder)
     moments = functools.cache(lambda name: judge.moments(_load(styles[name])))
