@@ -228,7 +228,7 @@ def _reason(error: Exception) -> str:
         return "not enough memory for a picture of this size"
     # Nobody expected any others; but they are no reason to lose the rest of a night's work.
     words = " ".join(str(error).split())
-    return words if isinstance(error, (ImageError, OSError)) else f"{type(error).__name__}: {words}"
+    return words if isinstance(error, (ImageError, OSError)) else ": ".join(filter(None, (type(error).__name__, words)))
 
 
 def _area(image: Image.Image, side: int | None) -> int:

@@ -360,6 +360,27 @@ def test_one_photograph_in_many_styles_and_the_thread_count_afterwards(slim: Sty
         assert np.abs(np.asarray(image, int) - np.asarray(expected, int)).max() <= 1  # another order of additions
 
 
+@pytest.mark.parametrize("error", [TypeError("odd\nvalue"), AssertionError(), RecursionError("deep"), ZeroDivisionError("0")])
+def test_whatever_one_picture_raises_does_not_stop_the_rest(
+    slim: Stylizer, folders: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    encode = Stylizer.encode_content
+
+    def fail(stylizer: Stylizer, content: Image.Image, **controls: Any) -> Any:
+        if content.size == bad.size:
+            raise error
+        return encode(stylizer, content, **controls)
+
+    bad = Image.new("RGB", (17, 19))
+    bad.save(folders / "photos" / "bad.png")
+    monkeypatch.setattr(Stylizer, "encode_content", fail)
+    report = stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
+    assert report.done > 0
+    assert {path.name for path, _ in report.failed} == {"bad.png"}
+    said = (folders / "out" / "failures.csv").read_text().splitlines()[1]
+    assert said.endswith(",AssertionError" if not str(error) else f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
 @pytest.mark.parametrize("method", ["encode_content", "__call__"])
 def test_memory_that_runs_out_for_one_picture_does_not_stop_the_rest(
     slim: Stylizer, folders: Path, monkeypatch: pytest.MonkeyPatch, method: str
