@@ -1,9 +1,9 @@
 from .architecture import Architecture
 from .contents import EncodedContent
+from .errors import ImageError
 from .functional import ChannelStats, adain, blend, channel_stats
 from .images import load_image, save_image
 from .models import Decoder, Encoder, StyleTransfer
-from .opening import ImageError
 from .pretrained import available_models
 from .published import convert_published
 from .stylizer import Stylizer

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from nst_adain.errors import ImageError
 from nst_adain.images import load_image
-from nst_adain.opening import MAX_PIXELS, ImageError
+from nst_adain.opening import MAX_PIXELS
 
 __all__ = ["load_image_apart"]
 

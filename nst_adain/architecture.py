@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats
-from nst_adain.usage import UsageError
 
 __all__ = ["LAYERS", "STRIDE", "TOPOLOGIES", "Architecture", "Topology", "find_topology"]
 

@@ -20,16 +20,17 @@ from typing import Literal, NoReturn
 from PIL import Image
 from tqdm import tqdm
 
-from nst_adain.controls import STYLE_SIZE, Controls, check_style_size, is_saved, read_controls
+from nst_adain.controls import STYLE_SIZE, Controls, check_side, check_style_size, is_saved
 from nst_adain.cores import Cores
-from nst_adain.files import make_folder, pairs_by_result, remove_strays, write_atomic
+from nst_adain.errors import ImageError, UsageError, out_of_memory
+from nst_adain.files import make_folder, remove_strays, write_atomic
 from nst_adain.functional import SAVED, ChannelStats
 from nst_adain.images import load_image, output_format, save_image
-from nst_adain.inputs import check_side, out_of_memory
-from nst_adain.opening import MAX_PIXELS, READABLE_SUFFIXES, ImageError, find_images
+from nst_adain.masks import read_controls
+from nst_adain.opening import MAX_PIXELS, READABLE_SUFFIXES, find_images
 from nst_adain.plan import SETTINGS, Job, check_settings, claim, join_sources, names_of, plan_jobs, settings_of
+from nst_adain.results import pairs_by_result
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import UsageError
 
 __all__ = ["Report", "stylize_folder"]
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nst_adain import jobs
+from nst_adain.animation import ANIMATIONS
 from nst_adain.frames import SUFFIXES as VIDEO_SUFFIXES
 from nst_adain.images import WRITABLE_SUFFIXES
 from nst_adain.options import (
@@ -34,7 +35,7 @@ __all__ = [
     "video",
 ]
 
-_PICTURE, _ANIMATION = path_ending_in(*WRITABLE_SUFFIXES), path_ending_in(".gif", ".webp", *VIDEO_SUFFIXES)
+_PICTURE, _ANIMATION = path_ending_in(*WRITABLE_SUFFIXES), path_ending_in(*ANIMATIONS)
 
 
 def stylize(parser: argparse.ArgumentParser) -> None:

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from nst_adain.controls import Picture, Tiling
 from nst_adain.functional import ChannelStats
-from nst_adain.inputs import Picture, read_picture
-from nst_adain.rendering import as_float
+from nst_adain.inputs import read_picture
 from nst_adain.tiff import Pixels
-from nst_adain.tiling import Tile
+from nst_adain.tiling import as_float, auto_side, whole
 
-__all__ = ["EncodedContent", "Result", "Tiling", "auto_side", "check_out", "opacity", "open_content", "thinned", "whole"]
+__all__ = ["EncodedContent", "Result", "check_out", "opacity", "open_content", "thinned"]
 
-Tiling: TypeAlias = int | Literal["auto"] | None
 Result = TypeVar("Result", Image.Image, Tensor)  # what a content becomes: tensors stay tensors
 
 _AT_ONCE = 2048 * 2048  # pixels
-AUTO_TILE = 1024  # side of a tile in pixels
-AUTO_PIXELS = 2048 * 2048  # "auto" cuts up larger pictures: whole, this one takes 0.8 GB
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -113,14 +110,3 @@ def _memory(tensor: Tensor) -> tuple[int, int]:
     """Where a tensor's first byte is, and its last."""
     span = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride()))
     return tensor.data_ptr(), tensor.data_ptr() + (span + 1) * tensor.element_size()
-
-
-def auto_side(pixels: Pixels) -> int | None:
-    """What "auto" means for a picture."""
-    return AUTO_TILE if pixels.shape[-1] * pixels.shape[-2] > AUTO_PIXELS else None
-
-
-def whole(pixels: Pixels) -> Tile:
-    """The one tile of a picture that is not cut up."""
-    height, width = pixels.shape[-2:]
-    return Tile(0, height, 0, width, 0, height, 0, width)

@@ -1,30 +1,59 @@
-"""What a `Stylizer` can be asked for: styles, and the keywords of its call."""
+"""The words that a `Stylizer` is asked with: their types, their limits, and whether a value is within them."""
 
 from __future__ import annotations
 
+import math
+import numbers
+import operator
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
-from nst_adain.contents import Tiling
-from nst_adain.formats import open_image
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from nst_adain.errors import UsageError
 from nst_adain.functional import SAVED, ChannelStats
-from nst_adain.images import load_image
-from nst_adain.inputs import Picture, Progress
-from nst_adain.opening import MAX_PIXELS
-from nst_adain.regions import Mask
 from nst_adain.tiff import Pixels
-from nst_adain.usage import UsageError
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-__all__ = ["STYLE_SIZE", "ContentControls", "Controls", "Style", "check_style_size", "is_saved", "read_controls"]
+__all__ = [
+    "LARGEST",
+    "STYLE_SIZE",
+    "ContentControls",
+    "Controls",
+    "Mask",
+    "Picture",
+    "Progress",
+    "Style",
+    "Tiling",
+    "check_alpha",
+    "check_side",
+    "check_style_size",
+    "check_weights",
+    "is_saved",
+]
 
 STYLE_SIZE = 512  # pixels: without another, larger style pictures are reduced to it
+# The largest strength, factor of a style, and product of both: far larger ones end in results that are not finite.
+LARGEST = 10_000
 
+# A picture: the path of a file, a PIL image, or a float tensor (B, 3, H, W), RGB in [0, 1].
+Picture: TypeAlias = str | os.PathLike[str] | Image.Image | Tensor
+# A style: a picture, or what a model encoded one to.
 Style: TypeAlias = Picture | ChannelStats
+# A mask: a file or picture whose lightness says how much, or an array or tensor (H, W) in [0, 1].
+Mask: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[np.generic] | Tensor
+# The side of tiles in pixels, a multiple of 8; None: the whole picture at once.
+Tiling: TypeAlias = int | Literal["auto"] | None
+# Whether to show a bar; or what is told how many parts are done and how many there are (None: unknown), before each part.
+# What it raises ends the job.
+Progress: TypeAlias = bool | Callable[[int, int | None], object]
 
 
 def is_saved(style: object) -> TypeGuard[str | os.PathLike[str]]:
@@ -59,21 +88,69 @@ class Controls(ContentControls, total=False):
     out: Pixels | None
 
 
-def read_controls(controls: Controls, allowed: Collection[str]) -> Controls:
-    """The same with the files of masks in memory, for many calls: read once, and if one cannot be, then nothing is begun.
+def check_alpha(alpha: float | Mask) -> float | None:
+    """The strength as a number, or None if it is a mask.
 
     Raises:
-        UsageError: if there is another control than those `allowed`.
+        ValueError: if it is a number that is negative or above `LARGEST`.
     """
-    if other := sorted(controls.keys() - {*allowed, "max_pixels"}):
-        raise UsageError(f"controls: expected {', '.join(allowed)}, got {other[0]}")
-    read: Controls = {**controls}
-    alpha, masks, limit = controls.get("alpha"), controls.get("masks"), controls.get("max_pixels", MAX_PIXELS)
-    if isinstance(alpha, (str, os.PathLike)):
-        read["alpha"] = load_image(alpha, max_pixels=limit)
-    if isinstance(masks, (str, os.PathLike)):
-        read["masks"] = open_image(masks, max_pixels=limit)
-    elif isinstance(masks, (list, tuple)):
-        files = (str, os.PathLike)
-        read["masks"] = [load_image(mask, max_pixels=limit) if isinstance(mask, files) else mask for mask in masks]
-    return read
+    if isinstance(alpha, (str, os.PathLike, Image.Image)) or (isinstance(alpha, (np.ndarray, Tensor)) and alpha.ndim):
+        return None
+    try:
+        number = float(alpha) if isinstance(alpha, (numbers.Real, np.ndarray, Tensor)) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not 0 <= number <= LARGEST:
+        raise UsageError(f"alpha: expected a number from 0 to {LARGEST:,} (above 1 extrapolates) or a mask, got {alpha!r}")
+    return number
+
+
+def check_weights(
+    weights: Sequence[float] | None, count: int, raw: bool = False, masked: bool = False, alpha: float = 1.0
+) -> list[float]:
+    """One factor for each of `count` styles, to be applied at a strength of `alpha`; unless `raw`, they sum to 1.
+
+    Raises:
+        ValueError: if there are not `count` finite numbers, or they sum to 0 and so cannot be scaled to 1, or a factor, also
+            times `alpha`, is above `LARGEST`, or there are masks, whose shares of a place are fractions of it, and a number is
+            not above 0.
+    """
+    if count == 0:
+        raise UsageError("styles: expected at least one, got none")
+    try:
+        if isinstance(weights, str):  # whose letters may be digits
+            raise TypeError
+        factors = [1.0] * count if weights is None else [float(w) for w in weights]
+        total = math.fsum(factors) if all(map(math.isfinite, factors)) else math.nan
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UsageError(f"weights: expected {count} finite numbers, one for each style, got {weights!r}") from error
+    if len(factors) != count or not math.isfinite(total):
+        raise UsageError(f"weights: expected {count} finite numbers, one for each style, got {weights}")
+    if masked and raw:
+        raise UsageError("raw_weights: not allowed with masks, where weights are shares of a place")
+    if masked and min(factors) <= 0:
+        raise UsageError(f"weights: expected numbers above 0 where there are masks, got {factors}")
+    if raw and weights is None:
+        raise UsageError("raw_weights: expected weights to use as they are, got none")
+    if not raw and abs(total) <= 1e-9 * max(map(abs, factors)):
+        raise UsageError(f"weights: {factors} sum to 0 and cannot be scaled to sum to 1; use them raw, or change them")
+    used = factors if raw else [factor / total for factor in factors]
+    if max(map(abs, used)) * max(1.0, alpha) > LARGEST:
+        strength = f" at a strength of {alpha:g}" if alpha > 1 else ""
+        raise UsageError(f"weights: expected factors up to {LARGEST / max(1.0, alpha):,g}{strength}, got {used} from {weights}")
+    return used
+
+
+def check_side(name: str, side: int) -> int:
+    """A whole number of pixels.
+
+    Raises:
+        ValueError: if it is none, or below 1, or more than any picture has, which arithmetic would stumble over.
+    """
+    try:
+        value = operator.index(side)
+    except TypeError:
+        value = 0
+    if not 1 <= value < 2**31:
+        raise UsageError(f"{name}: expected a whole number of pixels from 1 to {2**31 - 1:,}, got {side!r}")
+    return value

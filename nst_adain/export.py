@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from nst_adain.architecture import STRIDE
 from nst_adain.files import make_folder, write_atomic
-from nst_adain.functional import ChannelStats
-from nst_adain.models import StyleTransfer, strengthen
+from nst_adain.functional import ChannelStats, strengthen
+from nst_adain.models import StyleTransfer
 
 __all__ = ["export_onnx"]
 

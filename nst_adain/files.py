@@ -11,29 +11,12 @@ import secrets
 import sys
 import time
 import zlib
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
-from nst_adain.usage import UsageError
+__all__ = ["check_folder", "lock", "make_folder", "remove_strays", "replacing", "write_atomic", "write_new", "writing"]
 
-__all__ = [
-    "check_apart",
-    "check_folder",
-    "lock",
-    "make_folder",
-    "pairs_by_result",
-    "remove_strays",
-    "replacing",
-    "result_name",
-    "write_atomic",
-    "write_new",
-    "writing",
-]
-
-_Name = TypeVar("_Name", bound=Hashable)
-_Pair = TypeVar("_Pair", bound="tuple[object, object]")
-_LONGEST = 120  # bytes of each half of a name, which may have 255
 # Names of files until they are whole: which computer writes them, then 16 digits at random.
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 _PARTIAL = re.compile(r"\.([0-9a-f]{8})[0-9a-f]{16}\.partial(\.[0-9a-z]+)?")
@@ -41,14 +24,6 @@ _PARTIAL = re.compile(r"\.([0-9a-f]{8})[0-9a-f]{16}\.partial(\.[0-9a-z]+)?")
 # from when it is closed until it has its name.
 _LOCAL_PATIENCE = 60.0 if sys.platform == "win32" else 0.0
 _REMOTE_PATIENCE = 24 * 60 * 60.0
-
-
-def check_apart(output: Path | Sequence[Path], *inputs: object) -> None:
-    """Raise UsageError if an output is one of the inputs, of which those that are no paths do not count."""
-    taken = {path.resolve() for path in inputs if isinstance(path, Path)}
-    for path in [output] if isinstance(output, Path) else output:
-        if path.resolve() in taken:
-            raise UsageError(f"{path}: expected another name than that of an input")
 
 
 def check_folder(path: Path) -> None:
@@ -78,31 +53,6 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise NotADirectoryError(f"{folder}: expected a folder, found a file of this name or of one above it") from error
-
-
-def pairs_by_result(results: Iterable[tuple[_Name, _Pair]]) -> dict[_Name, _Pair]:
-    """Which photograph and style each result is of.
-
-    Raises:
-        ValueError: if two pairs would have one result.
-    """
-    pairs: dict[_Name, _Pair] = {}
-    for name, pair in results:
-        if name in pairs:
-            both = " and of ".join(f"{photo} in the style {style}" for photo, style in (pairs[name], pair))
-            raise ValueError(f"{name}: would be the result of {both}; rename one of these files")
-        pairs[name] = pair
-    return pairs
-
-
-def result_name(photo: Path, styles: Sequence[Path], suffix: str = ".png") -> str:
-    """PHOTO__STYLE.png, or PHOTO__STYLE_STYLE.png: cut where that would be too long for a file's name."""
-    halves = [photo.stem, "_".join(style.stem for style in styles)]
-    for number, half in enumerate(halves):
-        while len(os.fsencode(half)) > _LONGEST:
-            half = half[:-1]
-        halves[number] = half
-    return "__".join(halves) + suffix
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:

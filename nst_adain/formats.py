@@ -13,8 +13,8 @@ from pathlib import Path
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from nst_adain import jpeg, netpbm, tiff_decoding
-from nst_adain.opening import GREY_STEP, MAX_PIXELS, ImageError, ImageWarning, check_pixels, register_heic
-from nst_adain.usage import UsageError, at_least
+from nst_adain.errors import ImageError, ImageWarning, UsageError, at_least
+from nst_adain.opening import GREY_STEP, MAX_PIXELS, check_pixels, register_heic
 
 __all__ = ["open_image", "reading"]
 

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 import numpy as np
 from PIL import Image, ImageOps
 
+from nst_adain.errors import ImageError, UsageError
 from nst_adain.files import check_folder, remove_strays, replacing, writing
 from nst_adain.hdr import BT2020, HLG, PQ, to_bt709
 from nst_adain.images import flatten
-from nst_adain.opening import ImageError
-from nst_adain.usage import UsageError
 
 if TYPE_CHECKING:
     import av

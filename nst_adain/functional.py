@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nst_adain.errors import UsageError
 from nst_adain.files import write_atomic
 from nst_adain.tensors import check_finite, read_tensors
-from nst_adain.usage import UsageError
 
-__all__ = ["EPS", "SAVED", "ChannelStats", "adain", "blend", "channel_stats"]
+__all__ = ["EPS", "SAVED", "ChannelStats", "adain", "blend", "channel_stats", "strengthen"]
 
 SAVED = ".safetensors"  # the suffix of files of statistics, by which they are told from pictures
 
@@ -206,3 +206,12 @@ def adain(features: Tensor, content_stats: ChannelStats, style_stats: ChannelSta
 def at_least_float32(x: Tensor) -> Tensor:
     """`x` itself, or widened to float32 if it is of half precision."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def strengthen(own: ChannelStats, wanted: ChannelStats, alpha: float | Tensor) -> ChannelStats:
+    """What the style at strength `alpha` asks for (paper, equation 14): the content's own at 0, `wanted` at 1.
+
+    Above 1 it extrapolates, to a deviation of 0 at the least: below, the picture would turn into its negative.
+    """
+    mixed = blend([own, wanted], [1 - alpha, alpha])
+    return ChannelStats(mixed.mean, mixed.std.clamp_min(0), mixed.model)

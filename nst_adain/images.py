@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from nst_adain.errors import ImageError, UsageError
 from nst_adain.files import check_folder, write_atomic
 from nst_adain.formats import open_image, reading
 from nst_adain.metadata import add_to_tiff, exif_bytes, read_tags
-from nst_adain.opening import LEVELS, MAX_PIXELS, ImageError
-from nst_adain.usage import UsageError
+from nst_adain.opening import LEVELS, MAX_PIXELS
 
 __all__ = [
     "LOSSY_SUFFIXES",

@@ -9,17 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nst_adain.contents import open_content
-from nst_adain.controls import STYLE_SIZE, Controls, Style, check_style_size, read_controls
-from nst_adain.files import check_apart, check_folder
+from nst_adain.controls import STYLE_SIZE, Controls, Mask, Style, check_style_size
+from nst_adain.errors import ImageError, UsageError, out_of_memory
+from nst_adain.files import check_folder
 from nst_adain.functional import ChannelStats
 from nst_adain.images import WRITABLE_SUFFIXES, output_format, save_image
-from nst_adain.inputs import out_of_memory
-from nst_adain.opening import ImageError
-from nst_adain.regions import Mask
+from nst_adain.masks import read_controls
+from nst_adain.results import check_apart
 from nst_adain.roles import name_results, tell_apart
 from nst_adain.stylizer import Stylizer
 from nst_adain.tiff import create_tiff
-from nst_adain.usage import UsageError
 
 __all__ = [
     "app",
@@ -148,7 +147,7 @@ def grid(arguments: argparse.Namespace) -> None:
 
 def morph(arguments: argparse.Namespace) -> None:
     """An animation from style to style."""
-    from nst_adain.grid import path_weights, save_animation
+    from nst_adain.animation import path_weights, save_animation
 
     if len(arguments.styles) < 2:
         raise UsageError(f"style: expected at least two, got {len(arguments.styles)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from nst_adain.opening import ImageError
+from nst_adain.errors import ImageError
 
 __all__ = ["START", "check_rows", "check_scans", "without_end"]
 

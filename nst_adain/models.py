@@ -29,17 +29,9 @@ from torch import Tensor, nn
 
 from nst_adain.architecture import STRIDE, Architecture, find_topology
 from nst_adain.convolution import Conv3x3
-from nst_adain.functional import ChannelStats, adain, blend, channel_stats
+from nst_adain.functional import ChannelStats, adain, channel_stats, strengthen
 
-__all__ = [
-    "Decoder",
-    "Encoder",
-    "Lazy",
-    "Modulator",
-    "StyleTransfer",
-    "pad_to_stride",
-    "strengthen",
-]
+__all__ = ["Decoder", "Encoder", "Lazy", "Modulator", "StyleTransfer", "pad_to_stride"]
 
 Value = TypeVar("Value")
 
@@ -254,15 +246,6 @@ class Lazy(Mapping[str, Value]):
 
     def __len__(self) -> int:
         return len(self.layers)
-
-
-def strengthen(own: ChannelStats, wanted: ChannelStats, alpha: float | Tensor) -> ChannelStats:
-    """What the style at strength `alpha` asks for (paper, equation 14): the content's own at 0, `wanted` at 1.
-
-    Above 1 it extrapolates, to a deviation of 0 at the least: below, the picture would turn into its negative.
-    """
-    mixed = blend([own, wanted], [1 - alpha, alpha])
-    return ChannelStats(mixed.mean, mixed.std.clamp_min(0), mixed.model)
 
 
 def pad_to_stride(image: Tensor) -> Tensor:

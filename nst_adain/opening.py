@@ -7,17 +7,9 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-__all__ = [
-    "GREY_STEP",
-    "LEVELS",
-    "MAX_PIXELS",
-    "READABLE_SUFFIXES",
-    "ImageError",
-    "ImageWarning",
-    "check_pixels",
-    "find_images",
-    "register_heic",
-]
+from nst_adain.errors import ImageError
+
+__all__ = ["GREY_STEP", "LEVELS", "MAX_PIXELS", "READABLE_SUFFIXES", "check_pixels", "find_images", "register_heic"]
 
 MAX_PIXELS = 200_000_000  # twice 10,000 x 10,000; decoded pixels take 3 or 4 bytes each
 READABLE_SUFFIXES = frozenset(
@@ -31,14 +23,6 @@ LEVELS = "nst_adain.levels"  # black and white of mode "I;16", if not 0 and 6553
 # What Pillow and tifffile log of damaged files becomes an error here; it is printed only where a program asks for logs.
 for _library in ("PIL", "tifffile"):
     logging.getLogger(_library).addHandler(logging.NullHandler())
-
-
-class ImageError(ValueError):
-    """A file that is not a picture, is damaged, or has more pixels than allowed. The message names it."""
-
-
-class ImageWarning(UserWarning):
-    """A file was read although it is not as it should be. The message names it."""
 
 
 def register_heic() -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
+from nst_adain.device import Precision
 from nst_adain.images import WRITABLE_SUFFIXES, save_image
-from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
 
 __all__ = [

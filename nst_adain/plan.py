@@ -18,9 +18,9 @@ from PIL import Image
 from torch import Tensor
 
 from nst_adain.controls import Controls
+from nst_adain.errors import UsageError
 from nst_adain.files import write_new
 from nst_adain.images import LOSSY_SUFFIXES
-from nst_adain.usage import UsageError
 
 __all__ = ["SETTINGS", "Job", "check_settings", "claim", "join_sources", "names_of", "plan_jobs", "settings_of"]
 

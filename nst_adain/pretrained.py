@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from nst_adain.architecture import Architecture
+from nst_adain.errors import UsageError
 from nst_adain.files import write_atomic
 from nst_adain.models import Encoder, StyleTransfer
 from nst_adain.tensors import check_finite, one_line, open_tensors, read_tensors
-from nst_adain.usage import UsageError
 
 __all__ = [
     "ENCODER_VARIABLE",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nst_adain.files import make_folder, pairs_by_result, result_name
+from nst_adain.errors import UsageError
+from nst_adain.files import make_folder
 from nst_adain.images import WRITABLE_SUFFIXES, output_format
-from nst_adain.usage import UsageError
+from nst_adain.results import pairs_by_result, result_name
 
 __all__ = ["name_results", "tell_apart"]
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats, blend
-from nst_adain.usage import UsageError
 
 __all__ = ["SmoothedPictures", "SmoothedStats", "check_steadiness"]
 

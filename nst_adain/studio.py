@@ -2,118 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import inspect
 import os
-import re
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
 
 from PIL import Image
 
 from nst_adain.apart import load_image_apart
 from nst_adain.contents import EncodedContent
-from nst_adain.controls import Controls, Style, is_saved
+from nst_adain.controls import Controls, Progress, Style, is_saved
+from nst_adain.device import Precision
+from nst_adain.errors import UsageError, out_of_memory
 from nst_adain.functional import ChannelStats
 from nst_adain.images import flatten, resize_short_side
-from nst_adain.inputs import Precision, Progress, check_alpha, check_side, check_weights, out_of_memory
 from nst_adain.opening import MAX_PIXELS
 from nst_adain.pretrained import needs_encoder
+from nst_adain.request import PREVIEW, PREVIEW_PIXELS, Recipe
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import UsageError
 
-__all__ = ["Recipe", "Studio"]
+__all__ = ["Studio"]
 
-PREVIEW = 512  # short side of a preview in pixels, and
-PREVIEW_PIXELS = 2 * PREVIEW**2  # its most pixels, which a panorama would exceed
 SMALL_TILE = 512  # side of the tiles when memory ran out
-_DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(Stylizer.__call__).parameters.items()}
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Recipe:
-    """All that is asked for of one picture.
-
-    Attributes:
-        photo: the photograph's file.
-        styles: the files of the pictures whose style it gets, one or more.
-        weights: one number for each style.
-        mask: white where the styles apply, of any size; None: everywhere.
-        model: one of the studio's.
-        encoder: the file of the full-width encoder, if the model is a decoder alone.
-        alpha, preserve_color, size, style_size: as for calling a `Stylizer`; alpha is a number.
-
-    Raises:
-        ValueError: if a number is out of range.
-    """
-
-    photo: Path
-    styles: Sequence[Path]
-    weights: Sequence[float]
-    mask: Image.Image | None = None
-    model: str = "slim"
-    encoder: str | os.PathLike[str] | None = None
-    alpha: float = 1.0
-    preserve_color: Literal["luminance", "coral"] | None = None
-    size: int | None = None
-    style_size: int = 512
-
-    def __post_init__(self) -> None:
-        """Check what comes from elsewhere: a strength that is a path would be read as a mask."""
-        if check_alpha(self.alpha) is None:
-            raise ValueError(f"alpha: expected a number from 0 (above 1 extrapolates), got {self.alpha!r}")
-        check_weights(self.weights, len(self.styles))
-        check_side("style_size", self.style_size)
-        if self.size is not None:
-            check_side("size", self.size)
-
-    def controls(self) -> Controls:
-        """The keywords of calling a `Stylizer` that matter at any size, also with encoded styles."""
-        return {
-            "weights": list(self.weights) if len(self.weights) > 1 else None,
-            "masks": None if self.mask is None else [self.mask] * len(self.styles),
-            "alpha": self.alpha,
-            "preserve_color": self.preserve_color,
-        }
-
-    def python(self, name: Callable[[Path], str]) -> str:
-        """Code that makes the picture.
-
-        Args:
-            name: says under which name the reader has a file.
-        """
-        styles = [name(path) for path in self.styles]
-        arguments = [repr(name(self.photo)), repr(styles[0] if len(styles) == 1 else styles)]
-        arguments += [f"{option}={value!r}" for option, value in self._options().items()]
-        model = "" if self.model == "slim" else repr(self.model)
-        if self.encoder:
-            model += f", encoder={Path(self.encoder).name!r}"
-        call = f"stylizer({', '.join(arguments)})"
-        if len(call) > 80:
-            call = "stylizer(\n    " + ",\n    ".join(arguments) + ",\n)"
-        lines = ["from nst_adain import Stylizer", "", f"stylizer = Stylizer.from_pretrained({model})"]
-        return "\n".join([*lines, f"image = {call}", 'image.save("out.png")'])
-
-    def command(self, name: Callable[[Path], str]) -> str:
-        """The command that makes the picture. Argument: as for `python`."""
-        words = ["nst-adain", "stylize", *(_no_option(name(path)) for path in (self.photo, *self.styles)), "-o", "out.png"]
-        options = self._options() | ({} if self.model == "slim" else {"model": self.model})
-        if self.encoder:
-            options["encoder"] = Path(self.encoder).name
-        for option, value in options.items():
-            values = value if isinstance(value, list) else [value]
-            words += [f"--{option.replace('_', '-')}", *(str(v) for v in values)]
-        return shlex.join(words)
-
-    def _options(self) -> dict[str, Any]:
-        """The keywords that differ from the default; the mask as the name of a file."""
-        keywords: dict[str, Any] = {**self.controls(), "style_size": self.style_size, "size": self.size}
-        if self.mask is not None:
-            keywords["masks"] = ["mask.png"] * len(self.styles)
-        return {option: value for option, value in keywords.items() if value != _DEFAULTS[option]}
 
 
 class Studio:
@@ -237,8 +147,3 @@ class Studio:
     def _reduced(self, image: Image.Image, size: int | None) -> Image.Image:
         short, long = sorted(image.size)
         return resize_short_side(image, max(1, min(size or short, PREVIEW, int((PREVIEW_PIXELS * short / long) ** 0.5))))
-
-
-def _no_option(name: str) -> str:
-    """A file's name that cannot be taken for an option."""
-    return re.sub(r"^-", "./-", name)

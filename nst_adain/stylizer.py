@@ -13,28 +13,33 @@ from PIL import Image
 from torch import Tensor
 
 from nst_adain.color import match_color, transfer_luminance
-from nst_adain.contents import EncodedContent, Result, Tiling, auto_side, check_out, opacity, open_content, thinned, whole
-from nst_adain.controls import STYLE_SIZE, ContentControls, Controls, Style, check_style_size, is_saved
-from nst_adain.convolution import freeze
-from nst_adain.functional import ChannelStats
-from nst_adain.inputs import (
+from nst_adain.contents import EncodedContent, Result, check_out, opacity, open_content, thinned
+from nst_adain.controls import (
+    STYLE_SIZE,
+    ContentControls,
+    Controls,
+    Mask,
     Picture,
-    Precision,
     Progress,
+    Style,
+    Tiling,
     check_alpha,
+    check_style_size,
     check_weights,
-    is_half,
-    pick_device,
-    read_masks,
-    read_picture,
+    is_saved,
 )
+from nst_adain.convolution import freeze
+from nst_adain.decoding import Look, render
+from nst_adain.device import Precision, is_half, pick_device
+from nst_adain.functional import ChannelStats
+from nst_adain.inputs import read_picture
+from nst_adain.masks import read_mask, read_masks
 from nst_adain.models import StyleTransfer
 from nst_adain.opening import MAX_PIXELS
 from nst_adain.pretrained import load_model
-from nst_adain.regions import Mask, read_mask
-from nst_adain.rendering import Look, as_float, measure, render
+from nst_adain.statistics import measure
 from nst_adain.tiff import Pixels
-from nst_adain.tiling import Tile, halo, tiles
+from nst_adain.tiling import Tile, as_float, auto_side, halo, tiles, whole
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

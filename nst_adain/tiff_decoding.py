@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nst_adain.opening import LEVELS, ImageError, check_pixels
+from nst_adain.errors import ImageError
+from nst_adain.opening import LEVELS, check_pixels
 
 if TYPE_CHECKING:
     from tifffile import TiffPage

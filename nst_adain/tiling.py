@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from nst_adain.architecture import STRIDE, Architecture
-from nst_adain.functional import EPS, ChannelStats, at_least_float32
+from nst_adain.tiff import Pixels
 
-__all__ = ["Moments", "Tile", "halo", "tiles"]
+__all__ = ["Tile", "as_float", "auto_side", "halo", "tiles", "whole"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,62 +85,25 @@ def tiles(height: int, width: int, side: int, surroundings: int) -> Iterator[Til
             )
 
 
-_AT_ONCE = 2**19  # values that are read at once, 2 MB: they stay in the processor's cache until they are squared
+AUTO_TILE = 1024  # side of a tile in pixels
 
 
-class Moments:
-    """Mean and variance of the channels of many pieces.
+AUTO_PIXELS = 2048 * 2048  # "auto" cuts up larger pictures: whole, this one takes 0.8 GB
 
-    Each strip of rows is measured in float32 about its own mean, and strips are joined in float64 (Chan et al. 1983,
-    https://doi.org/10.1080/00031305.1983.10483115): nothing is lost where the mean is far from 0, as it would be from sums of
-    squares, and float64 is left to a number for each channel.
-    """
 
-    def __init__(self) -> None:
-        self.count: float = 0.0
-        self.mean: Tensor | None = None  # (B, C, 1, 1), float64
-        self.squares: Tensor | None = None  # sums of squared deviations from the mean
+def auto_side(pixels: Pixels) -> int | None:
+    """What "auto" means for a picture."""
+    return AUTO_TILE if pixels.shape[-1] * pixels.shape[-2] > AUTO_PIXELS else None
 
-    def add(self, features: Tensor, weights: Tensor | None = None) -> None:
-        """Count in the positions of (B, C, H, W) features, each as often as `weights`, (1, 1, H, W), says; default: once."""
-        at_once = _AT_ONCE if features.device.type == "cpu" else features.numel()  # each strip would wait for a GPU
-        rows = max(1, at_once // features[:, :, 0].numel())
-        for top in range(0, features.shape[2], rows):
-            x = at_least_float32(features[:, :, top : top + rows])
-            if weights is None:
-                count = float(x.shape[2] * x.shape[3])
-                mean = x.mean((2, 3), keepdim=True)
-                squares = (x - mean).square_().sum((2, 3), keepdim=True)
-            else:
-                share = weights[:, :, top : top + rows].to(x.dtype)
-                count = float(share.sum())
-                if count == 0:
-                    continue
-                mean = (x * share).sum((2, 3), keepdim=True) / count
-                squares = (x - mean).square_().mul_(share).sum((2, 3), keepdim=True)
-            self._join(count, mean.cpu().double(), squares.cpu().double())
 
-    def _join(self, count: float, mean: Tensor, squares: Tensor) -> None:
-        if self.mean is None or self.squares is None:
-            self.count, self.mean, self.squares = count, mean, squares
-            return
-        total = self.count + count
-        apart = mean - self.mean
-        self.squares += squares + apart**2 * (self.count * count / total)
-        self.mean += apart * (count / total)
-        self.count = total
+def whole(pixels: Pixels) -> Tile:
+    """The one tile of a picture that is not cut up."""
+    height, width = pixels.shape[-2:]
+    return Tile(0, height, 0, width, 0, height, 0, width)
 
-    def stats(self) -> ChannelStats:
-        """What `channel_stats` would have given for all positions at once.
 
-        Raises:
-            ValueError: if nothing was added.
-        """
-        if self.mean is None or self.squares is None:
-            raise ValueError("expected at least one piece, got none")
-        return ChannelStats(self.mean.float(), (self.squares / self.count + EPS).sqrt().float())
-
-    @staticmethod
-    def join(parts: Sequence[Moments]) -> ChannelStats:
-        """The statistics of several taps as one value."""
-        return ChannelStats.cat([part.stats() for part in parts])
+def as_float(pixels: Pixels, tile: Tile, device: torch.device) -> Tensor:
+    """What is read for a tile, (B, C, h, w) in [0, 1]."""
+    window = pixels[..., tile.read_top : tile.read_bottom, tile.read_left : tile.read_right]
+    # Bytes are widened on the device, so that fewer travel; wide numbers before it, for not every device has float64.
+    return window.to(device).float() / 255 if window.dtype == torch.uint8 else window.float().to(device)

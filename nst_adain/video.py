@@ -17,7 +17,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from nst_adain.clock import Clock
-from nst_adain.controls import Controls, read_controls
+from nst_adain.controls import Controls, Progress, check_side, check_weights
+from nst_adain.errors import ImageError, UsageError
 from nst_adain.frames import (
     FrameEncoder,
     check_moving,
@@ -30,13 +31,13 @@ from nst_adain.frames import (
     whole_or_nothing,
 )
 from nst_adain.functional import ChannelStats
-from nst_adain.inputs import Progress, check_scaled, check_side, check_weights
+from nst_adain.inputs import check_scaled
+from nst_adain.masks import read_controls
 from nst_adain.metadata import keep_video_tags
-from nst_adain.opening import MAX_PIXELS, ImageError, check_pixels
+from nst_adain.opening import MAX_PIXELS, check_pixels
 from nst_adain.steady import SmoothedPictures, SmoothedStats
 from nst_adain.stylizer import Stylizer
 from nst_adain.truncation import describe_cut
-from nst_adain.usage import UsageError
 
 if TYPE_CHECKING:
     import av

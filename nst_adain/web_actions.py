@@ -19,11 +19,12 @@ from PIL import Image
 
 from nst_adain import grid
 from nst_adain.demo import PHOTOGRAPHS
-from nst_adain.files import result_name
+from nst_adain.errors import out_of_memory
 from nst_adain.gallery import STYLES
 from nst_adain.images import flatten, save_image
-from nst_adain.inputs import out_of_memory
-from nst_adain.studio import Recipe, Studio
+from nst_adain.request import Recipe
+from nst_adain.results import result_name
+from nst_adain.studio import Studio
 from nst_adain.video import stylize_video
 from nst_adain.web_parts import data_url, painted
 

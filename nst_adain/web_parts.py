@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import gradio as gr
 from PIL import Image
 
-from nst_adain.studio import PREVIEW_PIXELS
+from nst_adain.request import PREVIEW_PIXELS
 
 __all__ = ["comparison", "data_url", "easel", "painted", "shelf"]
 

@@ -18,9 +18,9 @@ from nst_adain import bulk
 from nst_adain.bulk import stylize_folder
 from nst_adain.cli import main
 from nst_adain.controls import Controls
+from nst_adain.errors import UsageError
 from nst_adain.pretrained import load_model
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import UsageError
 
 
 @pytest.fixture

@@ -326,7 +326,7 @@ def test_a_mask_is_read_once_for_many_pictures(command: str, tmp_path: Path, mon
         read.append(str(path))
         return load_image(path, **limits)
 
-    for module in ("regions", "inputs", "controls"):
+    for module in ("masks", "inputs"):
         monkeypatch.setattr(f"nst_adain.{module}.load_image", load)
     assert main([*command.split(), "--alpha", "mask.png"]) == 0
     assert read.count("mask.png") == 1

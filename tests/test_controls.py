@@ -24,8 +24,8 @@ from nst_adain.gallery import draw
 from nst_adain.images import load_image
 from nst_adain.models import StyleTransfer
 from nst_adain.pixels import to_tensor
+from nst_adain.statistics import Moments
 from nst_adain.stylizer import Stylizer
-from nst_adain.tiling import Moments
 
 
 @pytest.fixture(scope="module")
@@ -202,8 +202,8 @@ def test_a_batch_equals_its_pictures_one_by_one(slim: Stylizer, styles: list[Ima
 
 
 def test_large_pictures_are_tiled_by_themselves(slim: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nst_adain.contents.AUTO_PIXELS", 64 * 64)
-    monkeypatch.setattr("nst_adain.contents.AUTO_TILE", 64)
+    monkeypatch.setattr("nst_adain.tiling.AUTO_PIXELS", 64 * 64)
+    monkeypatch.setattr("nst_adain.tiling.AUTO_TILE", 64)
     photo = picture(200, 90)
     encoded = slim.encode_content(photo)
     assert encoded.features is None
@@ -269,7 +269,7 @@ import sys, threading, time, psutil
 from PIL import Image
 from nst_adain.cli import main
 from nst_adain.stylizer import Stylizer
-from nst_adain.tiling import Moments
+from nst_adain.statistics import Moments
 Stylizer.from_pretrained("slim", device="cpu")(Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64)))
 process, peak, done = psutil.Process(), [0], threading.Event()
 start = process.memory_info().rss

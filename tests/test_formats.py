@@ -14,9 +14,10 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain import jpeg
+from nst_adain.errors import ImageError, ImageWarning
 from nst_adain.formats import open_image
 from nst_adain.images import load_image
-from nst_adain.opening import READABLE_SUFFIXES, ImageError, ImageWarning
+from nst_adain.opening import READABLE_SUFFIXES
 
 
 def file(kind: str, image: Image.Image | None = None, **options: object) -> bytes:

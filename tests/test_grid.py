@@ -7,12 +7,13 @@ import pytest
 from conftest import picture
 from PIL import Image
 
+from nst_adain.animation import path_weights, save_animation
 from nst_adain.cli import main
 from nst_adain.contents import EncodedContent
+from nst_adain.errors import ImageError
 from nst_adain.frames import read_frames
 from nst_adain.functional import ChannelStats
-from nst_adain.grid import alpha_grid, corner_grid, corner_weights, cross_grid, path_weights, save_animation, sheet
-from nst_adain.opening import ImageError
+from nst_adain.grid import alpha_grid, corner_grid, corner_weights, cross_grid, sheet
 from nst_adain.stylizer import Stylizer
 
 CELL = 32

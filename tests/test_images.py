@@ -16,8 +16,9 @@ import torch
 from conftest import picture, png
 from PIL import Image, ImageCms
 
+from nst_adain.errors import ImageError
 from nst_adain.images import flatten, load_image, resize_short_side, save_image, to_srgb
-from nst_adain.opening import ImageError, find_images, register_heic
+from nst_adain.opening import find_images, register_heic
 from nst_adain.pixels import to_tensor
 
 

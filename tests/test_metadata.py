@@ -16,11 +16,11 @@ from test_video import make_video
 
 from nst_adain.bulk import stylize_folder
 from nst_adain.cli import main
+from nst_adain.errors import UsageError
 from nst_adain.images import load_image, save_image
 from nst_adain.metadata import exif_bytes, keep_video_tags, read_tags
 from nst_adain.stylizer import Stylizer
 from nst_adain.tiff import create_tiff
-from nst_adain.usage import UsageError
 from nst_adain.video import stylize_video
 
 EXIF, GPS = 0x8769, 0x8825

@@ -10,9 +10,9 @@ import pytest
 from conftest import picture
 
 from nst_adain import netpbm
+from nst_adain.errors import ImageError
 from nst_adain.images import load_image
-from nst_adain.opening import ImageError
-from nst_adain.regions import read_label_map
+from nst_adain.masks import read_label_map
 
 
 def shown(path: Path, data: bytes) -> np.ndarray:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nst_adain.architecture import Architecture
+from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats
 from nst_adain.models import StyleTransfer
 from nst_adain.pretrained import (
@@ -23,7 +24,6 @@ from nst_adain.pretrained import (
     weights_folder,
 )
 from nst_adain.published import convert_published
-from nst_adain.usage import UsageError
 
 
 def test_a_folder_is_no_file_of_weights(tmp_path: Path) -> None:

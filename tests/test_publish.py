@@ -15,10 +15,10 @@ from conftest import picture, weights_of
 from safetensors.torch import save_file
 
 from nst_adain.architecture import Architecture
+from nst_adain.errors import UsageError
 from nst_adain.models import StyleTransfer
 from nst_adain.pretrained import read_weights, save_weights
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import UsageError
 from train.average import average
 from train.checkpoint import latest_checkpoint
 from train.config import TrainConfig

@@ -13,9 +13,10 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 from torchvision.transforms.v2.functional import resize
 
-from nst_adain.inputs import read_masks
-from nst_adain.opening import ImageError
-from nst_adain.regions import belonging, read_label_map, read_mask, shares
+from nst_adain.decoding import shares
+from nst_adain.errors import ImageError
+from nst_adain.masks import read_label_map, read_mask, read_masks
+from nst_adain.statistics import belonging
 
 
 def test_a_mask_of_any_kind_and_size(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from PIL import Image
 
 from nst_adain import roles
 from nst_adain.cli import main
+from nst_adain.errors import UsageError
 from nst_adain.roles import name_results, tell_apart
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import UsageError
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from conftest import picture
 from PIL import Image
 from safetensors.torch import load_file
 
+from nst_adain.errors import UsageError
 from nst_adain.pixels import to_tensor
 from nst_adain.pretrained import find_weights
-from nst_adain.usage import UsageError
 from train.config import TrainConfig
 from train.data import Pictures, center_crop
 from train.evaluate import evaluate, pairs_by_name

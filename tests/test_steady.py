@@ -5,9 +5,9 @@ import pytest
 import torch
 from conftest import picture
 
+from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats
 from nst_adain.steady import SmoothedPictures, SmoothedStats
-from nst_adain.usage import UsageError
 
 
 def stats(value: float) -> ChannelStats:

@@ -12,15 +12,14 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain.demo import photograph
+from nst_adain.errors import ImageError, UsageError
 from nst_adain.functional import ChannelStats, blend, channel_stats
 from nst_adain.gallery import STYLES, draw
 from nst_adain.images import load_image
 from nst_adain.models import StyleTransfer
-from nst_adain.opening import ImageError
 from nst_adain.pixels import to_tensor
 from nst_adain.pretrained import load_model
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import UsageError
 
 
 def pixels(image: Image.Image | torch.Tensor) -> np.ndarray:
@@ -355,7 +354,7 @@ def test_bfloat16_is_for_convolutions_alone(tiny_model: StyleTransfer) -> None:
 
 @pytest.mark.parametrize("native", [True, False])
 def test_precision_follows_the_device(tiny_model: StyleTransfer, monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
-    monkeypatch.setattr("nst_adain.inputs.native_bf16", lambda device: native)
+    monkeypatch.setattr("nst_adain.device.native_bf16", lambda device: native)
     dtype = Stylizer(tiny_model, "cpu").model.encoder.get_parameter("conv1_1.weight").dtype
     assert dtype == (torch.bfloat16 if native else torch.float32)
 

@@ -14,8 +14,8 @@ from PIL import Image, ImageCms
 
 from nst_adain.cli import main
 from nst_adain.contents import thinned
+from nst_adain.errors import ImageError
 from nst_adain.images import load_image
-from nst_adain.opening import ImageError
 from nst_adain.pixels import to_pixels
 from nst_adain.stylizer import Stylizer
 from nst_adain.tiff import create_tiff, map_tiff

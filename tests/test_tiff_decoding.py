@@ -13,10 +13,10 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain import tiff_decoding
+from nst_adain.errors import ImageError
 from nst_adain.formats import open_image
 from nst_adain.images import load_image
-from nst_adain.opening import ImageError
-from nst_adain.regions import read_label_map
+from nst_adain.masks import read_label_map
 
 
 def rgb() -> np.ndarray[Any, Any]:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from nst_adain.architecture import TOPOLOGIES, Architecture, find_topology
 from nst_adain.functional import channel_stats
 from nst_adain.models import Encoder, StyleTransfer, pad_to_stride
-from nst_adain.tiling import Moments, halo, tiles
+from nst_adain.statistics import Moments
+from nst_adain.tiling import halo, tiles
 from train.initial import calibrate
 
 

@@ -22,10 +22,10 @@ from safetensors.torch import load_file, save_file
 
 from nst_adain import winograd
 from nst_adain.architecture import LAYERS, Architecture
+from nst_adain.errors import UsageError
 from nst_adain.models import Encoder, StyleTransfer
 from nst_adain.pretrained import find_weights, load_model, read_weights, save_weights
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import UsageError
 from train.checkpoint import latest_checkpoint, sole_run
 from train.config import TrainConfig
 from train.data import Pictures, batches, center_crop

@@ -10,10 +10,10 @@ from PIL import Image
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats
 from nst_adain.stylizer import Stylizer
 from nst_adain.transforms import RandomStyle
-from nst_adain.usage import UsageError
 
 
 def test_probability_zero_and_one(slim: Stylizer) -> None:

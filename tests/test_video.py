@@ -17,12 +17,11 @@ from PIL import Image
 
 from nst_adain.cli import main
 from nst_adain.controls import Controls
+from nst_adain.errors import ImageError, UsageError
 from nst_adain.frames import read_frames, save_video
 from nst_adain.functional import ChannelStats
 from nst_adain.hdr import BT2020, HLG, PQ, to_bt709
-from nst_adain.opening import ImageError
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import UsageError
 from nst_adain.video import stylize_video
 
 RATE = Fraction(30000, 1001)

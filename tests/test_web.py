@@ -26,11 +26,12 @@ from PIL import Image
 from nst_adain.architecture import Architecture
 from nst_adain.cli import main
 from nst_adain.demo import save_inputs
+from nst_adain.errors import UsageError
 from nst_adain.models import Decoder
 from nst_adain.pretrained import save_weights
-from nst_adain.studio import PREVIEW, PREVIEW_PIXELS, Studio
+from nst_adain.request import PREVIEW, PREVIEW_PIXELS
+from nst_adain.studio import Studio
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import UsageError
 from nst_adain.web import MAX_WAITING
 from nst_adain.web_actions import MAX_FRAMES, SLOTS, Actions
 

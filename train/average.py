@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
+from nst_adain.errors import UsageError
 from nst_adain.pretrained import NORMS_KEY, compare, read_architecture, read_weights, save_weights
-from nst_adain.usage import UsageError
 from train.recipe import check_output, read_recipe, recipe_entries, runs_of
 
 __all__ = ["average"]

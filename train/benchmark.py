@@ -20,12 +20,12 @@ import psutil
 import torch
 from torch import Tensor
 
+from nst_adain.device import Precision, is_half, pick_device
+from nst_adain.errors import UsageError, at_least
 from nst_adain.export import export_onnx
 from nst_adain.files import make_folder
-from nst_adain.inputs import Precision, is_half, pick_device
 from nst_adain.pretrained import find_weights, load_model
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import UsageError, at_least
 from train.peers import MicroAST, published_vgg
 
 __all__ = ["PeakRss", "benchmark", "now"]

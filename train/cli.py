@@ -15,8 +15,8 @@ except ModuleNotFoundError as error:
     sys.exit(f"train: error: {error.name} is missing; install the extra: pip install -e '.[train]'")
 
 from nst_adain.allocator import keep_freed_memory
+from nst_adain.errors import UsageError
 from nst_adain.interrupts import STATUS, interruptible
-from nst_adain.usage import UsageError
 from train.average import average
 from train.benchmark import benchmark
 from train.checkpoint import latest_checkpoint, sole_run

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from nst_adain.architecture import LAYERS, Architecture
-from nst_adain.inputs import Precision
-from nst_adain.usage import UsageError, at_least
+from nst_adain.device import Precision
+from nst_adain.errors import UsageError, at_least
 
 __all__ = ["FIT_ALONE", "TrainConfig"]
 

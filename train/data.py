@@ -20,9 +20,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import adjust_sharpness
 
+from nst_adain.errors import ImageError, UsageError
 from nst_adain.images import flatten, load_image, resize_short_side
-from nst_adain.opening import ImageError, find_images
-from nst_adain.usage import UsageError
+from nst_adain.opening import find_images
 from train.config import TrainConfig
 from train.patterns import Patterns
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from nst_adain.files import make_folder, pairs_by_result
+from nst_adain.device import Precision
+from nst_adain.files import make_folder
 from nst_adain.images import save_image
-from nst_adain.inputs import Precision
 from nst_adain.opening import find_images
+from nst_adain.results import pairs_by_result
 from nst_adain.stylizer import Stylizer
 from train.data import check_outside
 

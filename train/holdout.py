@@ -6,9 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from nst_adain.errors import UsageError, at_least
 from nst_adain.files import make_folder
 from nst_adain.images import save_image
-from nst_adain.usage import UsageError, at_least
 from train.config import TrainConfig
 from train.data import Pictures, center_crop, check_outside
 

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst_adain.convolution import Conv3x3
-from nst_adain.inputs import Precision
+from nst_adain.device import Precision
+from nst_adain.errors import at_least
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import at_least
 from train.benchmark import now
 
 __all__ = ["layers"]

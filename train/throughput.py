@@ -12,11 +12,11 @@ from PIL import Image
 
 from nst_adain.bulk import stylize_folder
 from nst_adain.demo import PHOTOGRAPHS, photograph
+from nst_adain.device import Precision
+from nst_adain.errors import UsageError, at_least
 from nst_adain.gallery import draw
 from nst_adain.images import WRITABLE_SUFFIXES, load_image, save_image
-from nst_adain.inputs import Precision
 from nst_adain.stylizer import Stylizer
-from nst_adain.usage import UsageError, at_least
 from train.benchmark import now
 
 __all__ = ["throughput"]

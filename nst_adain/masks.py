@@ -1,28 +1,29 @@
-"""Where each style applies: masks and label maps, of any size and with soft edges."""
+"""Reads masks and label maps, which say where each style applies: of any size, with soft edges."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
 from torch import Tensor
 
+from nst_adain.controls import Controls, Mask
+from nst_adain.errors import UsageError
 from nst_adain.formats import open_image
 from nst_adain.images import check_not_empty, load_image, to_srgb, turn_upright
 from nst_adain.opening import GREY_STEP, MAX_PIXELS
 
-__all__ = ["Mask", "belonging", "read_label_map", "read_mask", "shares"]
+__all__ = ["read_controls", "read_label_map", "read_mask", "read_masks"]
+
 
 _OVERSHOOT = 1e-3
+
+
 _MANY_LABELS = 100  # of one picture: soft edges and photographs have more different values
-# A mask: a file or picture whose lightness says how much, or an array or tensor (H, W) in [0, 1].
-Mask: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[np.generic] | Tensor
 
 
 def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks", max_pixels: int = MAX_PIXELS) -> Tensor:
@@ -130,41 +131,51 @@ def _array(mask: NDArray[np.generic] | Tensor, name: str) -> NDArray[np.generic]
     return mask
 
 
-def shares(masks: Tensor, weights: Sequence[float], stride: int) -> Tensor:
-    """How much of each style a position of features gets.
+def read_masks(
+    masks: Sequence[Mask] | Mask | None, count: int, size: tuple[int, int], max_pixels: int = MAX_PIXELS
+) -> Tensor | None:
+    """One mask for each of `count` styles, (1, count, H, W) uint8, or None.
 
     Args:
-        masks: (1, n, H, W) in [0, 1], H and W multiples of `stride`.
-        weights: n factors: where masks overlap, styles are mixed in this proportion.
-        stride: pixels of the picture per position.
+        masks: a list of `count` masks, or of one fewer: then the last style gets what they leave; or a label map.
+        count: how many styles there are.
+        size: (H, W) of the content.
+        max_pixels: the largest file to decode.
 
-    Returns:
-        (1, n, H / stride, W / stride), summing to 1 over n; equal shares where no mask applies.
+    Raises:
+        FileNotFoundError, ImageError: if a file cannot be read.
+        TypeError, ValueError: if it is neither, or of another length.
     """
-    # Far smaller ones, times a mask's, are lost in float32, and with them a place that only their style has.
-    factors = masks.new_tensor(weights).clamp_min(1e-30)
-    weighted = F.avg_pool2d(masks, stride) * factors.view(1, -1, 1, 1)
-    total = weighted.sum(1, keepdim=True)
-    return torch.where(total > 0, weighted / total.clamp_min(torch.finfo(total.dtype).tiny), 1 / masks.shape[1])
+    if masks is None:
+        return None
+    if isinstance(masks, (list, tuple)):
+        if len(masks) not in (count, count - 1) or not masks:
+            fewer = f", or {count - 1}" if count > 1 else ""
+            raise UsageError(f"masks: expected {count}, one for each style{fewer}, got {len(masks)}")
+        read = [read_mask(mask, size, max_pixels=max_pixels) for mask in masks]
+        if len(read) < count:
+            covered = torch.cat(read, 1).sum(1, keepdim=True).clamp_max(255)
+            read.append((255 - covered).to(torch.uint8))
+    else:
+        read = read_label_map(masks, count, size, max_pixels)  # type: ignore[arg-type]
+    return torch.cat(read, 1)
 
 
-def belonging(masks: Tensor, stride: int, reach: int) -> Tensor:
-    """How much a position of features counts in the statistics of each region.
+def read_controls(controls: Controls, allowed: Collection[str]) -> Controls:
+    """The same with the files of masks in memory, for many calls: read once, and if one cannot be, then nothing is begun.
 
-    Features beside a border see the region on its other side too. In smooth pictures the border may be the strongest edge there
-    is, and it is no part of either region. Gatys et al. 2017 (https://arxiv.org/abs/1611.07865) keep to the features that see
-    one region alone; here they count less the more they see of others, so that narrow regions have statistics too.
-
-    Args:
-        masks: (1, n, H, W) in [0, 1], H and W multiples of `stride`.
-        stride: pixels of the picture per position.
-        reach: pixels that a position sees beyond its own, on each side.
-
-    Returns:
-        (1, n, H / stride, W / stride) in [0, 1]: the region's share of the position, times the square of its share of all that
-        the position sees of the picture.
+    Raises:
+        UsageError: if there is another control than those `allowed`.
     """
-    side = stride + 2 * reach
-    rows = F.avg_pool2d(masks, (side, 1), (stride, 1), (reach, 0), count_include_pad=False)
-    seen = F.avg_pool2d(rows, (1, side), (1, stride), (0, reach), count_include_pad=False)
-    return F.avg_pool2d(masks, stride) * seen**2
+    if other := sorted(controls.keys() - {*allowed, "max_pixels"}):
+        raise UsageError(f"controls: expected {', '.join(allowed)}, got {other[0]}")
+    read: Controls = {**controls}
+    alpha, masks, limit = controls.get("alpha"), controls.get("masks"), controls.get("max_pixels", MAX_PIXELS)
+    if isinstance(alpha, (str, os.PathLike)):
+        read["alpha"] = load_image(alpha, max_pixels=limit)
+    if isinstance(masks, (str, os.PathLike)):
+        read["masks"] = open_image(masks, max_pixels=limit)
+    elif isinstance(masks, (list, tuple)):
+        files = (str, os.PathLike)
+        read["masks"] = [load_image(mask, max_pixels=limit) if isinstance(mask, files) else mask for mask in masks]
+    return read

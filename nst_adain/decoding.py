@@ -1,27 +1,43 @@
-"""One picture from content features, styles and masks: whole, or tile by tile in constant memory.
+"""Pass 2 of rendering: a picture from its features, the statistics of pass 1, styles and masks, tile by tile.
 
-AdaIN's statistics are over the whole picture, all else is convolutions that see a limited neighbourhood. So `measure` adds up
-the moments of every tap tile by tile, and `render` applies the one map that follows from them tile by tile. A picture that is
-not cut up is one tile.
+AdaIN's statistics are over the whole picture, all else is convolutions that see a limited neighbourhood. So pass 1 adds up the
+moments of every tap tile by tile, and here the one map that follows from them is applied tile by tile. A picture that is not
+cut up is one tile.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nst_adain.functional import ChannelStats, blend
-from nst_adain.models import Lazy, StyleTransfer, pad_to_stride, strengthen
-from nst_adain.regions import belonging, shares
+from nst_adain.functional import ChannelStats, blend, strengthen
+from nst_adain.models import Lazy, StyleTransfer, pad_to_stride
 from nst_adain.tiff import Pixels
-from nst_adain.tiling import Moments, Tile
+from nst_adain.tiling import Tile, as_float
 
-__all__ = ["Look", "as_float", "measure", "render"]
+__all__ = ["Look", "render", "shares"]
+
+
+def shares(masks: Tensor, weights: Sequence[float], stride: int) -> Tensor:
+    """How much of each style a position of features gets.
+
+    Args:
+        masks: (1, n, H, W) in [0, 1], H and W multiples of `stride`.
+        weights: n factors: where masks overlap, styles are mixed in this proportion.
+        stride: pixels of the picture per position.
+
+    Returns:
+        (1, n, H / stride, W / stride), summing to 1 over n; equal shares where no mask applies.
+    """
+    # Far smaller ones, times a mask's, are lost in float32, and with them a place that only their style has.
+    factors = masks.new_tensor(weights).clamp_min(1e-30)
+    weighted = F.avg_pool2d(masks, stride) * factors.view(1, -1, 1, 1)
+    total = weighted.sum(1, keepdim=True)
+    return torch.where(total > 0, weighted / total.clamp_min(torch.finfo(total.dtype).tiny), 1 / masks.shape[1])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,58 +55,6 @@ class Look:
     weights: Sequence[float]
     masks: Tensor | None
     alpha: float | Tensor
-
-
-def as_float(pixels: Pixels, tile: Tile, device: torch.device) -> Tensor:
-    """What is read for a tile, (B, C, h, w) in [0, 1]."""
-    window = pixels[..., tile.read_top : tile.read_bottom, tile.read_left : tile.read_right]
-    # Bytes are widened on the device, so that fewer travel; wide numbers before it, for not every device has float64.
-    return window.to(device).float() / 255 if window.dtype == torch.uint8 else window.float().to(device)
-
-
-def measure(
-    model: StyleTransfer,
-    pixels: Pixels,
-    masks: Tensor | None,
-    tiles: Iterable[Tile],
-    device: torch.device,
-    features: Mapping[str, Tensor] | None = None,
-    opacity: Tensor | None = None,
-) -> list[ChannelStats]:
-    """The content's statistics, over the whole picture or for each mask over its region, as `belonging` says.
-
-    Args:
-        model: whose encoder's features are measured.
-        pixels: (B, 3, H, W), uint8 or float in [0, 1].
-        masks: (1, n, H, W) uint8, or None.
-        tiles: that cover the picture.
-        device: where the model is.
-        features: what `model.encode` gave for the picture, if it is one tile and this is known.
-        opacity: how much each pixel counts, (1, 1, H, W) uint8; None: all of them in full.
-
-    Returns:
-        One code, or n: (B, C, 1, 1). Of a region that is empty or invisible, the whole picture's.
-    """
-    taps = model.arch.taps
-    # The last one is the whole picture's: what is taken for a region without a position.
-    count = masks.shape[1] if masks is not None else 0 if opacity is None else 1
-    moments = [{tap: Moments() for tap in taps} for _ in range(count + 1)]
-    for tile in tiles:
-        seen = features if features is not None else model.encode(as_float(pixels, tile, device))
-        shares_of = [as_float(part, tile, device) for part in (masks, opacity) if part is not None]
-        counted = pad_to_stride(functools.reduce(torch.mul, shares_of)) if shares_of else None
-        for tap in taps:
-            stride = model.arch.plan.stride_of(tap)
-            rows, columns = tile.inside(stride)
-            inside = seen[tap][..., rows, columns]
-            moments[-1][tap].add(inside)
-            if counted is not None:
-                weights = belonging(counted, stride, model.arch.plan.reach_of(tap))[..., rows, columns]
-                for region in range(count):
-                    moments[region][tap].add(inside, weights[:, region : region + 1])
-    used = [region if all(m.count > 0 for m in region.values()) else moments[-1] for region in moments]
-    wanted = used[:-1] or used
-    return [model.extend(Moments.join(list(region.values())).to(device)) for region in wanted]
 
 
 def render(
