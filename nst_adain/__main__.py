@@ -6,11 +6,11 @@ from nst_adain.interrupts import end_at_once
 
 
 def main() -> int:
-    """`nst_adain.cli.main`, which can be interrupted from the first moment: loading it and torch takes seconds."""
+    """`nst_adain.cli.main.main`, which can be interrupted from the first moment: loading it and torch takes seconds."""
     end_at_once("nst-adain: interrupted")
-    from nst_adain import cli
+    from nst_adain.cli.main import main as run
 
-    return cli.main()
+    return run()
 
 
 if __name__ == "__main__":

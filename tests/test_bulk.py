@@ -16,7 +16,7 @@ from PIL import Image
 
 from nst_adain import bulk
 from nst_adain.bulk import stylize_folder
-from nst_adain.cli import main
+from nst_adain.cli.main import main
 from nst_adain.controls import Controls
 from nst_adain.errors import UsageError
 from nst_adain.pretrained import load_model

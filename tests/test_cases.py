@@ -13,7 +13,7 @@ from PIL import Image
 
 from nst_adain.apart import load_image_apart
 from nst_adain.bulk import FAILURES, stylize_folder
-from nst_adain.cli import main
+from nst_adain.cli.main import main
 from nst_adain.errors import ImageError, ImageWarning
 from nst_adain.images import load_image
 from nst_adain.stylizer import Stylizer

@@ -13,8 +13,8 @@ import torch
 from conftest import picture, stray
 from PIL import Image
 
-from nst_adain import cli
-from nst_adain.cli import main
+from nst_adain.cli import main as cli
+from nst_adain.cli.main import main
 from nst_adain.images import load_image
 from nst_adain.models import StyleTransfer
 from nst_adain.stylizer import Stylizer
@@ -167,7 +167,7 @@ def test_an_error_of_the_system_about_a_file_of_an_option_names_the_option(
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(mask))
 
-    monkeypatch.setattr("nst_adain.jobs._stylizer", denied)
+    monkeypatch.setattr("nst_adain.cli.stylize.load_stylizer", denied)
     assert main(["stylize", str(photo), str(photo), "--alpha", str(mask), "-o", str(photo.with_name("out.png"))]) == 1
     assert capsys.readouterr().err == f"nst-adain: error: --alpha {mask}: Permission denied\n"
 

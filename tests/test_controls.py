@@ -267,7 +267,7 @@ def test_a_huge_picture_in_constant_memory(tmp_path: Path, options: dict[str, st
     code = """
 import sys, threading, time, psutil
 from PIL import Image
-from nst_adain.cli import main
+from nst_adain.cli.main import main
 from nst_adain.stylizer import Stylizer
 from nst_adain.statistics import Moments
 Stylizer.from_pretrained("slim", device="cpu")(Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64)))

@@ -10,7 +10,7 @@ import torch
 from conftest import picture
 
 from nst_adain.architecture import Architecture
-from nst_adain.cli import main
+from nst_adain.cli.main import main
 from nst_adain.export import export_onnx
 from nst_adain.functional import blend
 from nst_adain.models import StyleTransfer

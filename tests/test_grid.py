@@ -8,7 +8,7 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain.animation import path_weights, save_animation
-from nst_adain.cli import main
+from nst_adain.cli.main import main
 from nst_adain.contents import EncodedContent
 from nst_adain.errors import ImageError
 from nst_adain.frames import read_frames

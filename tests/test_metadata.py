@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import IFDRational
 from test_video import make_video
 
 from nst_adain.bulk import stylize_folder
-from nst_adain.cli import main
+from nst_adain.cli.main import main
 from nst_adain.errors import UsageError
 from nst_adain.images import load_image, save_image
 from nst_adain.metadata import exif_bytes, keep_video_tags, read_tags

@@ -14,7 +14,7 @@ from conftest import picture
 from PIL import Image
 
 import train.cli as training
-from nst_adain.cli import _parser
+from nst_adain.cli.main import _parser
 
 ROOT = Path(__file__).resolve().parents[1]
 

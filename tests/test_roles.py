@@ -8,7 +8,7 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain import roles
-from nst_adain.cli import main
+from nst_adain.cli.main import main
 from nst_adain.errors import UsageError
 from nst_adain.roles import name_results, tell_apart
 from nst_adain.stylizer import Stylizer

@@ -12,7 +12,7 @@ import torch
 from conftest import picture
 from PIL import Image, ImageCms
 
-from nst_adain.cli import main
+from nst_adain.cli.main import main
 from nst_adain.contents import thinned
 from nst_adain.errors import ImageError
 from nst_adain.images import load_image

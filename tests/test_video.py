@@ -15,7 +15,7 @@ from av.stream import Disposition
 from conftest import picture, stray
 from PIL import Image
 
-from nst_adain.cli import main
+from nst_adain.cli.main import main
 from nst_adain.controls import Controls
 from nst_adain.errors import ImageError, UsageError
 from nst_adain.frames import read_frames, save_video

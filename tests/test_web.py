@@ -24,7 +24,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from nst_adain.architecture import Architecture
-from nst_adain.cli import main
+from nst_adain.cli.main import main
 from nst_adain.demo import save_inputs
 from nst_adain.errors import UsageError
 from nst_adain.models import Decoder
@@ -618,7 +618,7 @@ def test_a_taken_port_is_said(address: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_without_gradio_the_extra_is_named() -> None:
-    code = "import sys; sys.modules['gradio'] = None; from nst_adain.cli import main; sys.exit(main(['app']))"
+    code = "import sys; sys.modules['gradio'] = None; from nst_adain.cli.main import main; sys.exit(main(['app']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "nst-adain: error: gradio is missing: pip install 'nst-adain[web]'\n")
 

@@ -18,7 +18,7 @@ import pytest
 from conftest import picture, serving
 from PIL import Image
 
-from nst_adain.cli import main
+from nst_adain.cli.main import main
 from nst_adain.demo import save_inputs
 from nst_adain.opening import register_heic
 from nst_adain.stylizer import Stylizer

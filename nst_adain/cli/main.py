@@ -22,7 +22,7 @@ from nst_adain.interrupts import STATUS, interruptible
 
 __all__ = ["main"]
 
-# Functions of nst_adain.commands, and what they are for.
+# Modules of nst_adain.cli, and what they are for.
 _COMMANDS = {
     "stylize": "a photograph in the style of one or more pictures",
     "grid": "contents x styles, styles x strengths, or four styles mixed, on one sheet",
@@ -46,7 +46,7 @@ class _Command(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As of the base class."""
         if self._defaults.get("job") is None:
-            getattr(importlib.import_module("nst_adain.commands"), self.prog.split()[-1])(self)
+            importlib.import_module(f"nst_adain.cli.{self.prog.split()[-1]}").add_options(self)
             self.set_defaults(parser=self)
         return super().parse_known_args(args, namespace)
 

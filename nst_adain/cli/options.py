@@ -10,21 +10,28 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
+from nst_adain.controls import Mask, check_style_size
 from nst_adain.device import Precision
+from nst_adain.functional import ChannelStats
 from nst_adain.images import WRITABLE_SUFFIXES, save_image
+from nst_adain.masks import read_controls
 from nst_adain.stylizer import Stylizer
 
 __all__ = [
+    "PICTURE",
     "add_controls",
     "add_metadata",
     "add_model",
     "add_quality",
     "add_weights",
+    "encode_styles",
+    "load_stylizer",
     "number",
     "number_below_1",
     "number_from_0",
     "path_ending_in",
     "picture_or_folder",
+    "read_strength",
     "strength",
     "suffix",
     "tile",
@@ -170,3 +177,25 @@ def picture_or_folder(text: str) -> Path:
     """The path of a picture that can be written, or of a folder, which ends in a separator, is there, or has no suffix."""
     folder = text.endswith(("/", os.sep)) or Path(text).is_dir() or not Path(text).suffix
     return Path(text) if folder else path_ending_in(*WRITABLE_SUFFIXES)(text)
+
+
+PICTURE = path_ending_in(*WRITABLE_SUFFIXES)  # the type of an output's name
+
+
+def load_stylizer(arguments: argparse.Namespace) -> Stylizer:
+    """The model that `add_model` asked for."""
+    return Stylizer.from_pretrained(
+        arguments.model, encoder=arguments.encoder, device=arguments.device, precision=arguments.precision
+    )
+
+
+def encode_styles(stylizer: Stylizer, paths: Sequence[Path], arguments: argparse.Namespace) -> list[ChannelStats]:
+    """Styles as the model sees them."""
+    size, limit = arguments.style_size, arguments.max_pixels
+    check_style_size(size, paths)
+    return [stylizer.encode_style(path, style_size=size, max_pixels=limit) for path in paths]
+
+
+def read_strength(arguments: argparse.Namespace) -> float | Mask:
+    """For many pictures: a mask is read once."""
+    return read_controls({"alpha": arguments.alpha, "max_pixels": arguments.max_pixels}, ("alpha",))["alpha"]

@@ -1,0 +1,68 @@
+"""`nst-adain batch`: a folder of photographs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from nst_adain.bulk import FAILURES, stylize_folder
+from nst_adain.cli.options import (
+    add_controls,
+    add_metadata,
+    add_model,
+    add_quality,
+    load_stylizer,
+    suffix,
+    whole_from,
+)
+from nst_adain.errors import UsageError
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `nst-adain batch` is asked with."""
+    parser.add_argument("photos", type=Path, help="folder, searched with its subfolders")
+    parser.add_argument("--styles", type=Path, required=True, metavar="STYLES", help="folder of styles, or one style")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for results; the tree is mirrored")
+    parser.add_argument("--random", action="store_true", help="one style for each photograph, drawn at random")
+    parser.add_argument("--seed", type=whole_from(0), help="of the draw (default: 0)")
+    parser.add_argument("--format", type=suffix, default=".png", help="suffix of the results (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="make again what is there already")
+    add_controls(parser, ["alpha", "preserve_color", "size", "style_size", "max_pixels"])
+    add_quality(parser)
+    add_metadata(parser)
+    add_model(parser)
+    parser.set_defaults(job=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """A folder of photographs; raises ValueError if some failed."""
+    if arguments.preserve_color == "coral":
+        raise UsageError("--preserve-color: expected luminance, got 'coral', which would need each style anew for each photo")
+    if arguments.seed is not None and not arguments.random:
+        raise UsageError("--seed: not allowed without --random, which draws")
+    report = stylize_folder(
+        load_stylizer(arguments),
+        arguments.photos,
+        arguments.styles,
+        arguments.output,
+        pairing="random" if arguments.random else "all",
+        seed=arguments.seed or 0,
+        suffix=arguments.format,
+        quality=arguments.quality,
+        overwrite=arguments.overwrite,
+        size=arguments.size,
+        style_size=arguments.style_size,
+        max_pixels=arguments.max_pixels,
+        keep_metadata=arguments.keep_metadata,
+        progress=sys.stderr.isatty(),
+        controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
+    )
+    again = " (--overwrite makes them again)" if report.skipped else ""
+    print(f"{arguments.output}: {report.done} written, {report.skipped} there already{again}, {len(report.failed)} failed")
+    for file, error in report.failed:
+        print(f"failed: {error if str(file) in error else f'{file}: {error}'}", file=sys.stderr)
+    if report.failed:
+        raise ValueError(f"{len(report.failed)} failed, listed in {arguments.output / FAILURES}")

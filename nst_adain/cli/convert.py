@@ -1,0 +1,29 @@
+"""`nst-adain convert`: published weights as .safetensors."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nst_adain.cli.options import (
+    path_ending_in,
+)
+from nst_adain.files import check_folder
+from nst_adain.published import convert_published
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `nst-adain convert` is asked with."""
+    parser.add_argument("source", type=Path, help="vgg_normalised.pth, decoder.pth, or torchvision's vgg19")
+    parser.add_argument(
+        "-o", "--output", type=path_ending_in(".safetensors"), required=True, help="the .safetensors file to write"
+    )
+    parser.set_defaults(job=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Published weights to .safetensors."""
+    check_folder(arguments.output)
+    print(f"{arguments.output}: {convert_published(arguments.source, arguments.output)}")

@@ -1,0 +1,69 @@
+"""`nst-adain grid`: a sheet of results."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nst_adain import grid
+from nst_adain.cli.options import (
+    PICTURE,
+    add_controls,
+    add_model,
+    add_quality,
+    encode_styles,
+    load_stylizer,
+    number_from_0,
+    read_strength,
+    whole_from,
+)
+from nst_adain.errors import UsageError
+from nst_adain.images import output_format, save_image
+from nst_adain.results import check_apart
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `nst-adain grid` is asked with."""
+    parser.add_argument("--contents", type=Path, nargs="+", required=True, metavar="PHOTO", help="the rows; one for the others")
+    parser.add_argument("--styles", type=Path, nargs="+", required=True, metavar="STYLE")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--alphas", type=number_from_0, nargs="+", metavar="A", help="a row for each style, a column for each")
+    kinds.add_argument("--corners", type=whole_from(2), metavar="N", help="N x N mixtures of four styles")
+    parser.add_argument("-o", "--output", type=PICTURE, default=Path("grid.png"), help="default: %(default)s")
+    parser.add_argument("--cell", type=whole_from(16), default=256, help="side of a picture on the sheet (%(default)s)")
+    parser.add_argument(
+        "--size", type=whole_from(1), help="short side at which photographs are stylised, in pixels (default: that of --cell)"
+    )
+    add_controls(parser, ["alpha", "style_size", "max_pixels"])
+    add_quality(parser)
+    add_model(parser)
+    parser.set_defaults(job=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """A sheet of results."""
+    output_format(arguments.output)
+    check_apart(arguments.output, *arguments.contents, *arguments.styles, arguments.alpha)
+    single = arguments.alphas or arguments.corners
+    if single and len(arguments.contents) > 1:
+        raise UsageError(f"--contents: expected one photograph with --alphas or --corners, got {len(arguments.contents)}")
+    if arguments.corners and len(arguments.styles) != 4:
+        raise UsageError(f"--styles: expected four with --corners, got {len(arguments.styles)}")
+    if arguments.alphas and arguments.alpha != 1:
+        raise UsageError("--alpha: not allowed with --alphas")
+    stylizer = load_stylizer(arguments)
+    # No more than the cells show: every content's features are held.
+    limit, side = arguments.max_pixels, arguments.size or arguments.cell
+    contents = [(path.stem, stylizer.encode_content(path, size=side, max_pixels=limit)) for path in arguments.contents]
+    styles = [(path.stem, code) for path, code in zip(arguments.styles, encode_styles(stylizer, arguments.styles, arguments))]
+    alpha = read_strength(arguments)
+    if arguments.alphas:
+        image = grid.alpha_grid(stylizer, contents[0][1], styles, arguments.alphas, cell=arguments.cell)
+    elif arguments.corners:
+        image = grid.corner_grid(stylizer, contents[0][1], styles, arguments.corners, alpha=alpha, cell=arguments.cell)
+    else:
+        image = grid.cross_grid(stylizer, contents, styles, alpha=alpha, cell=arguments.cell)
+    save_image(image, arguments.output, quality=arguments.quality)
+    print(arguments.output)

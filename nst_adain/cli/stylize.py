@@ -1,0 +1,114 @@
+"""`nst-adain stylize`: photographs in the style of one or more pictures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from nst_adain.cli.options import (
+    add_controls,
+    add_metadata,
+    add_model,
+    add_quality,
+    encode_styles,
+    load_stylizer,
+    picture_or_folder,
+    read_strength,
+)
+from nst_adain.contents import open_content
+from nst_adain.controls import STYLE_SIZE, Controls, Style
+from nst_adain.errors import ImageError, UsageError, out_of_memory
+from nst_adain.images import WRITABLE_SUFFIXES, output_format, save_image
+from nst_adain.masks import read_controls
+from nst_adain.results import check_apart
+from nst_adain.roles import name_results, tell_apart
+from nst_adain.stylizer import Stylizer
+from nst_adain.tiff import create_tiff
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `nst-adain stylize` is asked with."""
+    parser.description = (
+        "Transparency and size of the photograph are kept. Formats: PNG, JPEG, WebP and TIFF, by the output's name."
+    )
+    parser.add_argument("content", type=Path, help="the photograph")
+    styles = parser.add_argument("styles", type=Path, nargs="+", metavar="style", help="the pictures whose style it gets")
+    styles.required = False  # by argparse: --styles takes its place
+    parser.add_argument("--styles", dest="named", type=Path, nargs="+", metavar="STYLE",
+                        help="the styles; then all that comes before is photographs")  # fmt: skip
+    parser.add_argument("-o", "--output", type=picture_or_folder,
+                        help="with --styles also a folder (default: CONTENT__STYLE.png in this folder)")  # fmt: skip
+    add_controls(parser)
+    add_quality(parser)
+    add_metadata(parser)
+    add_model(parser)
+    parser.set_defaults(job=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Photographs in the style of others; raises ValueError if some of several failed."""
+    regions = [*(arguments.masks or []), arguments.label_map, arguments.alpha]
+    mixed = bool(arguments.weights or arguments.masks or arguments.label_map)
+    photos, names = tell_apart([arguments.content, *(arguments.styles or [])], arguments.named, mixed)
+    if arguments.output and arguments.output.suffix.lower() not in WRITABLE_SUFFIXES and not arguments.named:
+        raise UsageError(f"-o: expected the name of a picture, or --styles, got the folder {arguments.output}")
+    outputs = name_results(arguments.output, photos, names)
+    check_apart(outputs, *photos, *names, *regions)
+    stylizer = load_stylizer(arguments)
+    controls, styles = _controls(arguments), list[Style](names)
+    if len(photos) > 1:  # what they share is read once, and if it cannot be, then nothing is begun
+        controls["alpha"] = read_strength(arguments)
+        if arguments.masks:
+            controls |= read_controls({"masks": arguments.masks, "max_pixels": arguments.max_pixels}, ("masks",))
+        if arguments.preserve_color != "coral":  # which needs the pictures
+            styles, controls["style_size"] = [*encode_styles(stylizer, names, arguments)], STYLE_SIZE
+    failed = 0
+    for photo, output in zip(photos, outputs, strict=True):
+        try:
+            _stylize(stylizer, photo, styles, output, controls, arguments)
+            print(output)
+        except Exception as error:
+            if len(photos) == 1 or not (isinstance(error, (ImageError, OSError)) or out_of_memory(error)):
+                raise
+            failed += 1
+            reason = "not enough memory for a picture of this size" if out_of_memory(error) else str(error)
+            print(f"failed: {reason if str(photo) in reason else f'{photo}: {reason}'}", file=sys.stderr)
+    if failed:
+        raise ValueError(f"{failed} of {len(photos)} photographs failed")
+
+
+def _controls(arguments: argparse.Namespace) -> Controls:
+    return {
+        "weights": arguments.weights,
+        "raw_weights": arguments.raw_weights,
+        "masks": arguments.label_map or arguments.masks,
+        "alpha": arguments.alpha,
+        "preserve_color": arguments.preserve_color,
+        "size": arguments.size,
+        "style_size": arguments.style_size,
+        "tile": arguments.tile,
+        "max_pixels": arguments.max_pixels,
+        "progress": sys.stderr.isatty(),
+    }
+
+
+def _stylize(
+    stylizer: Stylizer, photo: Path, styles: list[Style], output: Path, controls: Controls, arguments: argparse.Namespace
+) -> None:
+    source = photo if arguments.keep_metadata else None
+    if output_format(output) == "TIFF" and (size := _size_in_tiles(photo, controls)):
+        # Neither the picture nor the result is ever in memory whole.
+        with create_tiff(output, *size, metadata_of=source) as pixels:
+            into: Controls = {**controls, "out": pixels}
+            stylizer(photo, styles, **into)
+    else:
+        save_image(stylizer(photo, styles, **controls), output, quality=arguments.quality, metadata_of=source)
+
+
+def _size_in_tiles(photo: Path, controls: Controls) -> tuple[int, int] | None:
+    """Height and width of a photograph without transparency that is rendered in tiles; None: it is another."""
+    pixels, side, transparency = open_content(photo, controls["size"], controls["tile"], controls["max_pixels"])
+    return None if side is None or transparency is not None else (pixels.shape[-2], pixels.shape[-1])

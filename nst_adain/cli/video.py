@@ -1,0 +1,72 @@
+"""`nst-adain video`: a video."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from nst_adain.cli.options import (
+    add_controls,
+    add_metadata,
+    add_model,
+    encode_styles,
+    load_stylizer,
+    number_below_1,
+    path_ending_in,
+    whole_from,
+)
+from nst_adain.errors import UsageError
+from nst_adain.frames import SUFFIXES as VIDEO_SUFFIXES
+from nst_adain.truncation import describe_cut
+from nst_adain.video import stylize_video
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `nst-adain video` is asked with."""
+    parser.add_argument("source", type=Path, help="the video")
+    parser.add_argument("styles", type=Path, nargs="*", metavar="style", help="the pictures whose style it gets")
+    parser.add_argument("--from", dest="start", type=Path, metavar="STYLE", help="instead: the style at the beginning,")
+    parser.add_argument("--to", dest="end", type=Path, metavar="STYLE", help="and that at the end, mixed in between")
+    parser.add_argument("-o", "--output", type=path_ending_in(*VIDEO_SUFFIXES), required=True, help=".mp4, .mkv, .mov or .webm")
+    parser.add_argument(
+        "--steadiness", type=number_below_1, default=0.7, help="0: none; to 1: less flicker, softer (%(default)s)"
+    )
+    parser.add_argument("--crf", type=whole_from(0, 51), default=18, help="quality, 0 is best (%(default)s)")
+    add_controls(parser, ["alpha", "weights", "preserve_color", "size", "style_size", "max_pixels"])
+    add_metadata(parser)
+    add_model(parser)
+    parser.set_defaults(job=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """A video; raises ValueError if it was cut short."""
+    ends = [path for path in (arguments.start, arguments.end) if path]
+    if bool(arguments.styles) == bool(ends) or len(ends) == 1:
+        raise UsageError("style: expected a style, or --from and --to")
+    if ends and arguments.weights:
+        raise UsageError("--weights: not allowed with --from and --to")
+    if arguments.preserve_color == "coral":
+        raise UsageError("--preserve-color: expected luminance, got 'coral', which would need the style anew for each frame")
+    stylizer = load_stylizer(arguments)
+    styles = encode_styles(stylizer, arguments.styles or ends, arguments)
+    count = stylize_video(
+        stylizer,
+        arguments.source,
+        styles,
+        arguments.output,
+        weights=[1, 0] if ends else arguments.weights,
+        end_weights=[0, 1] if ends else None,
+        steadiness=arguments.steadiness,
+        size=arguments.size,
+        crf=arguments.crf,
+        max_pixels=arguments.max_pixels,
+        keep_metadata=arguments.keep_metadata,
+        progress=sys.stderr.isatty(),
+        controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
+    )
+    print(f"{arguments.output}: {count} frames")
+    if cut := describe_cut(arguments.source):
+        raise ValueError(cut)
