@@ -166,6 +166,7 @@ def path_ending_in(*suffixes: str) -> Callable[[str], Path]:
     """The type of paths with one of these suffixes."""
 
     def path(text: str) -> Path:
+        """A path with one of these suffixes."""
         if Path(text).suffix.lower() not in suffixes:
             raise argparse.ArgumentTypeError(f"expected a name ending in {', '.join(suffixes)}, got {text!r}")
         return Path(text)
