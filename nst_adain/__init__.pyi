@@ -1,11 +1,11 @@
-from .architecture import Architecture
-from .contents import EncodedContent
 from .errors import ImageError
 from .functional import ChannelStats, adain, blend, channel_stats
-from .images import load_image, save_image
-from .models import Decoder, Encoder, StyleTransfer
-from .pretrained import available_models
-from .published import convert_published
+from .images.io import load_image, save_image
+from .models.architecture import Architecture
+from .models.networks import Decoder, Encoder, StyleTransfer
+from .models.pretrained import available_models
+from .models.published import convert_published
+from .rendering.contents import EncodedContent
 from .stylizer import Stylizer
 
 __version__: str

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nst_adain.errors import UsageError
 from nst_adain.functional import SAVED, ChannelStats
-from nst_adain.tiff import Pixels
+from nst_adain.images.tiff import Pixels
 
 if TYPE_CHECKING:
     from typing import TypeGuard

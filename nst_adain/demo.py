@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from nst_adain.animation import path_weights
 from nst_adain.errors import ImageError
+from nst_adain.figures.animation import path_weights
+from nst_adain.figures.gallery import STYLES, draw
+from nst_adain.figures.grid import sheet
 from nst_adain.files import make_folder
-from nst_adain.gallery import STYLES, draw
-from nst_adain.grid import sheet
-from nst_adain.images import load_image, save_image
+from nst_adain.images.io import load_image, save_image
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["PHOTOGRAPHS", "controls_sheet", "demo_sheet", "photograph", "save_inputs"]

@@ -12,8 +12,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nst_adain.color import match_color, transfer_luminance
-from nst_adain.contents import EncodedContent, Result, check_out, opacity, open_content, thinned
 from nst_adain.controls import (
     STYLE_SIZE,
     ContentControls,
@@ -28,18 +26,20 @@ from nst_adain.controls import (
     check_weights,
     is_saved,
 )
-from nst_adain.convolution import freeze
-from nst_adain.decoding import Look, render
 from nst_adain.device import Precision, is_half, pick_device
 from nst_adain.functional import ChannelStats
-from nst_adain.inputs import read_picture
-from nst_adain.masks import read_mask, read_masks
-from nst_adain.models import StyleTransfer
-from nst_adain.opening import MAX_PIXELS
-from nst_adain.pretrained import load_model
-from nst_adain.statistics import measure
-from nst_adain.tiff import Pixels
-from nst_adain.tiling import Tile, as_float, auto_side, halo, tiles, whole
+from nst_adain.images.inputs import read_picture
+from nst_adain.images.masks import read_mask, read_masks
+from nst_adain.images.opening import MAX_PIXELS
+from nst_adain.images.tiff import Pixels
+from nst_adain.models.convolution import freeze
+from nst_adain.models.networks import StyleTransfer
+from nst_adain.models.pretrained import load_model
+from nst_adain.rendering.color import match_color, transfer_luminance
+from nst_adain.rendering.contents import EncodedContent, Result, check_out, opacity, open_content, thinned
+from nst_adain.rendering.decoding import Look, render
+from nst_adain.rendering.statistics import measure
+from nst_adain.rendering.tiling import Tile, as_float, auto_side, halo, tiles, whole
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

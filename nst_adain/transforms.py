@@ -15,8 +15,8 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from nst_adain.controls import LARGEST, STYLE_SIZE, Style, check_style_size
 from nst_adain.functional import ChannelStats
-from nst_adain.images import to_srgb
-from nst_adain.inputs import in_range
+from nst_adain.images.inputs import in_range
+from nst_adain.images.io import to_srgb
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["RandomStyle"]

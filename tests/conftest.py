@@ -22,9 +22,9 @@ from hypothesis import configuration, settings
 from PIL import Image
 
 from nst_adain import files
-from nst_adain.architecture import LAYERS, Architecture
-from nst_adain.models import StyleTransfer
-from nst_adain.pretrained import read_weights, save_weights
+from nst_adain.models.architecture import LAYERS, Architecture
+from nst_adain.models.networks import StyleTransfer
+from nst_adain.models.pretrained import read_weights, save_weights
 from nst_adain.stylizer import Stylizer
 from train.config import TrainConfig
 from train.report import read_losses

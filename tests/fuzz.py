@@ -31,8 +31,8 @@ import tifffile
 from PIL import Image, ImageCms
 
 from nst_adain.errors import ImageError
-from nst_adain.images import load_image
-from nst_adain.opening import register_heic
+from nst_adain.images.io import load_image
+from nst_adain.images.opening import register_heic
 
 CASES = Path(__file__).with_name("cases")
 MAX_PIXELS = 50_000_000

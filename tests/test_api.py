@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -82,11 +83,41 @@ def test_stylizer_example_is_run() -> None:
 
 
 def test_types_can_be_looked_up_at_run_time() -> None:
-    from nst_adain import Stylizer, grid
-    from nst_adain.bulk import stylize_folder
+    from nst_adain import Stylizer
+    from nst_adain.batch.folder import stylize_folder
+    from nst_adain.figures import grid
     from nst_adain.transforms import RandomStyle
-    from nst_adain.video import stylize_video
+    from nst_adain.video.stylize import stylize_video
 
     for function in (Stylizer.__call__, Stylizer.encode_content, RandomStyle.__init__, grid.cross_grid, stylize_folder):
         assert "return" in typing.get_type_hints(function)
     assert typing.get_type_hints(stylize_video)["return"] is int
+
+
+def imports() -> dict[str, set[str]]:
+    """Which modules of the package each of them loads with it."""
+    root = Path(nst_adain.__file__).parent
+    files = {".".join(("nst_adain", *path.relative_to(root).with_suffix("").parts)): path for path in root.rglob("*.py")}
+    found: dict[str, set[str]] = {}
+    for module, path in files.items():
+        nodes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+        names = {f"{node.module}.{alias.name}" for node in nodes for alias in node.names} | {str(node.module) for node in nodes}
+        found[module] = names & files.keys() - {module}
+    return found
+
+
+def test_imports_run_one_way_on_few_levels() -> None:
+    loads = imports()
+    assert len(loads) > 60
+
+    @functools.cache
+    def level(module: str) -> int:  # of a circle, a RecursionError
+        return 1 + max(map(level, loads[module]), default=0)
+
+    assert max(map(level, loads)) <= 13
+    order = ["functional", "models", "rendering", "stylizer", "batch video figures web", "cli"]
+    ranks = {name: rank for rank, names in enumerate(order) for name in names.split()}
+    for module, others in loads.items():
+        for other in others:
+            upper, lower = (name.split(".")[1] for name in (module, other))
+            assert ranks.get(upper, 9) >= ranks.get(lower, -1), f"{module} imports {other}"

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_adain.apart import load_image_apart
-from nst_adain.bulk import FAILURES, stylize_folder
+from nst_adain.batch.folder import FAILURES, stylize_folder
 from nst_adain.cli.main import main
 from nst_adain.errors import ImageError, ImageWarning
-from nst_adain.images import load_image
+from nst_adain.images.apart import load_image_apart
+from nst_adain.images.io import load_image
 from nst_adain.stylizer import Stylizer
 
 CASES = Path(__file__).with_name("cases")

@@ -15,16 +15,16 @@ from conftest import picture
 from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nst_adain.architecture import Architecture
-from nst_adain.color import LUMA
 from nst_adain.controls import Controls
 from nst_adain.demo import photograph
+from nst_adain.figures.gallery import draw
 from nst_adain.functional import ChannelStats, blend
-from nst_adain.gallery import draw
-from nst_adain.images import load_image
-from nst_adain.models import StyleTransfer
-from nst_adain.pixels import to_tensor
-from nst_adain.statistics import Moments
+from nst_adain.images.inputs import to_tensor
+from nst_adain.images.io import load_image
+from nst_adain.models.architecture import Architecture
+from nst_adain.models.networks import StyleTransfer
+from nst_adain.rendering.color import LUMA
+from nst_adain.rendering.statistics import Moments
 from nst_adain.stylizer import Stylizer
 
 
@@ -202,8 +202,8 @@ def test_a_batch_equals_its_pictures_one_by_one(slim: Stylizer, styles: list[Ima
 
 
 def test_large_pictures_are_tiled_by_themselves(slim: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nst_adain.tiling.AUTO_PIXELS", 64 * 64)
-    monkeypatch.setattr("nst_adain.tiling.AUTO_TILE", 64)
+    monkeypatch.setattr("nst_adain.rendering.tiling.AUTO_PIXELS", 64 * 64)
+    monkeypatch.setattr("nst_adain.rendering.tiling.AUTO_TILE", 64)
     photo = picture(200, 90)
     encoded = slim.encode_content(photo)
     assert encoded.features is None
@@ -269,7 +269,7 @@ import sys, threading, time, psutil
 from PIL import Image
 from nst_adain.cli.main import main
 from nst_adain.stylizer import Stylizer
-from nst_adain.statistics import Moments
+from nst_adain.rendering.statistics import Moments
 Stylizer.from_pretrained("slim", device="cpu")(Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64)))
 process, peak, done = psutil.Process(), [0], threading.Event()
 start = process.memory_info().rss

@@ -9,7 +9,7 @@ from pathlib import Path
 import fuzz
 import pytest
 
-from nst_adain.images import load_image
+from nst_adain.images.io import load_image
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="fills memory by glibc's MALLOC_PERTURB_")

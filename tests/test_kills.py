@@ -19,11 +19,10 @@ from typing import Any, NamedTuple
 
 import pytest
 from conftest import losses, picture, weights_of
-from test_train import command as fit_command
-from test_video import make_video
+from samples import fit_command, make_video
 
 from nst_adain.files import _PARTIAL
-from nst_adain.frames import read_frames
+from nst_adain.video.frames import read_frames
 from train.checkpoint import CHECKPOINTS, read_checkpoint
 from train.config import TrainConfig
 

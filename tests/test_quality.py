@@ -15,11 +15,11 @@ import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from nst_adain.architecture import STRIDE
 from nst_adain.demo import PHOTOGRAPHS, photograph
-from nst_adain.gallery import STYLES, draw
-from nst_adain.pixels import to_tensor
-from nst_adain.pretrained import available_models, needs_encoder
+from nst_adain.figures.gallery import STYLES, draw
+from nst_adain.images.inputs import to_tensor
+from nst_adain.models.architecture import STRIDE
+from nst_adain.models.pretrained import available_models, needs_encoder
 from nst_adain.stylizer import Stylizer
 from train.losses import grid_energy, load_teacher
 from train.score import Judge

@@ -13,12 +13,12 @@ from PIL import Image
 
 from nst_adain.demo import photograph
 from nst_adain.errors import ImageError, UsageError
+from nst_adain.figures.gallery import STYLES, draw
 from nst_adain.functional import ChannelStats, blend, channel_stats
-from nst_adain.gallery import STYLES, draw
-from nst_adain.images import load_image
-from nst_adain.models import StyleTransfer
-from nst_adain.pixels import to_tensor
-from nst_adain.pretrained import load_model
+from nst_adain.images.inputs import to_tensor
+from nst_adain.images.io import load_image
+from nst_adain.models.networks import StyleTransfer
+from nst_adain.models.pretrained import load_model
 from nst_adain.stylizer import Stylizer
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from nst_adain.errors import UsageError
-from nst_adain.pretrained import NORMS_KEY, compare, read_architecture, read_weights, save_weights
+from nst_adain.models.pretrained import NORMS_KEY, compare, read_architecture, read_weights, save_weights
 from train.recipe import check_output, read_recipe, recipe_entries, runs_of
 
 __all__ = ["average"]

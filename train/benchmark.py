@@ -22,9 +22,9 @@ from torch import Tensor
 
 from nst_adain.device import Precision, is_half, pick_device
 from nst_adain.errors import UsageError, at_least
-from nst_adain.export import export_onnx
 from nst_adain.files import make_folder
-from nst_adain.pretrained import find_weights, load_model
+from nst_adain.models.export import export_onnx
+from nst_adain.models.pretrained import find_weights, load_model
 from nst_adain.stylizer import Stylizer
 from train.peers import MicroAST, published_vgg
 

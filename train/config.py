@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from nst_adain.architecture import LAYERS, Architecture
 from nst_adain.device import Precision
 from nst_adain.errors import UsageError, at_least
+from nst_adain.models.architecture import LAYERS, Architecture
 
 __all__ = ["FIT_ALONE", "TrainConfig"]
 

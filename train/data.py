@@ -21,8 +21,8 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import adjust_sharpness
 
 from nst_adain.errors import ImageError, UsageError
-from nst_adain.images import flatten, load_image, resize_short_side
-from nst_adain.opening import find_images
+from nst_adain.images.io import flatten, load_image, resize_short_side
+from nst_adain.images.opening import find_images
 from train.config import TrainConfig
 from train.patterns import Patterns
 

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from nst_adain.device import Precision
 from nst_adain.files import make_folder
-from nst_adain.images import save_image
-from nst_adain.opening import find_images
+from nst_adain.images.io import save_image
+from nst_adain.images.opening import find_images
 from nst_adain.results import pairs_by_result
 from nst_adain.stylizer import Stylizer
 from train.data import check_outside

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from nst_adain.errors import UsageError, at_least
-from nst_adain.frames import read_frames, save_video, scaled
 from nst_adain.stylizer import Stylizer
-from nst_adain.video import stylize_video
+from nst_adain.video.frames import read_frames, save_video, scaled
+from nst_adain.video.stylize import stylize_video
 
 __all__ = ["flicker", "flow", "warping_error"]
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from nst_adain.errors import UsageError, at_least
 from nst_adain.files import make_folder
-from nst_adain.images import save_image
+from nst_adain.images.io import save_image
 from train.config import TrainConfig
 from train.data import Pictures, center_crop, check_outside
 

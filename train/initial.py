@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nst_adain.architecture import Architecture
-from nst_adain.convolution import Conv3x3
-from nst_adain.models import Decoder, Encoder, StyleTransfer
-from nst_adain.pretrained import ARCHITECTURE_KEY, compare, read_architecture, read_weights
+from nst_adain.models.architecture import Architecture
+from nst_adain.models.convolution import Conv3x3
+from nst_adain.models.networks import Decoder, Encoder, StyleTransfer
+from nst_adain.models.pretrained import ARCHITECTURE_KEY, compare, read_architecture, read_weights
 
 __all__ = ["calibrate", "load_initial"]
 

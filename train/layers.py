@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst_adain.convolution import Conv3x3
 from nst_adain.device import Precision
 from nst_adain.errors import at_least
+from nst_adain.models.convolution import Conv3x3
 from nst_adain.stylizer import Stylizer
 from train.benchmark import now
 

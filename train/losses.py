@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nst_adain.architecture import LAYERS
 from nst_adain.functional import at_least_float32, channel_stats
-from nst_adain.models import Encoder
-from nst_adain.pretrained import load_encoder
+from nst_adain.models.architecture import LAYERS
+from nst_adain.models.networks import Encoder
+from nst_adain.models.pretrained import load_encoder
 
 __all__ = ["content_loss", "gram_matrix", "grid_energy", "load_teacher", "style_loss", "style_targets", "total_variation"]
 

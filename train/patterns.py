@@ -1,6 +1,6 @@
 """Style pictures drawn by chance: people also bring mosaics, prints and line drawings, of which a folder of paintings has few.
 
-They are not the pictures of `nst_adain.gallery`, which are there to be looked at and to judge the weights.
+They are not the pictures of `nst_adain.figures.gallery`, which are there to be looked at and to judge the weights.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from nst_adain.gallery import FloatArray, nearest_two, rgb, smooth_noise, to_image, unit_grid
+from nst_adain.figures.gallery import FloatArray, nearest_two, rgb, smooth_noise, to_image, unit_grid
 
 __all__ = ["Patterns", "draw_pattern"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst_adain.architecture import Architecture
 from nst_adain.functional import ChannelStats, adain, channel_stats
-from nst_adain.models import StyleTransfer
+from nst_adain.models.architecture import Architecture
+from nst_adain.models.networks import StyleTransfer
 
 __all__ = ["MicroAST", "published_vgg"]
 

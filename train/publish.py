@@ -8,8 +8,8 @@ import math
 from pathlib import Path
 
 from nst_adain.files import write_atomic
-from nst_adain.pretrained import NORMS_KEY, read_architecture, read_entry, read_weights, save_weights
-from nst_adain.tensors import check_finite
+from nst_adain.models.pretrained import NORMS_KEY, read_architecture, read_entry, read_weights, save_weights
+from nst_adain.models.tensors import check_finite
 from train.recipe import check_output, given_files, read_recipe, recipe_entries
 
 __all__ = ["describe", "publish"]
@@ -66,7 +66,7 @@ def describe(folder: Path, leave_out: Path | None = None) -> str:
         TITLE,
         "",
         "Trained by this repository's `train` from random initialisation; MIT licence. How each was made stands in its",
-        "metadata: `nst_adain.pretrained.read_weights(path)[1]`. Written by `python -m train publish`.",
+        "metadata: `nst_adain.models.pretrained.read_weights(path)[1]`. Written by `python -m train publish`.",
         "",
         "| file | parameters | size, KiB | taps | steps | style | content | SSIM | SHA-256 |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",

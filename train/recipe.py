@@ -11,7 +11,7 @@ from typing import Any
 
 from nst_adain.errors import UsageError
 from nst_adain.files import check_folder
-from nst_adain.pretrained import read_entry
+from nst_adain.models.pretrained import read_entry
 from nst_adain.results import check_apart
 
 __all__ = ["check_output", "given_files", "history_of", "read_recipe", "recipe_entries", "runs_of"]

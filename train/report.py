@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from nst_adain.architecture import LAYERS
 from nst_adain.files import write_atomic
-from nst_adain.images import save_image
-from nst_adain.models import Encoder, StyleTransfer
+from nst_adain.images.io import save_image
+from nst_adain.models.architecture import LAYERS
+from nst_adain.models.networks import Encoder, StyleTransfer
 from train.data import center_crop
 from train.losses import content_loss, style_loss, style_targets
 

@@ -16,13 +16,13 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 from tqdm import tqdm
 
-from nst_adain.architecture import LAYERS
 from nst_adain.files import check_folder, write_atomic
-from nst_adain.images import flatten, load_image
-from nst_adain.models import Encoder
-from nst_adain.opening import find_images
-from nst_adain.pixels import to_tensor
-from nst_adain.pretrained import compare
+from nst_adain.images.inputs import to_tensor
+from nst_adain.images.io import flatten, load_image
+from nst_adain.images.opening import find_images
+from nst_adain.models.architecture import LAYERS
+from nst_adain.models.networks import Encoder
+from nst_adain.models.pretrained import compare
 from train.evaluate import by_stem, pairs_by_name
 from train.losses import content_loss, load_teacher, style_loss, style_targets
 

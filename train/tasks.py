@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst_adain.architecture import LAYERS, STRIDE
 from nst_adain.functional import ChannelStats, adain, at_least_float32, channel_stats
-from nst_adain.models import Encoder, StyleTransfer, pad_to_stride
+from nst_adain.models.architecture import LAYERS, STRIDE
+from nst_adain.models.networks import Encoder, StyleTransfer, pad_to_stride
 from train.config import TrainConfig
 from train.data import Batch
 from train.losses import content_loss, grid_energy, style_loss, style_targets, total_variation

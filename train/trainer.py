@@ -19,10 +19,10 @@ from pytorch_optimizer import SOAP
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from nst_adain.convolution import freeze
 from nst_adain.device import is_half
 from nst_adain.errors import UsageError
-from nst_adain.pretrained import compare, compare_norms, encoder_norms, read_weights, save_weights
+from nst_adain.models.convolution import freeze
+from nst_adain.models.pretrained import compare, compare_norms, encoder_norms, read_weights, save_weights
 from train.checkpoint import read_checkpoint, under, with_tensors, without_tensors, write_checkpoint
 from train.config import FIT_ALONE, TrainConfig
 from train.data import Pictures, batches, center_crop, check_outside

@@ -6,8 +6,8 @@ import argparse
 import os
 
 from nst_adain.cli.options import add_model, whole_from
-from nst_adain.pretrained import ENCODER_VARIABLE, available_models, needs_encoder
-from nst_adain.studio import Studio
+from nst_adain.models.pretrained import ENCODER_VARIABLE, available_models, needs_encoder
+from nst_adain.web.studio import Studio
 
 __all__ = ["add_options", "run"]
 
@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """The web page, until it is ended."""
-    from nst_adain.web import serve  # here, so that --help needs no extra
+    from nst_adain.web.server import serve  # here, so that --help needs no extra
 
     encoder = arguments.encoder or os.environ.get(ENCODER_VARIABLE)
     ready = [name for name in available_models() if encoder or not needs_encoder(name)]

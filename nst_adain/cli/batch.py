@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from nst_adain.bulk import FAILURES, stylize_folder
+from nst_adain.batch.folder import FAILURES, stylize_folder
 from nst_adain.cli.options import (
     add_controls,
     add_metadata,

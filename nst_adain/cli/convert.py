@@ -9,7 +9,7 @@ from nst_adain.cli.options import (
     path_ending_in,
 )
 from nst_adain.files import check_folder
-from nst_adain.published import convert_published
+from nst_adain.models.published import convert_published
 
 __all__ = ["add_options", "run"]
 

@@ -13,7 +13,7 @@ from nst_adain.cli.options import (
     load_stylizer,
 )
 from nst_adain.demo import controls_sheet, demo_sheet, save_inputs
-from nst_adain.images import output_format, save_image
+from nst_adain.images.io import output_format, save_image
 
 __all__ = ["add_options", "run"]
 

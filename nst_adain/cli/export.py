@@ -8,8 +8,8 @@ from pathlib import Path
 from nst_adain.cli.options import (
     add_weights,
 )
-from nst_adain.export import export_onnx
-from nst_adain.pretrained import load_model
+from nst_adain.models.export import export_onnx
+from nst_adain.models.pretrained import load_model
 
 __all__ = ["add_options", "run"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nst_adain import grid
 from nst_adain.cli.options import (
     PICTURE,
     add_controls,
@@ -18,7 +17,8 @@ from nst_adain.cli.options import (
     whole_from,
 )
 from nst_adain.errors import UsageError
-from nst_adain.images import output_format, save_image
+from nst_adain.figures import grid
+from nst_adain.images.io import output_format, save_image
 from nst_adain.results import check_apart
 
 __all__ = ["add_options", "run"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nst_adain.animation import ANIMATIONS, path_weights, save_animation
 from nst_adain.cli.options import (
     add_controls,
     add_model,
@@ -16,6 +15,7 @@ from nst_adain.cli.options import (
     whole_from,
 )
 from nst_adain.errors import UsageError
+from nst_adain.figures.animation import ANIMATIONS, path_weights, save_animation
 from nst_adain.files import check_folder
 from nst_adain.results import check_apart
 

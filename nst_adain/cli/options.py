@@ -13,8 +13,8 @@ from typing import get_args
 from nst_adain.controls import Mask, check_style_size
 from nst_adain.device import Precision
 from nst_adain.functional import ChannelStats
-from nst_adain.images import WRITABLE_SUFFIXES, save_image
-from nst_adain.masks import read_controls
+from nst_adain.images.io import WRITABLE_SUFFIXES, save_image
+from nst_adain.images.masks import read_controls
 from nst_adain.stylizer import Stylizer
 
 __all__ = [

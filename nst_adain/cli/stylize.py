@@ -16,15 +16,15 @@ from nst_adain.cli.options import (
     picture_or_folder,
     read_strength,
 )
-from nst_adain.contents import open_content
+from nst_adain.cli.roles import name_results, tell_apart
 from nst_adain.controls import STYLE_SIZE, Controls, Style
 from nst_adain.errors import ImageError, UsageError, out_of_memory
-from nst_adain.images import WRITABLE_SUFFIXES, output_format, save_image
-from nst_adain.masks import read_controls
+from nst_adain.images.io import WRITABLE_SUFFIXES, output_format, save_image
+from nst_adain.images.masks import read_controls
+from nst_adain.images.tiff import create_tiff
+from nst_adain.rendering.contents import open_content
 from nst_adain.results import check_apart
-from nst_adain.roles import name_results, tell_apart
 from nst_adain.stylizer import Stylizer
-from nst_adain.tiff import create_tiff
 
 __all__ = ["add_options", "run"]
 

@@ -17,9 +17,9 @@ from nst_adain.cli.options import (
     whole_from,
 )
 from nst_adain.errors import UsageError
-from nst_adain.frames import SUFFIXES as VIDEO_SUFFIXES
-from nst_adain.truncation import describe_cut
-from nst_adain.video import stylize_video
+from nst_adain.video.frames import SUFFIXES as VIDEO_SUFFIXES
+from nst_adain.video.stylize import stylize_video
+from nst_adain.video.truncation import describe_cut
 
 __all__ = ["add_options", "run"]
 

@@ -1,0 +1,3 @@
+from .folder import Report, stylize_folder
+
+__all__ = ["Report", "stylize_folder"]

@@ -1,0 +1,323 @@
+"""Folders of photographs: every one in every style, or each in one style drawn at random, as for Stylized-ImageNet.
+
+Geirhos et al. 2019, https://arxiv.org/abs/1811.12231. Several pictures are read, computed and written at the same time.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import os
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NoReturn
+
+from PIL import Image
+from tqdm import tqdm
+
+from nst_adain.batch.cores import Cores
+from nst_adain.batch.manifest import SETTINGS, Job, check_settings, claim, join_sources, names_of, plan_jobs, settings_of
+from nst_adain.controls import STYLE_SIZE, Controls, check_side, check_style_size, is_saved
+from nst_adain.errors import ImageError, UsageError, out_of_memory
+from nst_adain.files import make_folder, remove_strays, write_atomic
+from nst_adain.functional import SAVED, ChannelStats
+from nst_adain.images.io import load_image, output_format, save_image
+from nst_adain.images.masks import read_controls
+from nst_adain.images.opening import MAX_PIXELS, READABLE_SUFFIXES, find_images
+from nst_adain.results import pairs_by_result
+from nst_adain.stylizer import Stylizer
+
+__all__ = ["Report", "stylize_folder"]
+
+FAILURES = "failures.csv"  # in the output folder; removed when there are none
+
+
+@dataclasses.dataclass
+class Report:
+    """What became of a folder.
+
+    Attributes:
+        done: pictures written.
+        skipped: pictures that were there already.
+        failed: each file that could not be read, stylised or written, and why.
+    """
+
+    done: int = 0
+    skipped: int = 0
+    failed: list[tuple[Path, str]] = dataclasses.field(default_factory=list)
+
+
+def stylize_folder(
+    stylizer: Stylizer,
+    photos: str | os.PathLike[str],
+    styles: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    pairing: Literal["all", "random"] = "all",
+    seed: int = 0,
+    suffix: str = ".png",
+    quality: int = 95,
+    overwrite: bool = False,
+    size: int | None = None,
+    style_size: int | None = STYLE_SIZE,
+    max_pixels: int = MAX_PIXELS,
+    keep_metadata: bool = False,
+    progress: bool = False,
+    controls: Controls | None = None,
+) -> Report:
+    """Stylise all pictures below a folder.
+
+    The tree of `photos` is mirrored in `out`: photos/a/b.jpg in the style c.jpg is out/a/b__c.png. A file that cannot be read,
+    or is too large for the memory, is reported, also in OUT/failures.csv, and the rest goes on. An output that exists is not
+    made again, so an interrupted call is continued by repeating it; one with other settings, or for which there are results of
+    another folder's photographs or of other styles of the same names, which OUT/batch.json tells, is refused.
+
+    Args:
+        stylizer: the model.
+        photos: folder of photographs, searched with its subfolders; not for styles, if these lie in it.
+        styles: folder of style pictures and of files of encoded styles (.safetensors), likewise; or one of these alone.
+        out: folder for the results, made if need be; not one of these two, whose pictures they would be in the next call.
+        pairing: "all": each photograph in each style; "random": in one, drawn for each photograph by `seed` and its name.
+        seed: of the draw.
+        suffix: format of the results, one of `images.WRITABLE_SUFFIXES`.
+        quality: of JPEG and WebP.
+        overwrite: make also those that exist.
+        size: short side to which photographs are scaled.
+        style_size: short side to which style pictures are reduced.
+        max_pixels: the largest picture that is decoded or made.
+        keep_metadata: copy each photograph's date, camera, place, author and description, as far as it has them.
+        progress: show a progress bar on standard error.
+        controls: alpha, masks, or preserve_color "luminance" ("coral" would need each style anew for each photograph).
+
+    Raises:
+        NotADirectoryError, PermissionError, ValueError: if a folder does not exist, has no pictures or cannot be written to, an
+            option is out of range, two pairs would have one result, or `out` has results of other settings.
+    """
+    photos, styles, out = Path(photos), Path(styles), Path(out)
+    if pairing not in ("all", "random"):
+        raise UsageError(f"pairing: expected 'all' or 'random', got {pairing!r}")
+    for name, side in (("size", size), ("style_size", style_size)):
+        if side is not None:
+            check_side(name, side)
+    loaded = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "masks", "preserve_color"))
+    report = Report()
+    found = _pictures(photos, "photographs", out, report, apart=styles)
+    if not styles.exists():
+        raise NotADirectoryError(f"{styles}: expected a folder of styles, or one style, found no such file or folder")
+    if styles.is_file():
+        candidates = names_of([styles], styles.parent)
+    else:
+        candidates = names_of(_pictures(styles, "styles", out, report, {*READABLE_SUFFIXES, SAVED}), styles)
+    check_style_size(style_size, candidates)
+    make_folder(out)
+    if not os.access(out, os.W_OK | os.X_OK):  # said before the work, not after it
+        raise PermissionError(f"{out}: expected a folder that can be written to")
+    output_format(out / f"x{suffix}")
+    planned = list(plan_jobs(names_of(found, photos), list(candidates.values()), out, pairing, seed, suffix))
+    pairs_by_result((path, (job.photo, style)) for job in planned for style, path in job.outputs)
+    for folder in {out, *(path.parent for job in planned for _, path in job.outputs)}:
+        remove_strays(folder)
+    settings = settings_of(
+        stylizer.weights, loaded, list(candidates.values()), size=size, style_size=style_size,
+        pairing=pairing, seed=seed, suffix=suffix, quality=quality, keep_metadata=keep_metadata,
+    )  # fmt: skip
+    new = claim(out / SETTINGS, settings)  # before the work: another call may begin meanwhile
+    try:
+        before = check_settings(out / SETTINGS, settings)
+        encoded, digests = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)
+        if not encoded:
+            raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
+        there: dict[Path, Path] = {}
+        jobs = list(_missing(planned, encoded, overwrite, report, there))
+        report.skipped = len(there)
+        sources = join_sources(out, before, photos, digests, there)
+        told = before | settings | sources
+        write_atomic(out / SETTINGS, json.dumps(told, indent=1).encode())
+        bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
+        try:
+            _run(stylizer, jobs, encoded, report, bar, quality, keep_metadata, size, loaded)
+        finally:
+            bar.close()
+            _write_failures(out / FAILURES, report)
+            if report.done:
+                claim(out / SETTINGS, told)  # the line below may have removed it, in a call that ended while this one ran
+    finally:
+        made = report.done + report.skipped or any(_exists(path) for job in planned for _, path in job.outputs)
+        if new and not made:  # so, neither here nor by another call
+            (out / SETTINGS).unlink(missing_ok=True)
+    return report
+
+
+def _pictures(
+    folder: Path,
+    name: str,
+    out: Path,
+    report: Report,
+    suffixes: Collection[str] = READABLE_SUFFIXES,
+    apart: Path | None = None,
+) -> list[Path]:
+    """The pictures of a folder, but not those in `out`, which are the results of an earlier call, nor those in `apart`."""
+    found = find_images(folder, report.failed, suffixes)
+    if out.resolve() == folder.resolve():
+        raise UsageError(f"out: expected another folder than that of the {name}, got {out}")
+    places = {parent: parent.resolve() for parent in {path.parent for path in found}}  # whatever the files link to
+    for other in (out, apart):
+        if other is not None and not folder.resolve().is_relative_to(other.resolve()):  # else all are in it, as with "."
+            place = other.resolve() if other.is_dir() else other.parent.resolve() / other.name
+            found = [path for path in found if not (places[path.parent] / path.name).is_relative_to(place)]
+            if not found:
+                raise ValueError(f"{folder}: expected pictures outside of {other}, found none")
+    return found
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a name that is too long: writing it will say so, of this file alone
+        return False
+
+
+def _encode_styles(
+    stylizer: Stylizer,
+    names: Mapping[Path, Path],
+    style_size: int | None,
+    max_pixels: int,
+    report: Report,
+    progress: bool,
+) -> tuple[dict[Path, ChannelStats], dict[str, str]]:
+    """Statistics by name, and what tells the file of each from others."""
+    cores = Cores(stylizer.device)
+    encoded: dict[Path, ChannelStats] = {}
+    digests: dict[str, str] = {}
+    failed: dict[Path, str] = {}
+    bar = tqdm(total=len(names), unit="style", disable=not progress)
+
+    def encode(path: Path) -> None:
+        try:
+            if is_saved(path):
+                code = stylizer.encode_style(path)
+                if len(code.mean) != 1:
+                    raise ValueError(f"{path}: expected the code of one picture, found one of {len(code.mean)}")
+            else:
+                picture = load_image(path, max_pixels=max_pixels)
+                with cores.share(_area(picture, style_size)):
+                    code = stylizer.encode_style(picture, style_size=style_size)
+            # By its bytes, which are in memory still: statistics differ in their last bits from machine to machine.
+            digests[names[path].as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+            encoded[names[path]] = code
+        except Exception as error:
+            failed[path] = str(error) if is_saved(path) and isinstance(error, ValueError) else _reason(error)
+        finally:
+            bar.update()
+
+    with bar:
+        cores.work(encode, list(names))
+    report.failed += [(path, failed[path]) for path in names if path in failed]
+    return encoded, dict(sorted(digests.items()))
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with one file, while the others go on; what is wrong with the call is raised again."""
+    if isinstance(error, UsageError):
+        raise error
+    if out_of_memory(error):
+        return "not enough memory for a picture of this size"
+    # Nobody expected any others; but they are no reason to lose the rest of a night's work.
+    words = " ".join(str(error).split())
+    return words if isinstance(error, (ImageError, OSError)) else ": ".join(filter(None, (type(error).__name__, words)))
+
+
+def _area(image: Image.Image, side: int | None) -> int:
+    """Pixels of a picture once its short side is scaled to `side`."""
+    return image.width * image.height if side is None else round(side**2 * max(image.size) / min(image.size))
+
+
+def _missing(
+    planned: Sequence[Job], encoded: Mapping[Path, ChannelStats], overwrite: bool, report: Report, there: dict[Path, Path]
+) -> Iterator[Job]:
+    """What of it can be made and is to be made. What is made already goes to `there`, with its photograph."""
+    for job in planned:
+        possible = [(style, path) for style, path in job.outputs if style in encoded]
+        if not possible:
+            report.failed.append((job.photo, f"the style drawn for it, {job.outputs[0][0]}, cannot be read"))
+        made = {path: job.photo for _, path in possible if not overwrite and _exists(path)}
+        there |= made
+        wanted = [(style, path) for style, path in possible if path not in made]
+        if wanted:
+            yield Job(job.photo, wanted)
+
+
+def _run(
+    stylizer: Stylizer,
+    jobs: Sequence[Job],
+    encoded: Mapping[Path, ChannelStats],
+    report: Report,
+    bar: tqdm[NoReturn],
+    quality: int,
+    keep_metadata: bool,
+    size: int | None,
+    controls: Controls,
+) -> None:
+    cores = Cores(stylizer.device)
+    jobs = list(_split(jobs, cores.workers))
+    least = cores.total // max(1, len(jobs))
+    failed: dict[Path, str] = {}
+    lock = threading.Lock()
+
+    def finish(outputs: int, path: Path, error: Exception | None) -> None:
+        reason = None if error is None else _reason(error)
+        with lock:
+            if reason is None:
+                report.done += outputs
+            else:
+                failed[path] = reason
+            bar.update(outputs)
+
+    def work(job: Job) -> None:
+        try:
+            photo = load_image(job.photo, max_pixels=controls["max_pixels"])
+            with cores.share(_area(photo, size), least):
+                content = stylizer.encode_content(photo, size=size, max_pixels=controls["max_pixels"])
+        except Exception as error:
+            finish(len(job.outputs), job.photo, error)
+            return
+        for style, path in job.outputs:
+            if cores.stopped.is_set():
+                return
+            try:
+                with cores.share(content.pixels[0, 0].numel(), least):
+                    result = stylizer(content, encoded[style], **controls)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                save_image(result, path, quality=quality, metadata_of=job.photo if keep_metadata else None)
+                finish(1, path, None)
+            except Exception as error:
+                finish(1, path, error)
+
+    try:
+        cores.work(work, jobs)
+    finally:
+        report.failed += sorted(failed.items())
+
+
+def _split(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
+    """The same jobs, but enough for all workers where there are fewer photographs than those."""
+    most = math.ceil(sum(len(job.outputs) for job in jobs) / workers)
+    for job in jobs:
+        for start in range(0, len(job.outputs), most):
+            yield Job(job.photo, job.outputs[start : start + most])
+
+
+def _write_failures(path: Path, report: Report) -> None:
+    if not report.failed:
+        path.unlink(missing_ok=True)
+        return
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["file", "error"])
+    writer.writerows(dict.fromkeys((str(file), error) for file, error in report.failed))
+    write_atomic(path, text.getvalue().encode(errors="surrogateescape"))  # names of files may be any bytes

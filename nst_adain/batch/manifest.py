@@ -1,0 +1,164 @@
+"""What a batch is to make of a folder: which photograph in which style, under which name, with which settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import numbers
+import os
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from nst_adain.controls import Controls
+from nst_adain.errors import UsageError
+from nst_adain.files import write_new
+from nst_adain.images.io import LOSSY_SUFFIXES
+
+__all__ = ["SETTINGS", "Job", "check_settings", "claim", "join_sources", "names_of", "plan_jobs", "settings_of"]
+
+_REMEDY = "name another folder, or remove this one"
+SETTINGS = "batch.json"  # in the output folder: how its pictures were made, which a later call may not change unnoticed
+# The controls that change what is made, and their defaults.
+_LOOK = {"alpha": 1.0, "preserve_color": None, "masks": None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A photograph, and for each style it gets, the style's name and the output."""
+
+    photo: Path
+    outputs: list[tuple[Path, Path]]
+
+
+def names_of(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
+    """Each picture's path in its folder without suffix; with it where a.jpg and a.png would be one name."""
+    count = Counter(path.with_suffix("") for path in paths)
+    return {p: p.relative_to(folder).with_suffix("" if count[p.with_suffix("")] == 1 else p.suffix) for p in paths}
+
+
+def plan_jobs(
+    photos: Mapping[Path, Path], styles: Sequence[Path], out: Path, pairing: str, seed: int, suffix: str
+) -> Iterator[Job]:
+    """What to make, whether or not the files can be read: so a repaired file changes nothing else."""
+    for path, name in photos.items():
+        chosen = styles
+        if pairing == "random":
+            draw = np.random.default_rng([seed, zlib.crc32(os.fsencode(name.as_posix()))])
+            chosen = [styles[int(draw.integers(len(styles)))]]
+        outputs = [(style, out / name.parent / f"{name.name}__{'-'.join(style.parts)}{suffix}") for style in chosen]
+        yield Job(path, outputs)
+
+
+def settings_of(
+    weights: str,
+    controls: Controls,
+    styles: Sequence[Path],
+    *,
+    size: int | None,
+    style_size: int | None,
+    pairing: str,
+    seed: int,
+    suffix: str,
+    quality: int,
+    keep_metadata: bool,
+) -> dict[str, object]:
+    """What changes the pictures of a batch, as JSON tells it; of a draw also what was drawn from."""
+    settings: dict[str, object] = {"model": {"sha256": weights}, "size": size, "style_size": style_size}
+    settings |= {name: _told(controls.get(name, default)) for name, default in _LOOK.items()}
+    settings |= {"quality": quality} if suffix in LOSSY_SUFFIXES else {}
+    settings |= {"pairing": pairing, "keep_metadata": keep_metadata}
+    if pairing == "random":
+        settings |= {"seed": seed, "styles": sorted(name.as_posix() for name in styles)}
+    return settings
+
+
+def claim(path: Path, settings: Mapping[str, object]) -> bool:
+    """Write the settings to the file `path`, unless it is there, perhaps from a call that still runs; whether they were."""
+    try:
+        write_new(path, json.dumps(settings, indent=1).encode())
+    except FileExistsError:
+        return False
+    return True
+
+
+def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]:
+    """What the file `path` tells of how the pictures of its folder were made; nothing if it is not there.
+
+    Raises:
+        UsageError: if they were made with other settings.
+    """
+    if not path.exists():
+        return {}
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        before = None
+    if not isinstance(before, dict):
+        raise ValueError(f"{path}: expected the settings of an earlier call, found something else; remove it, or name another")
+    for name, value in {"keep_metadata": False, **before}.items():  # which batches did not always tell
+        if name in settings and value != settings[name]:
+            other = f"made {_otherwise(name, value, settings[name])}"
+            raise UsageError(f"{path.parent}: holds pictures {other}; {_REMEDY}")
+    return before
+
+
+def join_sources(
+    out: Path, before: Mapping[str, Any], photos: Path, styles: Mapping[str, str], there: Mapping[Path, Path]
+) -> dict[str, object]:
+    """What the pictures of a folder were and will be made from, as JSON tells it.
+
+    Args:
+        out: the folder.
+        before: what `check_settings` returned for it.
+        photos: the folder of photographs, told by its way from `out`: both may be moved together.
+        styles: what tells each file of a style from others of its name, by this.
+        there: the wanted results that are there already, and the photograph of each.
+
+    Raises:
+        UsageError: if a result that is there was made from other photographs, or in another style, of the same name.
+    """
+    folders, known = before.get("photographs", []), before.get("style_files", {})
+    try:
+        folder = Path(os.path.relpath(photos.resolve(), out.resolve())).as_posix()
+    except ValueError:  # on another drive
+        folder = photos.resolve().as_posix()
+    if other := [name for name, digest in styles.items() if known.get(name, digest) != digest]:
+        raise UsageError(f"{out}: holds pictures in another style of the name {other[0]}; {_REMEDY}")
+    if there and folders and folder not in folders:
+        other_folder = os.path.normpath(out / folders[0])
+        raise UsageError(f"{out}: holds {next(iter(there)).name} of the photographs in {other_folder}, not {photos}; {_REMEDY}")
+    for also in (Path(os.path.normpath(out / name)) for name in folders if name != folder):
+        for result, photo in there.items():
+            if (also / photo.relative_to(photos)).exists():
+                raise UsageError(f"{out}: holds {result.name} of the photograph in {also} or that in {photos}; {_REMEDY}")
+    return {"photographs": sorted({*folders, folder}), "style_files": known | styles}
+
+
+def _otherwise(name: str, before: Any, now: Any) -> str:
+    if isinstance(before, list) and isinstance(now, list):
+        first = sorted(set(map(str, before)) ^ set(map(str, now)))[:1]
+        return f"from other {name}{f', without or with {first[0]}' if first else ''}"
+    if isinstance(before, dict) or isinstance(now, dict):
+        return f"with another {name}"
+    return f"with {name} {before}, not {now}"
+
+
+def _told(value: object) -> object:
+    """What JSON tells of a control: of pictures and weights a hash."""
+    if isinstance(value, (list, tuple)):
+        return [_told(part) for part in value]
+    if isinstance(value, Tensor):
+        value = value.detach().double().cpu().numpy()
+    if isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return float(value)  # NumPy's too
+    if isinstance(value, (Image.Image, np.ndarray)):
+        return {"sha256": hashlib.sha256(np.ascontiguousarray(np.asarray(value)).tobytes()).hexdigest()}
+    return value

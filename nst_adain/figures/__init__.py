@@ -1,0 +1,1 @@
+"""Sheets, animations, and the pictures that the package draws."""

@@ -1,0 +1,124 @@
+"""Many results on one sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+from nst_adain.controls import Mask
+from nst_adain.functional import ChannelStats
+from nst_adain.images.io import flatten
+from nst_adain.rendering.contents import EncodedContent
+from nst_adain.stylizer import Stylizer
+
+__all__ = ["alpha_grid", "corner_grid", "corner_weights", "cross_grid", "sheet"]
+
+GAP = 4  # pixels between cells
+LABEL = 22  # pixels of height for a label
+
+Labelled = Sequence[tuple[str, EncodedContent[Image.Image]]]
+Styles = Sequence[tuple[str, ChannelStats]]
+
+
+def cross_grid(
+    stylizer: Stylizer, contents: Labelled, styles: Styles, *, alpha: float | Mask = 1.0, cell: int = 256
+) -> Image.Image:
+    """A row for each content, a column for each style."""
+    rows = [[_picture(stylizer(content, style, alpha=alpha)) for _, style in styles] for _, content in contents]
+    return sheet(rows, [name for name, _ in styles], [name for name, _ in contents], cell)
+
+
+def alpha_grid(
+    stylizer: Stylizer, content: EncodedContent[Image.Image], styles: Styles, alphas: Sequence[float], *, cell: int = 256
+) -> Image.Image:
+    """A row for each style, a column for each strength."""
+    rows = [[_picture(stylizer(content, style, alpha=alpha)) for alpha in alphas] for _, style in styles]
+    return sheet(rows, [f"alpha {alpha:g}" for alpha in alphas], [name for name, _ in styles], cell)
+
+
+def corner_grid(
+    stylizer: Stylizer,
+    content: EncodedContent[Image.Image],
+    styles: Styles,
+    side: int,
+    *,
+    alpha: float | Mask = 1.0,
+    cell: int = 256,
+) -> Image.Image:
+    """`side` x `side` mixtures of four styles, each pure in a corner: top left, top right, bottom left, bottom right.
+
+    Raises:
+        ValueError: if there are not four styles, or `side` is below 2.
+    """
+    if len(styles) != 4:
+        raise ValueError(f"styles: expected four, one for each corner, got {len(styles)}")
+    given = [style for _, style in styles]
+    weights = corner_weights(side)
+    rows = [[_picture(stylizer(content, given, weights=w, alpha=alpha)) for w in row] for row in weights]
+    names = [name for name, _ in styles]
+    middle = [""] * (side - 2)
+    return sheet(rows, [names[0], *middle, names[1]], cell=cell, bottom=[names[2], *middle, names[3]])
+
+
+def corner_weights(side: int) -> list[list[list[float]]]:
+    """Bilinear weights of four corners on a square of `side` x `side` positions (paper, figure 8).
+
+    Raises:
+        ValueError: if `side` is below 2.
+    """
+    if side < 2:
+        raise ValueError(f"side: expected at least 2 positions, got {side}")
+    steps = [i / (side - 1) for i in range(side)]
+    return [[[(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x] for x in steps] for y in steps]
+
+
+def sheet(
+    rows: Sequence[Sequence[Image.Image]],
+    columns: Sequence[str],
+    names: Sequence[str] = (),
+    cell: int = 256,
+    bottom: Sequence[str] = (),
+) -> Image.Image:
+    """Pictures in rows, each fitted into a square cell, its aspect ratio kept.
+
+    Args:
+        rows: of one length.
+        columns: a label above each column.
+        names: a label before each row, written upwards, or none.
+        cell: side of a cell in pixels.
+        bottom: a label below each column, or none.
+    """
+    left = LABEL if names else 0
+    pitch = cell + GAP
+    width, height = left + len(columns) * pitch - GAP, LABEL + len(rows) * pitch - GAP
+    canvas = Image.new("RGB", (width, height + (LABEL if bottom else 0)), "white")
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            scale = cell / max(picture.size)
+            fitted = flatten(picture).resize([max(1, round(n * scale)) for n in picture.size], Image.Resampling.LANCZOS)
+            x, y = ((cell - n) // 2 for n in fitted.size)
+            canvas.paste(fitted, (left + column * pitch + x, LABEL + row * pitch + y))
+    for row, name in enumerate(names):
+        canvas.paste(_label(name, cell).transpose(Image.Transpose.ROTATE_90), (0, LABEL + row * pitch))
+    for labels, y in ((columns, 0), (bottom, height)):
+        for column, name in enumerate(labels):
+            canvas.paste(_label(name, cell), (left + column * pitch, y))
+    return canvas
+
+
+def _label(text: str, width: int) -> Image.Image:
+    """Text in the middle of a strip, on one line, cut off where it is too long."""
+    text = " ".join(text.split())
+    strip = Image.new("RGB", (width, LABEL), "white")
+    font = ImageFont.load_default(size=LABEL - 8)
+    while text and font.getlength(text) > width - 4:
+        text = text[:-2].rstrip("…") + "…" if len(text) > 2 else ""
+    ImageDraw.Draw(strip).text((width / 2, LABEL / 2), text, fill="black", font=font, anchor="mm")
+    return strip
+
+
+def _picture(result: object) -> Image.Image:
+    if not isinstance(result, Image.Image):
+        raise TypeError("expected contents encoded from files or PIL images, got one encoded from a tensor")
+    return result

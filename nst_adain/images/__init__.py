@@ -1,0 +1,1 @@
+"""Reading and writing pictures and masks, and what users hand in as tensors."""

@@ -1,0 +1,85 @@
+"""Reading strangers' pictures in a process of their own, with limits of time and memory: none ends or blocks a server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from nst_adain.errors import ImageError
+from nst_adain.images.io import load_image
+from nst_adain.images.opening import MAX_PIXELS
+
+__all__ = ["load_image_apart"]
+
+SECONDS = 20  # most pictures take less than one; the limits in `formats` keep them below ten
+MEMORY = 1536 << 20  # bytes, beside the interpreter's own
+_FOLDER = Path(__file__).resolve().parents[2]  # that this package is in
+
+
+def load_image_apart(
+    path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, seconds: float = SECONDS, memory: int = MEMORY
+) -> Image.Image:
+    """`load_image` in another process, some tenths of a second slower.
+
+    Args:
+        path: the file.
+        max_pixels: the largest width x height that is decoded.
+        seconds: that it may take.
+        memory: bytes that it may take, where the system knows such a limit, as POSIX does.
+
+    Returns:
+        A picture of mode "RGB" or "RGBA", as `load_image` returns it.
+
+    Raises:
+        ImageError: as `load_image` does, also if there is no such file; or if it takes more time or memory than allowed.
+    """
+    command = [sys.executable, "-m", __name__, os.fspath(path), str(max_pixels), str(memory), str(round(seconds) + 1)]
+    # One thread: pools of them would take address space, which is what is limited.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_FOLDER), *sys.path]), "OPENBLAS_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ImageError(f"{path}: the picture takes longer than {seconds:g} s to decode") from error
+    told, _, pixels = done.stdout.partition(b"\n")
+    if done.returncode:
+        raise ImageError(f"{path}: the picture is damaged, or takes more than {memory / 2**20:,.0f} MiB to decode")
+    answer = json.loads(told)
+    if "error" in answer:
+        raise ImageError(answer["error"])
+    return Image.frombytes(answer["mode"], answer["size"], pixels)
+
+
+def _main(path: str, max_pixels: str, memory: str, seconds: str) -> None:
+    """Write what becomes of a file to standard output: a line of JSON, and the pixels."""
+    with contextlib.suppress(ImportError):  # as on Windows
+        import resource
+
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if os.path.exists("/proc") else 0
+        for limit, value in ((resource.RLIMIT_AS, taken + int(memory)), (resource.RLIMIT_CPU, int(seconds))):
+            with contextlib.suppress(ValueError, OSError):  # above a limit that is set already, or unknown, as on macOS
+                resource.setrlimit(limit, (value, value))
+    try:
+        image = load_image(path, max_pixels=int(max_pixels))
+        answer = json.dumps({"mode": image.mode, "size": image.size}).encode() + b"\n"
+        sys.stdout.buffer.write(answer)
+        for top in range(0, image.height, 1024):
+            sys.stdout.buffer.write(image.crop((0, top, image.width, min(top + 1024, image.height))).tobytes())
+    except (OSError, ValueError) as error:
+        sys.stdout.buffer.write(json.dumps({"error": str(error)}).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

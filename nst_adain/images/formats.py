@@ -1,0 +1,163 @@
+"""Decoding the files of pictures as they are stored, each format by whatever reports its faults and has bounds."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from nst_adain.errors import ImageError, ImageWarning, UsageError, at_least
+from nst_adain.images import jpeg, netpbm, tiff_decoding
+from nst_adain.images.opening import GREY_STEP, MAX_PIXELS, check_pixels, register_heic
+
+__all__ = ["open_image", "reading"]
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "JPEG2000")  # that Pillow reads, by how the file begins
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+_GREY_STEPS = {"L;2": 85, "L;4": 17}  # from one level of grey to the next, of 255, by Pillow's names for 2 and 4 bits
+# How often a decoder may read. Pillow handles each comment, chunk or filling byte of a header in Python, and what it gathers
+# of them by copying all before; the pixels of 200 megapixels come in some hundred thousand pieces.
+_HEADER_READS, _PIXEL_READS = 5_000, 1_000_000
+# Pixels of what is decoded slowly: run lengths in BMP in Python, JPEG 2000 in some microseconds and 16 bytes a pixel.
+_SLOW = {"bmp_rle": 4_000_000, "jpeg2k": 50_000_000}
+
+
+def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode a picture as it is stored; of an animation the first frame. Arguments and errors: as for `load_image`."""
+    at_least(1, max_pixels=max_pixels)
+    path = Path(path)
+    if path.is_dir():
+        raise ImageError(f"{path}: expected a picture, found a folder")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: expected a picture, found no such file")
+    if not path.is_file():
+        raise ImageError(f"{path}: expected a picture, found a pipe or device, which cannot be read twice")
+    with reading(path):
+        with path.open("rb") as file:
+            start = file.read(64)
+        if not start:
+            raise ImageError(f"{path}: expected a picture, found an empty file (0 bytes)")
+        if start.startswith(tiff_decoding.STARTS):
+            return tiff_decoding.read_tiff(path, max_pixels)
+        if start.startswith(netpbm.STARTS) and start[2:3].isspace():
+            return netpbm.read_netpbm(path, max_pixels)
+        try:
+            return _by_pillow(path, start, max_pixels)
+        except OSError as error:
+            if not start.startswith(jpeg.START) or (image := jpeg.without_end(path.read_bytes())) is None:
+                raise
+            warnings.warn(f"{path}: this JPEG file has no end marker ({error}); its rows are all there", ImageWarning, 2)
+            return image
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever a library raises in this block, where it reads this file, becomes one ImageError that names it.
+
+    Decoders fail on damaged files with whatever their format's code happens to raise, AssertionError and TypeError too.
+    """
+    try:
+        yield
+    except (ImageError, UsageError, FileNotFoundError, PermissionError):
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{path}: expected a picture, found a file of no known image format, or a damaged one") from error
+    except MemoryError as error:
+        raise ImageError(f"{path}: not enough memory to decode it") from error
+    except Exception as error:
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{path}: the picture is damaged or cut short ({words})") from error
+
+
+class _Counted(io.BufferedReader):
+    """A file that ends the reading of headers that would take minutes, and gives no more memory than it can fill."""
+
+    left = _HEADER_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise ImageError(f"{self.name}: expected a picture, found a file of too many small pieces (comments or the like)")
+        if size and size > io.DEFAULT_BUFFER_SIZE:
+            size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
+
+
+def _by_pillow(path: Path, start: bytes, max_pixels: int) -> Image.Image:
+    with _NO_PILLOW_LIMIT, _Counted(io.FileIO(path)) as file:
+        image = Image.open(file, formats=_formats(path, start))
+        with image:
+            check_pixels(path, image.width, image.height, max_pixels)
+            decoder, pixels = str(image.tile[0].codec_name) if image.tile else "", image.width * image.height
+            if pixels > _SLOW.get(decoder, pixels):
+                raise ImageError(f"{path}: {pixels:,} pixels are too many in this form ({decoder}); save it in another")
+            if decoder == "jpeg":
+                jpeg.check_scans(path, pixels)
+            _note_levels(image)
+            file.left = _PIXEL_READS
+            image.load()
+            if decoder == "jpeg":
+                jpeg.check_rows(path, image)
+        return image
+
+
+def _note_levels(image: ImageFile.ImageFile) -> None:
+    """Bring the colour that is transparent in a PNG file to 8 bits, as Pillow does with the pixels alone; and note under
+    `GREY_STEP` how far apart this puts levels of grey."""
+    key = image.info.get("transparency")
+    coded = image.tile[0].args if image.tile else None
+    coded = coded[0] if isinstance(coded, tuple) and coded else coded
+    if coded in _GREY_STEPS:
+        image.info[GREY_STEP] = _GREY_STEPS[coded]
+    if isinstance(key, int) and coded in _GREY_STEPS:
+        image.info["transparency"] = key * _GREY_STEPS[coded]
+    elif isinstance(key, tuple) and coded == "RGB;16B":
+        image.info["transparency"] = tuple(level >> 8 for level in key)
+
+
+def _formats(path: Path, start: bytes) -> list[str]:
+    """What Pillow may take a file for. The reader of HEIC, an optional library, is loaded for files that need it.
+
+    Raises:
+        ImageError: if that library is missing.
+    """
+    brands = {start[at : at + 4] for at in range(8, min(len(start), int.from_bytes(start[:4], "big")), 4)}
+    if start[4:8] != b"ftyp":
+        return [*_FORMATS, "TGA"] if path.suffix.lower() == ".tga" else list(_FORMATS)  # TGA begins with anything
+    if not brands & _HEIC_BRANDS:
+        Image.init()
+        return ["AVIF"] if "AVIF" in Image.OPEN else []  # a Pillow may have been built without it
+    if not register_heic():
+        raise ImageError(f"{path}: to read pictures of type HEIC: pip install 'nst-adain[heic]'")
+    return ["HEIF"]
+
+
+class _PillowLimit:
+    """Lifts Pillow's own limit while at least one picture is read: `max_pixels` takes its place.
+
+    It is a global, only a warning up to twice its value, and checked again when pixels are decoded.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.readers, self.limit = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.readers == 0:
+                self.limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self.readers += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.readers -= 1
+            if self.readers == 0:
+                Image.MAX_IMAGE_PIXELS = self.limit
+
+
+_NO_PILLOW_LIMIT = _PillowLimit()

@@ -1,0 +1,127 @@
+"""What users hand in, checked and turned into tensors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageStat
+from torch import Tensor
+
+from nst_adain.controls import Picture, check_side
+from nst_adain.errors import ImageError
+from nst_adain.functional import at_least_float32
+from nst_adain.images.io import flatten, load_image, resize_short_side, to_srgb
+from nst_adain.images.opening import check_pixels
+from nst_adain.images.tiff import Pixels, map_tiff
+
+__all__ = ["check_scaled", "in_range", "read_picture", "scale_short_side", "to_pixels", "to_tensor"]
+
+_BAND = 1024  # rows
+
+
+def read_picture(
+    picture: Picture,
+    name: str,
+    side: int | None,
+    max_pixels: int,
+    *,
+    enlarge: bool,
+    stored: Callable[[Pixels], bool] = lambda _: True,
+) -> tuple[Pixels, Image.Image | None]:
+    """The pixels of a picture.
+
+    Args:
+        picture: what was handed in.
+        name: the argument's name, for errors.
+        side: the short side to scale to, or None.
+        max_pixels: the largest picture to decode or make.
+        enlarge: whether a smaller picture is scaled up.
+        stored: whether a picture that can be read in parts is to stay on the disk.
+
+    Returns:
+        (1, 3, H, W) uint8 of a file or PIL image, of the mean colour where it is invisible, read when it is used if it is
+        `stored`; a tensor as it is, or scaled. And the transparency, or None.
+
+    Raises:
+        FileNotFoundError, ImageError: if a file cannot be read.
+        TypeError, ValueError: if it is no picture, or `side` no number of pixels or too many.
+    """
+    source = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else name
+    if isinstance(picture, (str, os.PathLike)):
+        pixels = map_tiff(picture) if side is None else None
+        if pixels is not None:
+            check_pixels(picture, pixels.shape[-1], pixels.shape[-2], max_pixels)
+            return pixels if stored(pixels) else pixels[..., :, :], None
+        picture = load_image(picture, max_pixels=max_pixels)
+    elif isinstance(picture, Image.Image):
+        picture = to_srgb(picture, name)
+    elif not isinstance(picture, Tensor):
+        raise TypeError(f"{name}: expected a path, a PIL image or a tensor, got {type(picture).__name__}")
+    elif picture.ndim != 4 or picture.shape[1] != 3 or not picture.is_floating_point() or 0 in picture.shape:
+        found = f"{picture.dtype} {tuple(picture.shape)}"
+        raise ValueError(f"{name}: expected a float tensor (B, 3, H, W) in [0, 1], got {found}")
+    else:
+        picture = in_range(picture, name)
+    height, width = picture.shape[-2:] if isinstance(picture, Tensor) else picture.size[::-1]
+    argument = "size" if name == "content" else f"{name}_size"
+    if side is not None and (check_side(argument, side) < min(height, width) or enlarge):
+        check_scaled(argument, side, round(side * side * max(height, width) / min(height, width)), max_pixels)
+        scaled = scale_short_side(picture, side) if isinstance(picture, Tensor) else resize_short_side(picture, side)
+        picture = scaled
+    if isinstance(picture, Tensor):
+        return picture, None
+    if picture.mode != "RGBA":
+        return to_pixels(picture), None
+    if name == "style" and picture.getchannel("A").getextrema() == (0, 0):
+        raise ImageError(f"{source}: expected a style, found a picture that is invisible throughout")
+    # Half-transparent pixels keep their own colour, or the result would have white seams; invisible ones may hold anything.
+    transparency = picture.getchannel("A")
+    visible = picture.convert("RGB")
+    if transparency.getextrema() != (0, 0):
+        mean = tuple(round(level) for level in ImageStat.Stat(visible, transparency).mean)
+        visible.paste(mean, mask=transparency.point([255] + [0] * 255))
+    return to_pixels(visible), transparency
+
+
+def check_scaled(name: str, side: int, pixels: int, max_pixels: int) -> None:
+    """Raise ImageError if a short side of `side`, which the argument `name` asks for, makes more pixels than allowed."""
+    if pixels > max_pixels:
+        raise ImageError(f"{name}: {side} makes {pixels:,} pixels, more than the limit of {max_pixels:,} (max_pixels)")
+
+
+def in_range(picture: Tensor, name: str) -> Tensor:
+    """A tensor clamped to [0, 1], which resizing and networks overshoot by a little.
+
+    Raises:
+        ValueError: if it overshoots by more, as in levels of 255 or normalised for another network, or holds NaN.
+    """
+    low, high = (float(end) for end in picture.detach().aminmax())
+    if not (low >= -0.3 and high <= 1.3):  # a sharp edge, resized with the widest of filters, overshoots by a fifth
+        raise ValueError(f"{name}: expected values in [0, 1], got {low:.4g} to {high:.4g}")
+    return picture if low >= 0 and high <= 1 else picture.clamp(0, 1)
+
+
+def scale_short_side(image: Tensor, side: int) -> Tensor:
+    """Scale (B, 3, H, W), its aspect ratio kept, so that its shorter side has `side` pixels."""
+    scale = side / min(image.shape[-2:])
+    size = [max(1, round(n * scale)) for n in image.shape[-2:]]
+    return F.interpolate(at_least_float32(image), size, mode="bicubic", antialias=True).clamp(0, 1).to(image.dtype)
+
+
+def to_pixels(image: Image.Image) -> Tensor:
+    """A picture as (1, 3, H, W) uint8, RGB; transparency is laid on white."""
+    image = flatten(image)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _BAND):  # Pillow's own export holds the whole picture twice meanwhile
+        bottom = min(top + _BAND, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None]
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """A picture as (1, 3, H, W) float32, RGB in [0, 1]; transparency is laid on white."""
+    return to_pixels(image).float() / 255

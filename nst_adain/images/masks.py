@@ -1,0 +1,181 @@
+"""Reads masks and label maps, which say where each style applies: of any size, with soft edges."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageChops
+from torch import Tensor
+
+from nst_adain.controls import Controls, Mask
+from nst_adain.errors import UsageError
+from nst_adain.images.formats import open_image
+from nst_adain.images.io import check_not_empty, load_image, to_srgb, turn_upright
+from nst_adain.images.opening import GREY_STEP, MAX_PIXELS
+
+__all__ = ["read_controls", "read_label_map", "read_mask", "read_masks"]
+
+
+_OVERSHOOT = 1e-3
+
+
+_MANY_LABELS = 100  # of one picture: soft edges and photographs have more different values
+
+
+def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks", max_pixels: int = MAX_PIXELS) -> Tensor:
+    """A mask in the size of a picture.
+
+    Args:
+        mask: of any size; scaled to `size` with smooth edges.
+        size: (H, W) of the picture.
+        name: the argument's name, for errors.
+        max_pixels: the largest file to decode.
+
+    Returns:
+        (1, 1, H, W) uint8, 0 to 255: bytes, because a picture may be huge.
+
+    Raises:
+        FileNotFoundError, ImageError: if a file cannot be read.
+        TypeError, ValueError: if it is no mask.
+    """
+    if isinstance(mask, (str, os.PathLike)):
+        mask = load_image(mask, max_pixels=max_pixels)
+    elif isinstance(mask, Image.Image):
+        mask = to_srgb(mask, name)
+    if isinstance(mask, Image.Image):
+        image = mask.convert("L")
+        if mask.mode == "RGBA":  # where the mask is invisible, it does not apply
+            image = ImageChops.multiply(image, mask.getchannel("A"))
+    else:
+        values = _array(mask, name).astype(np.float32)
+        # Scaling, blurring and what other masks leave overshoot by rounding.
+        if not (values.min() >= -_OVERSHOOT and values.max() <= 1 + _OVERSHOOT):  # NaN neither
+            raise ValueError(f"{name}: expected values from 0 to 1, got {values.min()} to {values.max()}")
+        image = Image.fromarray((values.clip(0, 1) * 255).round().astype(np.uint8))
+    if image.size != size[::-1]:
+        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(image))[None, None]
+
+
+def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> list[Tensor]:
+    """One mask for each of the labels 0 to `count` - 1; where there is another label, none of them applies.
+
+    Args:
+        labels: a file or picture whose grey or palette indices are labels, or an array or tensor (H, W) of integers.
+        count: how many styles there are.
+        size: (H, W) of the picture; labels are scaled to it without mixing them.
+        max_pixels: the largest file to decode.
+
+    Returns:
+        `count` masks as `read_mask` returns them.
+
+    Raises:
+        FileNotFoundError, ImageError: if a file cannot be read.
+        TypeError, ValueError: if it is no label map, or none of the labels occurs, or it is a picture that looks like a mask,
+            with the values 0 and 255 alone (as an array, it is taken as it is), with very many, or, in memory, of one bit.
+    """
+    name = "masks"
+    if isinstance(labels, Image.Image) and labels.mode == "1":  # Pillow's own masks, which would be applied inverted
+        raise ValueError(f"{name}: expected a label map, got a picture of one bit, as a mask is; masks go into a list")
+    if isinstance(labels, (str, os.PathLike)):
+        name, labels = os.fspath(labels), open_image(labels, max_pixels=max_pixels)
+    if drawn := isinstance(labels, Image.Image):
+        given: NDArray[np.generic] = _drawn_labels(turn_upright(labels), name)
+    else:
+        given = _array(labels, name)
+    if not np.issubdtype(given.dtype, np.integer):
+        raise ValueError(f"{name}: expected a label map of integers, or a list of masks, got {given.dtype}")
+    values = given.astype(np.int64)
+    if drawn:
+        different = np.unique(values[values >= 0])
+        if different.tolist() in ([0, 255], [0, 65535]) or len(different) > max(_MANY_LABELS, count):
+            looks = f"0 and {different[-1]} alone" if len(different) == 2 else f"{len(different)} different values"
+            raise ValueError(
+                f"{name}: expected a label map, k for style k, found {looks}, as in a mask; masks go into a list (--masks)"
+            )
+    known = (values >= 0) & (values < count)
+    if not known.any() or count > 255:
+        raise ValueError(f"{name}: expected labels from 0 to {count - 1} (at most 254), got {values.min()} to {values.max()}")
+    image = Image.fromarray(np.where(known, values, 255).astype(np.uint8))
+    image = image.resize(size[::-1], Image.Resampling.NEAREST)
+    scaled = torch.from_numpy(np.array(image))[None, None]
+    return [(scaled == label).to(torch.uint8) * 255 for label in range(count)]
+
+
+def _drawn_labels(image: Image.Image, name: str) -> NDArray[np.int64]:
+    """(H, W): the palette indices of a picture, or its grey values, -1 where these are invisible."""
+    check_not_empty(image, name)
+    if image.mode in ("LA", "RGB", "RGBA"):  # grey all the same, as many programs save it
+        levels = [np.asarray(channel) for channel in image.split()]
+        alpha = levels.pop() if image.mode in ("LA", "RGBA") else None
+        if all(np.array_equal(levels[0], level) for level in levels):
+            grey = levels[0].astype(np.int64)
+            return grey if alpha is None else np.where(alpha > 0, grey, -1)
+    elif image.mode in ("L", "P", "1", "I") or image.mode.startswith("I;16"):
+        step: int = image.info.get(GREY_STEP, 1)
+        return np.asarray(image).astype(np.int64) // step
+    raise ValueError(f"{name}: expected a label map with grey values or palette indices, got colours, of mode {image.mode}")
+
+
+def _array(mask: NDArray[np.generic] | Tensor, name: str) -> NDArray[np.generic]:
+    if isinstance(mask, Tensor):
+        mask = (mask.float() if mask.dtype == torch.bfloat16 else mask).detach().cpu().numpy()  # NumPy has no bfloat16
+    if not isinstance(mask, np.ndarray):
+        raise TypeError(f"{name}: expected a path, a picture, an array or a tensor, got {type(mask).__name__}")
+    if mask.ndim != 2 or 0 in mask.shape:
+        raise ValueError(f"{name}: expected the shape (H, W), got {tuple(mask.shape)}")
+    return mask
+
+
+def read_masks(
+    masks: Sequence[Mask] | Mask | None, count: int, size: tuple[int, int], max_pixels: int = MAX_PIXELS
+) -> Tensor | None:
+    """One mask for each of `count` styles, (1, count, H, W) uint8, or None.
+
+    Args:
+        masks: a list of `count` masks, or of one fewer: then the last style gets what they leave; or a label map.
+        count: how many styles there are.
+        size: (H, W) of the content.
+        max_pixels: the largest file to decode.
+
+    Raises:
+        FileNotFoundError, ImageError: if a file cannot be read.
+        TypeError, ValueError: if it is neither, or of another length.
+    """
+    if masks is None:
+        return None
+    if isinstance(masks, (list, tuple)):
+        if len(masks) not in (count, count - 1) or not masks:
+            fewer = f", or {count - 1}" if count > 1 else ""
+            raise UsageError(f"masks: expected {count}, one for each style{fewer}, got {len(masks)}")
+        read = [read_mask(mask, size, max_pixels=max_pixels) for mask in masks]
+        if len(read) < count:
+            covered = torch.cat(read, 1).sum(1, keepdim=True).clamp_max(255)
+            read.append((255 - covered).to(torch.uint8))
+    else:
+        read = read_label_map(masks, count, size, max_pixels)  # type: ignore[arg-type]
+    return torch.cat(read, 1)
+
+
+def read_controls(controls: Controls, allowed: Collection[str]) -> Controls:
+    """The same with the files of masks in memory, for many calls: read once, and if one cannot be, then nothing is begun.
+
+    Raises:
+        UsageError: if there is another control than those `allowed`.
+    """
+    if other := sorted(controls.keys() - {*allowed, "max_pixels"}):
+        raise UsageError(f"controls: expected {', '.join(allowed)}, got {other[0]}")
+    read: Controls = {**controls}
+    alpha, masks, limit = controls.get("alpha"), controls.get("masks"), controls.get("max_pixels", MAX_PIXELS)
+    if isinstance(alpha, (str, os.PathLike)):
+        read["alpha"] = load_image(alpha, max_pixels=limit)
+    if isinstance(masks, (str, os.PathLike)):
+        read["masks"] = open_image(masks, max_pixels=limit)
+    elif isinstance(masks, (list, tuple)):
+        files = (str, os.PathLike)
+        read["masks"] = [load_image(mask, max_pixels=limit) if isinstance(mask, files) else mask for mask in masks]
+    return read

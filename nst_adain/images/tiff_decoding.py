@@ -1,0 +1,205 @@
+"""Decoding TIFF files by tifffile and imagecodecs, which report what Pillow and libtiff pass over.
+
+libtiff, in Pillow, calls a strip decoded of which it did not write every row: the rest is what the memory held before. It
+prints what is wrong on standard error, and reads separate planes of 16 bits as one another's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nst_adain.errors import ImageError
+from nst_adain.images.opening import LEVELS, check_pixels
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+__all__ = ["STARTS", "read_tiff"]
+
+STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # of files of this format, the last two with addresses of 64 bits
+# Colours by the number in the file: what they are called, how many channels they have, and Pillow's mode.
+_COLORS = {
+    0: ("grey", 1, "L"), 1: ("grey", 1, "L"), 2: ("RGB", 3, "RGB"), 3: ("palette", 1, "P"), 5: ("CMYK", 4, "CMYK"),
+    6: ("YCbCr", 3, "YCbCr"), 8: ("Lab", 3, "LAB"),
+}  # fmt: skip
+_WHITE_IS_ZERO, _PALETTE, _YCBCR, _LAB = 0, 3, 6, 8
+_ALPHA = {1: ("La", "RGBa"), 2: ("LA", "RGBA")}  # kinds of extra samples, and the modes: multiplied by it, or not
+# Compressions that pictures have, and whose decoders say what is wrong; those of faxes skip what they cannot read.
+_FAX, _JPEG, _END = (2, 3, 4), (6, 7), b"\xff\xd9"
+_COMPRESSIONS = frozenset({
+    1, 5, *_JPEG, 8, 32773, 32946, 34925,  # none, LZW, JPEG, deflate, PackBits, deflate, LZMA
+    33003, 33004, 33005, 34712, 34926, 34927, 50000, 50001,  # JPEG 2000, Zstandard and WebP, each under several numbers
+})  # fmt: skip
+_ORIENTATION, _DNG, _COLORMAP = 274, 50706, 320  # tags
+_LARGEST_STRIP = 600_000_000  # bytes, decoded: held beside the picture
+_MANY_STRIPS = 200_000
+_BAND = 1 << 22  # values that are converted at once
+_OVERSHOOT = 0.3  # below 0 and above 1, as a sharp edge has once it is resized: see inputs.in_range
+
+
+def read_tiff(path: Path, max_pixels: int) -> Image.Image:
+    """Decode the first picture of a TIFF file as it is stored.
+
+    Args:
+        path: the file.
+        max_pixels: the largest width x height that is decoded.
+
+    Returns:
+        A picture of 8 bits a channel; its orientation is in its EXIF data. Grey of other depths, without transparency, is of
+        mode "I;16" with its levels as they are, and black and white under `LEVELS` in its `info`.
+
+    Raises:
+        ImageError: if it is none of the kinds that can be read, too large, or strips or tiles are missing.
+        Exception: of a damaged file, what tifffile or imagecodecs happen to raise.
+    """
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        color, channels, mode = _check(path, page, max_pixels)
+        alpha = _ALPHA.get(page.extrasamples[0]) if page.extrasamples and color in ("grey", "RGB") else None
+        if alpha and math.prod(page.shaped[:1] + page.shaped[4:]) > channels:
+            channels, mode = channels + 1, alpha[color == "RGB"]
+        deep = channels == 1 and page.bitspersample != 8 and page.dtype is not None and page.dtype.kind != "f"
+        pixels, white = _levels(path, page, channels, np.uint8 if color == "palette" else np.uint16 if deep else None)
+        palette = _palette(page) if color == "palette" else None
+        orientation, profile = page.tags.valueof(_ORIENTATION, 1), page.iccprofile
+    white_is_zero = page.photometric == _WHITE_IS_ZERO
+    if channels == 1 and pixels.dtype != np.uint8:
+        image = Image.fromarray(pixels[..., 0])
+        image.info[LEVELS] = (white, 0) if white_is_zero else (0, white)
+    else:
+        if white_is_zero:
+            pixels[..., 0] = 255 - pixels[..., 0]
+        image = _of_mode(pixels, "RGB" if page.photometric == _YCBCR and page.compression in _JPEG else mode)
+    if palette is not None:
+        image.putpalette(palette)
+    image.getexif()[_ORIENTATION] = orientation
+    if isinstance(profile, bytes):
+        image.info["icc_profile"] = profile
+    return image
+
+
+def _check(path: Path, page: TiffPage, max_pixels: int) -> tuple[str, int, str]:
+    """What colours a page has, one of `_COLORS`; ImageError if it cannot be read, in words."""
+    planes, depth, height, width, samples = page.shaped
+    check_pixels(path, width, height, max_pixels)
+    if page.tags.get(_DNG) is not None:
+        raise ImageError(f"{path}: expected a picture, found camera raw data, with a thumbnail; develop it first")
+    if page.compression in _FAX:
+        raise ImageError(f"{path}: expected a picture, found a fax (TIFF compression {page.compression}), which has no greys")
+    if page.compression not in _COMPRESSIONS:
+        name = getattr(page.compression, "name", "unknown")
+        raise ImageError(f"{path}: expected a common compression, such as LZW, found {name} ({int(page.compression)})")
+    if page.photometric not in _COLORS:
+        known = ", ".join(dict.fromkeys(name for name, *_ in _COLORS.values()))
+        raise ImageError(f"{path}: expected colours of {known}, found {getattr(page.photometric, 'name', page.photometric)}")
+    color, channels, mode = _COLORS[page.photometric]
+    if depth > 1 or planes * samples < channels or not isinstance(page.bitspersample, int):
+        found = f"{planes * samples} channels of {page.bitspersample} bits, {depth} deep"
+        raise ImageError(f"{path}: expected {color} of {channels} or more channels, found {found}")
+    if page.dtype is None or page.dtype.kind not in "buif" or (color == "palette" and page.bitspersample > 8):
+        raise ImageError(f"{path}: expected {color} of integers or floating point, found {page.dtype}")
+    count = math.prod(page.chunked)
+    if count > _MANY_STRIPS:
+        raise ImageError(f"{path}: {count:,} strips or tiles, more than the limit of {_MANY_STRIPS:,}")
+    if min(len(page.dataoffsets), len(page.databytecounts)) < count:
+        raise ImageError(f"{path}: the picture is cut short: {len(page.dataoffsets)} of {count} strips or tiles are there")
+    rows, columns = page.chunks[-3 if samples > 1 else -2 :][:2]
+    strip = rows * columns * samples * page.dtype.itemsize
+    if strip > _LARGEST_STRIP:
+        raise ImageError(f"{path}: strips or tiles of {strip:,} bytes, more than the limit of {_LARGEST_STRIP:,}")
+    return color, channels, mode
+
+
+def _levels(path: Path, page: TiffPage, channels: int, kept: type | None) -> tuple[NDArray[Any], int]:
+    """The first channels of a page, (H, W, C), and their white: as they are, of the type `kept`, or scaled to uint8."""
+    _, _, height, width, _ = page.shaped
+    assert page.dtype is not None  # by `_check`
+    kind, bits = page.dtype.kind, int(page.bitspersample)
+    wide = kind in "iu" and (bits > 16 or kind == "i")  # of which only the largest value tells the range
+    dtype = page.dtype if wide else kept or np.uint8
+    if wide and height * width * channels * page.dtype.itemsize > _LARGEST_STRIP:
+        raise ImageError(f"{path}: {height * width:,} pixels of {bits} bits a channel take too much memory: use 8 or 16 bits")
+    pixels: NDArray[Any] = np.zeros((height, width, channels), dtype)
+    white = 1 if kind in "bf" else 2**bits - 1
+    scale = 1.0 if wide or kept else 255 / white
+    ends = [math.inf, -math.inf]
+    for data, (plane, _, top, left, _), _ in _strips(path, page):
+        if plane >= channels:
+            break
+        bottom, right = min(top + data.shape[1], height), min(left + data.shape[2], width)
+        window = pixels[top:bottom, left:right, slice(plane, plane + 1) if page.planarconfig == 2 else slice(None)]
+        part = data[0, : bottom - top, : right - left, : window.shape[2]]
+        step = max(1, _BAND // max(1, part[0].size))
+        for row in range(0, len(part), step):
+            band = part[row : row + step]
+            if kind in "if" or wide:
+                ends = [np.minimum(ends[0], band.min()), np.maximum(ends[1], band.max())]  # NaN stays
+            if scale != 1:
+                band = (np.clip(band, 0, 1) if kind == "f" else band) * np.float32(scale) + np.float32(0.5)
+            with np.errstate(invalid="ignore"):  # of NaN, which is refused below
+                window[row : row + step] = band
+    low, high = ends
+    if kind == "f" and not (low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT):
+        raise ImageError(f"{path}: expected floating-point pixels from 0 to 1, found {low:.4g} to {high:.4g}")
+    if not wide:
+        return pixels, white if kept else 255
+    return _narrowed(path, pixels, int(low), int(high), kind == "u", bool(kept))
+
+
+def _narrowed(path: Path, pixels: NDArray[Any], low: int, high: int, unsigned: bool, keep: bool) -> tuple[NDArray[Any], int]:
+    """Integers of which nothing says what is white: that of 16 bits, as of programs that compute with more, or of all bits."""
+    bits = 8 * pixels.dtype.itemsize
+    if low >= 0 and high <= 65535:
+        shift = 0
+    elif unsigned and high >> (bits - 8):  # else all would be black
+        shift = bits - 16
+    else:
+        raise ImageError(f"{path}: expected integer pixels of at most 16 bits, found {low} to {high}")
+    narrow = np.empty(pixels.shape, np.uint16 if keep else np.uint8)
+    for row in range(len(pixels)):
+        narrow[row] = pixels[row] >> (shift if keep else shift + 8)
+    return narrow, 65535 if keep else 255
+
+
+def _strips(path: Path, page: TiffPage) -> Iterator[tuple[Any, ...]]:
+    """Each strip or tile decoded, where it is, and its shape.
+
+    Raises:
+        ImageError: if one is missing, or cut short, which decoders of JPEG pass over.
+    """
+    jpeg = page.compression in _JPEG
+    options: dict[str, Any] = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader} if jpeg else {}
+    file = page.parent.filehandle
+    lengths = [min(length, file.size) for length in page.databytecounts]  # that much memory is taken before it is filled
+    read: Any = file.read_segments(page.dataoffsets, lengths, length=math.prod(page.chunked))
+    for data, index in read:
+        if data is None or (jpeg and not data.rstrip(b"\0").endswith(_END)):
+            raise ImageError(f"{path}: the picture is damaged or cut short (strip or tile {index} is not whole)")
+        decoded: Any = page.decode(data, index, **options)
+        if decoded[0].dtype != page.dtype:
+            raise ImageError(f"{path}: expected {page.dtype} pixels, found {decoded[0].dtype}")
+        yield decoded
+
+
+def _of_mode(pixels: NDArray[Any], mode: str) -> Image.Image:
+    if mode == "LAB":  # signed a and b, in Pillow 128 higher
+        pixels[..., 1:] ^= 128
+    height, width, _ = pixels.shape
+    image = Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
+    return image.convert(mode.upper()) if mode in ("La", "RGBa") else image.convert("RGB") if mode == "YCbCr" else image
+
+
+def _palette(page: TiffPage) -> bytes:
+    """RGB of each index; of 16 bits, or of 8 as some programs write it."""
+    table = np.asarray(page.tags.valueof(_COLORMAP)).reshape(3, -1)
+    table = (table >> 8 if table.max() > 255 else table).astype(np.uint8)
+    return bytes(table.T[:256].tobytes())

@@ -1,0 +1,121 @@
+"""The one kind of convolution that the networks are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nst_adain.functional import ChannelStats
+from nst_adain.models import winograd
+
+__all__ = ["Conv3x3", "freeze"]
+
+
+class _Reflected(torch.autograd.Function):
+    """`F.pad(x, (1, 1, 1, 1), mode="reflect")`; torch's own gradient of it fills and copies the picture over and over."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return F.pad(x, (1, 1, 1, 1), mode="reflect")
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        inner = grad[..., 1:-1, 1:-1].clone()
+        for row, mirrored in ((0, 1), (-1, -2)):
+            inner[..., mirrored, :] += grad[..., row, 1:-1]
+            inner[..., mirrored] += grad[..., 1:-1, row]
+            for column, at in ((0, 1), (-1, -2)):
+                inner[..., mirrored, at] += grad[..., row, column]
+        return inner
+
+
+class Conv3x3(nn.Conv2d):
+    """A 3 x 3 convolution of its reflected input: zero padding would draw a frame round the picture (paper, section 6)."""
+
+    transformed: Tensor | None  # of the weights, once they are frozen: see `freeze`
+    version: int  # of the weights that were transformed
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out, kernel_size=3)
+        # He et al. 2015: torch's default shrinks the signal at every layer, and nothing here normalises it back.
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
+        self.register_buffer("transformed", None, persistent=False)
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        self.transformed = None  # of the weights that are about to be replaced
+        super()._load_from_state_dict(*arguments)
+
+    def forward(self, x: Tensor, modulation: ChannelStats | None = None) -> Tensor:
+        """Convolve.
+
+        Args:
+            x: (B, C_in, H, W) of any precision, H and W at least 2.
+            modulation: what the output is scaled by (`std`) and shifted by then (`mean`): (B or 1, C_out, 1, 1), or maps
+                (B or 1, C_out, H, W). One for the whole batch is folded into the weights and costs nothing per pixel.
+
+        Returns:
+            (B, C_out, H, W) of the weights' precision, or autocast's.
+        """
+        constant = self._constant(x)
+        if modulation is None:
+            return self._convolve(x, self.weight, self.bias, constant)
+        scale, shift = modulation.std, modulation.mean
+        if scale.shape[0] == scale.shape[2] == scale.shape[3] == 1:
+            scale, shift, dtype = scale.flatten(), shift.flatten(), self.weight.dtype
+            bias = shift if self.bias is None else self.bias * scale + shift
+            if constant is not None and not (scale.requires_grad or shift.requires_grad):
+                return self._convolve(x, self.weight, bias.to(dtype), constant * scale)
+            return self._convolve(x, (self.weight * scale[:, None, None, None]).to(dtype), bias.to(dtype))
+        output = self._convolve(x, self.weight, self.bias, constant)
+        return (output * scale + shift).to(output.dtype)
+
+    def _constant(self, x: Tensor) -> Tensor | None:
+        """What `winograd` made of the weights, if it can be used here: not under autocast, nor in graphs, which are for
+        elsewhere, nor once the weights have another precision or device."""
+        if self.transformed is not None and any(parameter.requires_grad for parameter in self.parameters()):
+            self.transformed = None  # trained again, so no longer constant
+        if self.transformed is None or torch.is_autocast_enabled(x.device.type) or torch.compiler.is_compiling():
+            return None
+        if not winograd.pays(self.weight):
+            return None
+        if self.version != _version(self.weight):  # written to in place, as to prune them
+            self.transform()
+        return self.transformed
+
+    def transform(self) -> None:
+        """Keep what `winograd` makes of the weights as they are now."""
+        version = _version(self.weight)  # first: other threads may ask meanwhile
+        self.transformed = winograd.transform(self.weight)
+        self.version = version
+
+    @staticmethod
+    def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, constant: Tensor | None = None) -> Tensor:
+        """With `weight`, or by `winograd` with `constant`."""
+        # Padded first: the narrower of the two precisions is copied, and a wide copy of the input is made once.
+        padded = _Reflected.apply(x)
+        if torch.is_autocast_enabled(x.device.type):
+            return F.conv2d(padded, weight, bias)
+        padded = padded.to(weight.dtype)
+        return F.conv2d(padded, weight, bias) if constant is None else winograd.convolve(padded, constant, bias)
+
+
+def freeze(network: nn.Module) -> None:
+    """Take the weights of a network for constant from here on, so that what is faster with constant weights may be used.
+
+    What is written to them in place, though not to their `.data`, is noticed for all that.
+    """
+    network.requires_grad_(False)
+    for module in network.modules():
+        if isinstance(module, Conv3x3):
+            module.transformed = None
+            if winograd.pays(module.weight):
+                module.transform()
+
+
+def _version(weight: Tensor) -> int:
+    """How often a tensor was written to; those of `torch.inference_mode` do not count it, nor can be written to."""
+    return 0 if weight.is_inference() else weight._version

@@ -1,0 +1,251 @@
+"""Files of weights: finding those that ship, reading and writing.
+
+A model is one .safetensors file: tensors "encoder.conv1_1.weight" ... "decoder.conv1_1.bias", and metadata with the
+architecture and how it was made. A decoder for the full-width VGG-19 has only "decoder." tensors; the encoder is then a
+file of its own, "conv1_1.weight" ... "conv4_1.bias", that the user brings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from nst_adain.errors import UsageError
+from nst_adain.files import write_atomic
+from nst_adain.models.architecture import Architecture
+from nst_adain.models.networks import Encoder, StyleTransfer
+from nst_adain.models.tensors import check_finite, one_line, open_tensors, read_tensors
+
+__all__ = [
+    "ENCODER_VARIABLE",
+    "available_models",
+    "compare",
+    "compare_norms",
+    "encoder_norms",
+    "find_weights",
+    "load_encoder",
+    "load_model",
+    "needs_encoder",
+    "read_architecture",
+    "read_entry",
+    "read_weights",
+    "save_weights",
+    "weights_folder",
+]
+
+_Entry = TypeVar("_Entry")
+
+ARCHITECTURE_KEY = "nst_adain.architecture"  # in the metadata of our weights, and of no other file
+NORMS_KEY = "nst_adain.encoder_norms"  # likewise, of a decoder alone
+ENCODER_VARIABLE = "NST_ADAIN_VGG19"
+ENCODER_HELP = (
+    "Get vgg_normalised.pth from the releases of github.com/naoto0804/pytorch-AdaIN, run "
+    f"`nst-adain convert FILE -o vgg19.safetensors`, and name the result by --encoder or by {ENCODER_VARIABLE}"
+)
+
+
+def weights_folder() -> Path:
+    """Where the weights are: in the package (installed from a wheel) or beside it (checkout, editable install).
+
+    Raises:
+        FileNotFoundError: if they are in neither place.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "weights", package.parent / "weights"):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"{package / 'weights'}: expected the weights that ship with nst_adain, found no such folder")
+
+
+def available_models() -> list[str]:
+    """The names that `load_model` knows."""
+    return sorted(path.stem for path in weights_folder().glob("*.safetensors"))
+
+
+def find_weights(name: str | os.PathLike[str]) -> Path:
+    """The file of a model: one of `available_models()`, or any .safetensors file, which need not exist.
+
+    Raises:
+        UsageError: if no model of this name ships.
+    """
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        path = weights_folder() / f"{name}.safetensors"
+        if not path.is_file():
+            raise UsageError(f"model: expected one of {available_models()} or a .safetensors file, got {str(name)!r}")
+    return path
+
+
+def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] | None = None) -> StyleTransfer:
+    """Build a model and fill it.
+
+    Args:
+        name: one of `available_models()`, or the path of a .safetensors file.
+        encoder: the full-width encoder's file, where the model's file has none; default: $NST_ADAIN_VGG19.
+
+    Raises:
+        FileNotFoundError: if there are no such weights, or an encoder is needed and there is none.
+        ValueError: if a file does not hold what it should, or no model of this name ships, or it needs no encoder.
+    """
+    path = find_weights(name)
+    tensors, metadata = read_weights(path)
+    arch = read_architecture(path, metadata)
+    if _is_decoder_alone(tensors):
+        encoder = encoder or os.environ.get(ENCODER_VARIABLE)
+        if not encoder:
+            raise FileNotFoundError(f"{path}: is a decoder alone and needs the full-width VGG-19 encoder. {ENCODER_HELP}")
+        given = load_encoder(encoder)
+        theirs = given.state_dict()
+        if difference := compare(theirs, _part("encoder", arch.shapes)) or compare_norms(path, given, metadata):
+            raise ValueError(f"{encoder}: expected the encoder that {path} was trained with: {difference}")
+        tensors |= {f"encoder.{k}": v for k, v in theirs.items()}
+    elif encoder:
+        raise UsageError(f"encoder: expected none for {path}, which has its own, got {os.fspath(encoder)!r}")
+    if difference := compare(tensors, arch.shapes):
+        raise ValueError(f"{path}: expected the tensors of its architecture: {difference}")
+    model = StyleTransfer(arch).float()  # whatever torch's default is
+    model.load_state_dict(tensors)
+    return model
+
+
+def needs_encoder(name: str | os.PathLike[str]) -> bool:
+    """Whether a model, named as for `load_model`, is a decoder alone. Raises: as `load_model`."""
+    with open_tensors(find_weights(name), "weights") as file:
+        return _is_decoder_alone(file.keys())
+
+
+def _is_decoder_alone(names: Iterable[str]) -> bool:
+    return not any(name.startswith("encoder.") for name in names)
+
+
+def load_encoder(path: str | os.PathLike[str]) -> Encoder:
+    """An encoder on its own: the full-width VGG-19, or that of a model's file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds no encoder.
+    """
+    tensors, metadata = read_weights(path)
+    arch = Architecture("vgg19")
+    if ARCHITECTURE_KEY in metadata:
+        arch, tensors = read_architecture(path, metadata), _part("encoder", tensors)
+    if difference := compare(tensors, _part("encoder", arch.shapes)):
+        raise ValueError(f"{path}: expected an encoder, of VGG-19 or of nst_adain: {difference}. {ENCODER_HELP}")
+    encoder = Encoder(arch.topology, arch.width).float()
+    encoder.load_state_dict(tensors)
+    return encoder
+
+
+def _part(part: str, entries: Mapping[str, _Entry]) -> dict[str, _Entry]:
+    """The entries of one part of a model, such as "encoder", under the names that they have in it."""
+    return {key.removeprefix(f"{part}."): entry for key, entry in entries.items() if key.startswith(f"{part}.")}
+
+
+def encoder_norms(encoder: Encoder) -> dict[str, str]:
+    """The norm of each layer's weights, as an entry of the metadata of a decoder alone: by these it knows its encoder."""
+    norms = [encoder.get_parameter(f"{name}.weight").norm().item() for name in encoder.names]
+    return {NORMS_KEY: json.dumps([float(f"{norm:.4g}") for norm in norms])}
+
+
+def compare_norms(path: str | os.PathLike[str], encoder: Encoder, metadata: Mapping[str, str]) -> str | None:
+    """What tells an encoder from that of a decoder with this metadata, in words, or None: copies of fewer bits pass.
+
+    Raises:
+        ValueError: if the norms in the metadata, of the file `path`, are none of such an encoder.
+    """
+    if NORMS_KEY not in metadata:
+        return None
+    found, wanted = read_entry(path, encoder_norms(encoder), NORMS_KEY), read_entry(path, metadata, NORMS_KEY)
+    if not isinstance(wanted, list) or len(wanted) != len(found) or not all(map(_is_norm, wanted)):
+        raise ValueError(f"{path}: expected the norms of {len(found)} layers as {NORMS_KEY}, found {reprlib.repr(wanted)}")
+    for name, a, b in zip(encoder.names, found, wanted):
+        if not math.isclose(a, b, rel_tol=0.05):
+            return f"its {name} has weights of the norm {a:g}, not {b:g}: it is another network"
+    return None
+
+
+def _is_norm(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1e38  # type: ignore[operator]  # no bool, nothing that no float holds
+
+
+def compare(found: Mapping[str, Tensor], wanted: Mapping[str, Sequence[int]]) -> str | None:
+    """The first difference of tensors from names and shapes, such as `Architecture.shapes`, in words, or None."""
+    for key, shape in wanted.items():
+        if key not in found:
+            return f"{key} is missing"
+        if tuple(found[key].shape) != tuple(shape):
+            return f"{key} has the shape {tuple(found[key].shape)}, not {tuple(shape)}"
+    more = [key for key in found if key not in wanted]
+    return f"{one_line(more[0])} is unknown" if more else None
+
+
+def save_weights(path: str | os.PathLike[str], arch: Architecture, tensors: Mapping[str, Tensor], **metadata: str) -> None:
+    """Write weights and what they are to a .safetensors file, whole or not at all.
+
+    Args:
+        path: the file.
+        arch: what to build to use them.
+        tensors: entries of `StyleTransfer.state_dict()`; all of them, or of the encoder or decoder alone.
+        metadata: further entries, such as recipe, steps, scores.
+
+    Raises:
+        ValueError: if a weight is not finite: no such file could be read again.
+    """
+    from safetensors.torch import save
+
+    entries = {"format": "pt", ARCHITECTURE_KEY: json.dumps(dataclasses.asdict(arch)), **metadata}
+    check_finite(path, tensors, "weights")
+    write_atomic(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=entries))
+
+
+def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a .safetensors file as float32, and its metadata.
+
+    Raises:
+        OSError: if there is no such file (FileNotFoundError), or it may not be read.
+        ValueError: if it is not a .safetensors file, or has weights that are not finite, or not of floating point.
+    """
+    tensors, metadata = read_tensors(path, "weights")
+    return {name: tensor.float() for name, tensor in tensors.items()}, metadata
+
+
+def read_entry(path: str | os.PathLike[str], metadata: Mapping[str, str], key: str) -> Any:
+    """An entry of the metadata that is JSON, such as the recipe.
+
+    Raises:
+        ValueError: if there is none, or it is something else.
+    """
+    if key not in metadata:
+        raise ValueError(f"{path}: expected weights of nst_adain with their {_named(key)}, found none")
+    try:
+        return json.loads(metadata[key])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected JSON as {_named(key)}, found something else ({one_line(error)})") from error
+
+
+def _named(key: str) -> str:
+    return key.removeprefix("nst_adain.").replace("_", " ")
+
+
+def read_architecture(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Architecture:
+    """The architecture that `save_weights` wrote into `metadata`.
+
+    Raises:
+        ValueError: if there is none, or it is not one that can be built.
+    """
+    fields = read_entry(path, metadata, ARCHITECTURE_KEY)
+    try:
+        if not isinstance(fields["taps"], list):
+            raise TypeError(f"taps: expected a list, got {fields['taps']!r}")
+        return Architecture(fields["topology"], fields["width"], tuple(fields["taps"]), fields.get("modulation", 0))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        why = f"no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path}: expected an architecture that can be built, found another ({one_line(why)})") from error

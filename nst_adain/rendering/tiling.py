@@ -1,0 +1,109 @@
+"""Which tiles cover a picture, how much of their surroundings they need, and statistics over all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from nst_adain.images.tiff import Pixels
+from nst_adain.models.architecture import STRIDE, Architecture
+
+__all__ = ["Tile", "as_float", "auto_side", "halo", "tiles", "whole"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """A rectangle of a picture and the larger one that has to be read for it; ends are exclusive.
+
+    Attributes:
+        top, bottom, left, right: what this tile is responsible for; it starts at multiples of 8.
+        read_top, read_bottom, read_left, read_right: with the surroundings.
+    """
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    read_top: int
+    read_bottom: int
+    read_left: int
+    read_right: int
+
+    def alone(self) -> Tile:
+        """The same tile without its surroundings."""
+        return dataclasses.replace(self, read_top=self.top, read_bottom=self.bottom, read_left=self.left, read_right=self.right)
+
+    def inside(self, stride: int) -> tuple[slice, slice]:
+        """Where the tile itself is, in features of what was read that have one position each `stride` pixels.
+
+        A tile at the end of the picture reaches to the end of its features: they may hold padding, which counts.
+        """
+        bottom = None if self.bottom == self.read_bottom else (self.bottom - self.read_top) // stride
+        right = None if self.right == self.read_right else (self.right - self.read_left) // stride
+        return slice((self.top - self.read_top) // stride, bottom), slice((self.left - self.read_left) // stride, right)
+
+
+def halo(arch: Architecture) -> int:
+    """Pixels round a tile that its output depends on, rounded up to a multiple of 8.
+
+    Each 3 x 3 convolution sees one position more on each side, of as many pixels as its stage's stride, in the encoder and
+    in the decoder; each pooling sees one position of its input more, and upsampling starts within a position, as the
+    pixels of a patch do.
+    """
+    plan = arch.plan
+    strides = [plan.stride_of(layer) for layer in plan.layers]
+    convolutions = plan.reach_of(plan.layers[-1]) + sum(stride * count for stride, count in zip(strides, plan.decoder))
+    pooling, patches = sum(strides[:-1]), plan.patch - 1
+    return math.ceil((convolutions + 2 * (pooling + patches)) / STRIDE) * STRIDE
+
+
+def tiles(height: int, width: int, side: int, surroundings: int) -> Iterator[Tile]:
+    """Cover a picture with tiles of at most `side` x `side`, row by row.
+
+    Raises:
+        ValueError: if the side is no positive multiple of 8.
+    """
+    if not isinstance(side, numbers.Integral) or side < STRIDE or side % STRIDE:  # NumPy's too
+        raise ValueError(f"tile: expected a positive multiple of {STRIDE} pixels, got {side!r}")
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            bottom, right = min(top + side, height), min(left + side, width)
+            yield Tile(
+                top,
+                bottom,
+                left,
+                right,
+                max(0, top - surroundings),
+                min(height, bottom + surroundings),
+                max(0, left - surroundings),
+                min(width, right + surroundings),
+            )
+
+
+AUTO_TILE = 1024  # side of a tile in pixels
+
+
+AUTO_PIXELS = 2048 * 2048  # "auto" cuts up larger pictures: whole, this one takes 0.8 GB
+
+
+def auto_side(pixels: Pixels) -> int | None:
+    """What "auto" means for a picture."""
+    return AUTO_TILE if pixels.shape[-1] * pixels.shape[-2] > AUTO_PIXELS else None
+
+
+def whole(pixels: Pixels) -> Tile:
+    """The one tile of a picture that is not cut up."""
+    height, width = pixels.shape[-2:]
+    return Tile(0, height, 0, width, 0, height, 0, width)
+
+
+def as_float(pixels: Pixels, tile: Tile, device: torch.device) -> Tensor:
+    """What is read for a tile, (B, C, h, w) in [0, 1]."""
+    window = pixels[..., tile.read_top : tile.read_bottom, tile.read_left : tile.read_right]
+    # Bytes are widened on the device, so that fewer travel; wide numbers before it, for not every device has float64.
+    return window.to(device).float() / 255 if window.dtype == torch.uint8 else window.float().to(device)

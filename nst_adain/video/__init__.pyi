@@ -1,0 +1,3 @@
+from .stylize import stylize_video
+
+__all__ = ["stylize_video"]

@@ -1,0 +1,275 @@
+"""Reading and writing the frames of videos, on PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import os
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from nst_adain.errors import ImageError, UsageError
+from nst_adain.files import check_folder, remove_strays, replacing, writing
+from nst_adain.images.io import flatten
+from nst_adain.video.hdr import BT2020, HLG, PQ, to_bt709
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer, OutputContainer
+    from av.video.stream import VideoStream
+
+__all__ = [
+    "SUFFIXES",
+    "FrameEncoder",
+    "check_moving",
+    "opened",
+    "picture_stream",
+    "read_frames",
+    "save_video",
+    "scaled",
+    "scaled_size",
+    "upright",
+    "upright_size",
+    "whole_or_nothing",
+]
+
+SUFFIXES = (".mp4", ".mkv", ".mov", ".webm")  # of containers that can be written
+_STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "mif1", "msf1"}  # of MP4's relatives for pictures
+# Code points of ITU-T H.273, and the height from which players take colours that nothing is said of for BT.709.
+_BT709, _UNTOLD, _LIMITED, _HD = 1, 2, 1, 720
+
+
+def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """The frames of a video, upright.
+
+    Raises:
+        ModuleNotFoundError: if PyAV is not installed.
+        FileNotFoundError: if there is no such file.
+        ImageError: if it is no video, or is damaged.
+    """
+    import av
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: expected a video, found no such file")
+    try:
+        with opened(path) as reader:
+            stream = picture_stream(reader, path)
+            for frame in reader.decode(stream):
+                yield upright(frame, stream.sample_aspect_ratio)
+    except av.error.FFmpegError as error:
+        raise ImageError(f"{path}: expected a video that can be read: {error}") from error
+
+
+@overload
+def opened(path: str | os.PathLike[str], mode: Literal["r"] = "r") -> InputContainer: ...
+@overload
+def opened(path: str | os.PathLike[str], mode: Literal["w"], *, free_tags: bool = False) -> OutputContainer: ...
+def opened(
+    path: str | os.PathLike[str], mode: Literal["r", "w"] = "r", *, free_tags: bool = False
+) -> InputContainer | OutputContainer:
+    """A file as PyAV reads or writes it; by its whole path, for FFmpeg takes what is before a colon for a protocol.
+
+    `free_tags`: MP4 gets metadata of any name, not only of those that it has a place of its own for.
+    """
+    import av
+
+    options = {"movflags": "use_metadata_tags"} if free_tags and Path(path).suffix.lower() in (".mp4", ".mov") else {}
+    return av.open(str(Path(path).absolute()), mode, options=options)
+
+
+def picture_stream(reader: InputContainer, path: str | os.PathLike[str]) -> VideoStream:
+    """The first picture stream of the file `path`, its cover left out.
+
+    Raises:
+        ImageError: if there is none.
+    """
+    from av.stream import Disposition
+
+    moving = [stream for stream in reader.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not moving:
+        found = "no more than a cover picture" if reader.streams.video else "a file without a picture stream"
+        raise ImageError(f"{path}: expected a video, found {found}")
+    return max(moving, key=lambda stream: stream.frames != 1)  # beside its frames, an AVIF file has the first as a still
+
+
+def check_moving(path: str | os.PathLike[str]) -> None:
+    """Raise ImageError if a file is a still picture, which FFmpeg reads as a video of one frame.
+
+    A GIF is none, whatever it holds, nor a video with a single frame.
+    """
+    with opened(path) as reader:
+        kind, brand = reader.format.name, reader.metadata.get("major_brand")
+        if kind != "image2" and not kind.endswith("_pipe") and brand not in _STILL_BRANDS:
+            return
+        stream = picture_stream(reader, path)
+        packets = itertools.islice((packet for packet in reader.demux(stream) if packet.size), 2)
+        if len(list(packets)) < 2:
+            raise ImageError(
+                f"{path}: expected a video, found a still picture, or an animation that FFmpeg does not read; "
+                "pictures are for: nst-adain stylize"
+            )
+
+
+def scaled(image: Image.Image, side: int) -> Image.Image:
+    """A frame with a short side of `side` pixels, both sides made even, which players want."""
+    return image.resize(scaled_size(image.size, side), Image.Resampling.LANCZOS)
+
+
+def scaled_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Width and height of what `scaled` makes of a frame of this size."""
+    width, height = (max(2, round(length * side / min(size) / 2) * 2) for length in size)
+    return width, height
+
+
+def save_video(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, fps: float = 12.0, crf: int = 18) -> None:
+    """Write pictures of one size as a video, whole or not at all.
+
+    Args:
+        frames: the pictures.
+        path: its suffix, one of `SUFFIXES`, says the container.
+        fps: pictures in a second, 0.001 to 1000.
+        crf: quality of the encoder, 0 (best) to 51.
+
+    Raises:
+        ModuleNotFoundError: if PyAV is not installed.
+        ValueError: if there is no picture, or an argument is out of range.
+    """
+    if not 0.001 <= fps <= 1000:
+        raise UsageError(f"fps: expected 0.001 to 1000, got {fps}")
+    rate = Fraction(fps).limit_denominator(1001)
+    with whole_or_nothing(Path(path)) as partial, writing(path), opened(partial, "w") as writer:
+        encoder = FrameEncoder(writer, crf, rate, 1 / rate)
+        for number, frame in enumerate(frames):
+            encoder.write(np.asarray(flatten(frame)), number, 1 / rate)
+        if encoder.stream is None:
+            raise ValueError("frames: expected at least one picture, got none")
+        encoder.finish()
+
+
+@contextlib.contextmanager
+def whole_or_nothing(output: Path) -> Iterator[Path]:
+    """Where a video is written until it is whole."""
+    check_folder(output)
+    if output.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{output}: expected a name ending in {', '.join(SUFFIXES)}, got {output.suffix!r}")
+    remove_strays(output)
+    with replacing(output, output.suffix.lower()) as partial:  # FFmpeg knows the container by the suffix
+        yield partial
+
+
+class FrameEncoder:
+    """The picture stream of a video that is written."""
+
+    def __init__(self, writer: OutputContainer, crf: int, rate: Fraction | None, time_base: Fraction | None) -> None:
+        if not 0 <= crf <= 51:
+            raise UsageError(f"crf: expected 0 to 51, got {crf}")
+        self.writer, self.crf, self.rate, self.time_base = writer, crf, rate, time_base
+        self.stream: Any = None
+        self.end: Fraction | None = None  # of the last frame, in seconds
+
+    def write(self, pixels: np.ndarray[Any, Any], pts: int | None, time_base: Fraction | None, duration: int = 0) -> None:
+        """Encode (H, W, 3) uint8, scaled to the first frame's size, with black beside or above if its shape is another.
+
+        `duration`, 0 if it is unknown, counts for the last frame alone: each other lasts until the next.
+        """
+        import av
+
+        height, width = pixels.shape[:2]
+        if self.stream is None:
+            codec = "libvpx-vp9" if self.writer.format.name == "webm" else "libx264"
+            self.stream = self.writer.add_stream(codec, rate=self.rate, options={"crf": str(self.crf)})
+            self.stream.width, self.stream.height = width, height
+            # Half-resolution colour needs even sides; an odd picture keeps its size and has full-resolution colour.
+            self.stream.pix_fmt = "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"
+            context = self.stream.codec_context
+            context.time_base = time_base or self.time_base
+            context.colorspace = context.color_primaries = context.color_trc = _BT709
+            context.color_range = _LIMITED
+        if (width, height) != (size := (self.stream.width, self.stream.height)):  # a stream may change its resolution
+            pixels = np.asarray(ImageOps.pad(Image.fromarray(pixels), size, Image.Resampling.LANCZOS))
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        frame = frame.reformat(format=self.stream.pix_fmt, dst_colorspace="ITU709", dst_color_range="MPEG")
+        frame.pts, frame.time_base = pts, time_base
+        self.end = (pts + duration) * time_base if duration and pts is not None and time_base else None
+        try:
+            packets = self.stream.encode(frame)
+        except av.error.FFmpegError as error:
+            if self.stream.codec_context.is_open:
+                raise
+            raise ValueError(
+                f"size: expected frames that {self.stream.name} can encode, got {width} x {height} pixels"
+            ) from error
+        self.writer.mux(packets)
+
+    def finish(self) -> None:
+        """Write what the encoder still holds."""
+        if self.stream is None:
+            return
+        packets = self.stream.encode()
+        if packets and self.end is not None:
+            # Containers take the duration of what is written last, which may be shown before the last frame.
+            last = packets[-1]
+            last.duration = max(1, round(self.end / last.time_base) - last.pts)
+        self.writer.mux(packets)
+
+
+def upright(frame: av.VideoFrame, aspect: Fraction | None = None) -> Image.Image:
+    """A frame as its maker meant it to be seen: in BT.709's colours, turned, mirrored, and with square pixels.
+
+    Args:
+        frame: as it was decoded.
+        aspect: width of a pixel by its height; None: 1.
+    """
+    mirrored, turns = _orientation(frame)
+    pixels = _rgb(frame)
+    image = Image.fromarray(np.ascontiguousarray(np.rot90(pixels[:, ::-1] if mirrored else pixels, turns)))
+    size = upright_size(frame, aspect)
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def upright_size(frame: av.VideoFrame, aspect: Fraction | None = None) -> tuple[int, int]:
+    """Width and height of what `upright` makes of a frame."""
+    _, turns = _orientation(frame)
+    width, height = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
+    if not aspect or aspect == 1:
+        return width, height
+    stretch = float(1 / aspect if turns % 2 else aspect)
+    # To the longer side, so that nothing is lost; even, which players want.
+    wide, high = (max(2, round(length / 2) * 2) for length in (width * max(1.0, stretch), height * max(1.0, 1 / stretch)))
+    return wide, high
+
+
+def _rgb(frame: av.VideoFrame) -> np.ndarray[Any, Any]:
+    """(H, W, 3) uint8, in the colours of BT.709."""
+    untold = frame.colorspace == _UNTOLD
+    high = frame.color_trc in (PQ, HLG)
+    wide = frame.color_primaries == BT2020 or (high and frame.color_primaries == _UNTOLD)
+    if wide or high:
+        matrix = BT2020 if wide and untold else None  # None: the frame's
+        coded: Any = frame.to_ndarray(format="rgb48le", src_colorspace=matrix)
+        return to_bt709(coded, frame.color_trc, wide)
+    # FFmpeg reads what says nothing of its colours as BT.601; players take that only for small pictures.
+    if untold and frame.height >= _HD:
+        return frame.to_ndarray(format="rgb24", src_colorspace="ITU709")
+    return frame.to_ndarray(format="rgb24")
+
+
+def _orientation(frame: av.VideoFrame) -> tuple[bool, int]:
+    """Whether the frame has to be mirrored left to right, and how many quarter turns to the left it then needs."""
+    angle, parts = float(frame.rotation), cast(Any, frame.side_data)
+    matrix = None
+    with contextlib.suppress(KeyError, ValueError):  # PyAV does not know every kind of side data that FFmpeg finds
+        matrix = np.frombuffer(bytes(parts["DISPLAYMATRIX"]), "<i4")
+    mirrored = False
+    if matrix is not None:
+        a, b, _, c, d = (float(number) for number in matrix[:5])
+        mirrored = a * d < b * c
+        if mirrored:  # FFmpeg's angle is that of a matrix which only turns
+            angle = -math.degrees(math.atan2(-b, -a))
+    return mirrored, round(angle / 90) % 4

@@ -1,0 +1,243 @@
+"""Videos, frame by frame in constant memory, on PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import math
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from nst_adain.controls import Controls, Progress, check_side, check_weights
+from nst_adain.errors import ImageError, UsageError
+from nst_adain.functional import ChannelStats
+from nst_adain.images.inputs import check_scaled
+from nst_adain.images.masks import read_controls
+from nst_adain.images.metadata import keep_video_tags
+from nst_adain.images.opening import MAX_PIXELS, check_pixels
+from nst_adain.stylizer import Stylizer
+from nst_adain.video.frames import (
+    FrameEncoder,
+    check_moving,
+    opened,
+    picture_stream,
+    scaled,
+    scaled_size,
+    upright,
+    upright_size,
+    whole_or_nothing,
+)
+from nst_adain.video.smoothing import SmoothedPictures, SmoothedStats
+from nst_adain.video.timestamps import Clock
+from nst_adain.video.truncation import describe_cut
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer, OutputContainer
+
+__all__ = ["stylize_video"]
+
+_OF_THE_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def stylize_video(
+    stylizer: Stylizer,
+    source: str | os.PathLike[str],
+    styles: Sequence[ChannelStats],
+    output: str | os.PathLike[str],
+    *,
+    weights: Sequence[float] | None = None,
+    end_weights: Sequence[float] | None = None,
+    steadiness: float = 0.7,
+    size: int | None = None,
+    crf: int = 18,
+    max_pixels: int = MAX_PIXELS,
+    keep_metadata: bool = False,
+    progress: Progress = False,
+    controls: Controls | None = None,
+) -> int:
+    """Stylise a video. Every frame keeps its time, sound is copied, the output is written whole or not at all.
+
+    Colours are stored as BT.709 in standard range, and the file says so; those of BT.2020 and high dynamic range (PQ, HLG) are
+    converted. Pixels become square.
+
+    Args:
+        stylizer: the model.
+        source: any video that FFmpeg reads.
+        styles: what `Stylizer.encode_style` made.
+        output: its suffix, one of `SUFFIXES`, says the container.
+        weights: one for each style, by default equal; scaled to sum to 1.
+        end_weights: those at the last frame, if the mixture changes over time.
+        steadiness: how much of what is shown comes from the frames before, moved along with what they show: 0 none, 0.9 most.
+        size: short side to which frames are scaled; both sides become even, which players want.
+        crf: quality of the encoder, 0 (best) to 51.
+        max_pixels: the largest frame that is read or made.
+        keep_metadata: copy date, camera, place, author and title, as far as the source tells them.
+        progress: show a progress bar on standard error; or a function that is called before each frame with how many are done
+            and how many there are, None if the file does not say. What it raises ends the call.
+        controls: alpha, or preserve_color "luminance".
+
+    Returns:
+        How many frames were written.
+
+    Warns:
+        UserWarning: if the source says that it is longer than it is: of one that is cut short, what is there is stylised.
+
+    Raises:
+        ModuleNotFoundError: if PyAV or OpenCV is not installed.
+        FileNotFoundError: if there is no such source, or no such folder for the output.
+        ImageError: if the source is no video but a still picture, is damaged, or has larger frames than allowed.
+        ValueError: if an option is out of range.
+    """
+    import av
+
+    source, output = Path(source), Path(output)
+    if not source.is_file():
+        raise FileNotFoundError(f"{source}: expected a video, found {'a folder' if source.is_dir() else 'no such file'}")
+    if output.resolve() == source.resolve():
+        raise UsageError(f"{output}: expected another name than the source's")
+    # No masks: their regions have statistics that are not smoothed over time.
+    kept = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "preserve_color"))
+    start = check_weights(weights, len(styles))
+    end = start if end_weights is None else check_weights(end_weights, len(styles))
+    if size is not None:
+        check_side("size", size)
+    statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
+    pictures = SmoothedPictures(steadiness)
+    hidden, sounds = "", False
+    try:
+        check_moving(source)
+        with (
+            whole_or_nothing(output) as partial,
+            opened(source) as reader,
+            opened(partial, "w", free_tags=keep_metadata) as writer,
+        ):
+            hidden, sounds = str(partial.absolute()), bool(reader.streams.audio)
+            frames = _Transcoder(reader, writer, crf, source)
+            if keep_metadata:
+                writer.metadata.update(keep_video_tags(frames.video.metadata, reader.metadata))
+            span = _span(source) if end != start else None
+            count = 0
+            for image in frames.images(progress, max_pixels):
+                if size is not None:
+                    check_scaled("size", size, math.prod(scaled_size(image.size, size)), max_pixels)
+                image = image if size is None else scaled(image, size)
+                content = stylizer.encode_content(image, max_pixels=max_pixels)
+                content = dataclasses.replace(content, stats=statistics(content.stats))
+                position = min(1.0, frames.seconds / span) if span else 0.0
+                given: Controls = {**kept, "weights": _between(start, end, position), "raw_weights": True}
+                result = stylizer(content, list(styles), **given)
+                frames.write(pictures(np.asarray(image), np.asarray(result), statistics.cut))
+                count += 1
+            frames.encoder.finish()
+            if count == 0:
+                raise ImageError(f"{source}: expected a video, found no frame")
+    except av.error.FFmpegError as error:
+        if error.errno in _OF_THE_OUTPUT and error.filename != str(source.absolute()):
+            raise OSError(error.errno, error.strerror, str(output)) from error
+        # Without `filename`, which may be the one that the output has until it is whole.
+        what = f"expected a video that can be read and written as {output.suffix}: {error.strerror}"
+        # A container says no more of sound that it does not take.
+        copied = sounds and error.filename == hidden and output.suffix.lower() != ".mkv"
+        hint = "; if it is the sound, .mkv takes any" if copied else ""
+        raise ImageError(f"{source}: {what}{hint}") from error
+    if cut := describe_cut(source):
+        warnings.warn(cut, stacklevel=2)
+    return count
+
+
+def _between(start: Sequence[float], end: Sequence[float], position: float) -> list[float]:
+    return [(1 - position) * a + position * b for a, b in zip(start, end)]
+
+
+def _span(source: Path) -> float:
+    """Seconds from the first frame to the last. What a file says of its length may be that of its sound, or nothing."""
+    with opened(source) as reader:
+        stream = picture_stream(reader, source)
+        # Those that are never shown left out, as of a clip that was trimmed.
+        shown = [packet.pts for packet in reader.demux(stream) if packet.size and not packet.is_discard]
+    times = [time for time in shown if time is not None]
+    if times and stream.time_base:
+        return float((max(times) - min(times)) * stream.time_base)
+    rate = stream.average_rate or stream.guessed_rate
+    return (len(shown) - 1) / float(rate) if rate else 0.0
+
+
+class _Transcoder:
+    """One video in, one out: decoded frames as pictures, sound packets passed through."""
+
+    def __init__(self, reader: InputContainer, writer: OutputContainer, crf: int, source: Path) -> None:
+        self.reader, self.writer, self.source = reader, writer, source
+        self.video = picture_stream(reader, source)
+        self.video.thread_type = "AUTO"
+        self.clock = Clock()
+        self.sounds: dict[int, tuple[Any, Clock]] = {}
+        for sound in reader.streams.audio:
+            try:
+                track = writer.add_stream_from_template(sound)
+                self.sounds[sound.index] = track, Clock()
+                track.metadata.update({tag: sound.metadata[tag] for tag in ("language", "title") if tag in sound.metadata})
+            except ValueError as error:
+                raise ImageError(
+                    f"{source}: its sound cannot be copied into {writer.format.name}: {error}; try .mkv"
+                ) from error
+        self.frame: av.VideoFrame | None = None
+        self.rate = self.video.average_rate or self.video.guessed_rate
+        self.encoder = FrameEncoder(writer, crf, self.rate, self.video.time_base)
+        self.count = 0
+        self.seconds = 0.0  # from the first frame to this one
+        self.held: list[Any] = []  # sound that came before the first frame, and so before the output has its header
+
+    def images(self, progress: Progress, max_pixels: int) -> Iterator[Image.Image]:
+        """Every frame, upright."""
+        total = self.video.frames or None
+        bar = tqdm(total=total, unit="frame", disable=progress is not True, file=sys.stderr)
+        first = None
+        packet: Any  # of a picture or a sound
+        for packet in self.reader.demux([self.video, *self.reader.streams.audio]):
+            if packet.stream.type == "audio":
+                self._copy(packet)
+                continue
+            for frame in packet.decode():
+                if self.rate:  # without times, frames follow one another
+                    frame.time_base = frame.time_base or 1 / self.rate
+                    frame.pts = self.clock(frame.pts, frame.dts, max(1, round(1 / (self.rate * frame.time_base))))
+                if callable(progress):
+                    progress(self.count, total)
+                self.frame, self.count = frame, self.count + 1
+                time = frame.time or 0.0
+                first = time if first is None else first
+                self.seconds = time - first
+                aspect = self.video.sample_aspect_ratio
+                check_pixels(self.source, *upright_size(frame, aspect), max_pixels)
+                yield upright(frame, aspect)
+                bar.update()
+        bar.close()
+
+    def write(self, pixels: np.ndarray[Any, Any]) -> None:
+        """Encode what the last frame became, at that frame's time."""
+        assert self.frame is not None
+        self.encoder.write(pixels, self.frame.pts, self.frame.time_base, self.frame.duration or 0)
+        for packet in self.held:
+            self.writer.mux(packet)
+        self.held.clear()
+
+    def _copy(self, packet: Any) -> None:
+        if packet.dts is None:  # the empty packet at the end
+            return
+        packet.stream, clock = self.sounds[packet.stream.index]
+        shift = clock(packet.dts, packet.dts, packet.duration or 1) - packet.dts
+        packet.dts += shift
+        packet.pts = packet.dts if packet.pts is None else packet.pts + shift
+        if self.encoder.stream is None:
+            self.held.append(packet)
+        else:
+            self.writer.mux(packet)

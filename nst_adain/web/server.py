@@ -1,0 +1,151 @@
+"""The page of `nst-adain app`, and the same as an HTTP API by Gradio's client protocol.
+
+Here it is set up. Who may ask for how much is in `web_gate`, what the page looks like in `web_page`, what its controls do in
+`web_actions`. Nothing on the page comes from elsewhere, and nothing is sent elsewhere.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
+
+import gradio as gr
+import gradio.processing_utils
+import gradio.queueing
+import gradio.routes
+import uvicorn.config
+from starlette.middleware import Middleware
+
+from nst_adain.demo import save_inputs
+from nst_adain.images.opening import register_heic
+from nst_adain.web.gate import MAX_UPLOAD, BoundedProtocol, Gate
+from nst_adain.web.page import page
+from nst_adain.web.studio import Studio
+from nst_adain.web.uploads import Uploads, sweeping
+
+__all__ = ["serve"]
+
+MAX_WAITING = 64  # requests; who comes later is told to try again
+MAX_SESSIONS = 256  # whose settings are kept
+
+
+def serve(
+    studio: Studio,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    browser: bool = True,
+    allowed_hosts: Sequence[str] = (),
+) -> None:
+    """Show the page until the process is interrupted (as the command is by SIGTERM too), and remove what was uploaded.
+
+    Args:
+        studio: the models.
+        host: the address to listen on. With the environment variables NST_ADAIN_USER and NST_ADAIN_PASSWORD, both are asked
+            for; without them a warning is printed if other computers can reach the address.
+        port: None takes the first free one from 7860.
+        browser: open the page.
+        allowed_hosts: further names of hosts under which the page is reached, as behind another server.
+
+    Raises:
+        OSError: if the port is taken.
+        ValueError: if one of the environment variables is set and the other is not.
+    """
+    login = _login()
+    if login is None and not _is_local(host):
+        print(f"nst-adain: warning: everyone who can reach {host} can use this page (NST_ADAIN_USER, NST_ADAIN_PASSWORD)",
+              file=sys.stderr)  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="nst-adain-", ignore_cleanup_errors=True) as name:
+        folder = Path(name).resolve()
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # read by every component as it is made
+        save_inputs(folder / "samples")
+        register_heic()  # Gradio opens uploads with Pillow too
+        _restrain_gradio()
+        blocks = page(studio, folder).queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+        _check_port(host, port)
+        _, address, _ = blocks.launch(
+            server_name=f"[{host}]" if ":" in host else host,
+            server_port=port,
+            inbrowser=browser,
+            auth=login,
+            css_paths=Path(__file__).with_name("web.css"),
+            theme=_theme(),
+            max_file_size=MAX_UPLOAD,
+            app_kwargs={"middleware": [Middleware(Gate, _names(host), allowed_hosts), Middleware(Uploads, folder)]},
+            state_session_capacity=MAX_SESSIONS,
+            footer_links=[],
+            share=False,
+            run_history=False,
+            enable_monitoring=False,
+            mcp_server=False,
+            pwa=False,
+            ssr_mode=False,
+            quiet=True,
+            prevent_thread_lock=True,
+        )
+        print(f"{address} (end with Ctrl+C)", flush=True)
+        with sweeping(folder, folder / "samples"):
+            blocks.block_thread()
+
+
+def _names(host: str) -> list[str]:
+    """The names under which the page is reached."""
+    own = socket.gethostname()
+    return ["localhost", *([own, f"{own}.local"] if host in ("0.0.0.0", "::") else [host])]
+
+
+def _restrain_gradio() -> None:
+    """Close what Gradio has no setting for, in this process, which does nothing else."""
+    # A client may name a file by its address, which Gradio would fetch: of any size, from anywhere.
+    gradio.processing_utils.async_ssrf_protected_download = _refuse_to_fetch
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{BoundedProtocol.__module__}:{BoundedProtocol.__name__}"
+    # What a client's data lead to before a handler sees them; what handlers raise, they tell themselves.
+    for module in (gradio.queueing, gradio.routes):
+        module.traceback = SimpleNamespace(print_exc=_tell_error)  # type: ignore[attr-defined]
+
+
+def _tell_error() -> None:
+    error = sys.exc_info()[1]
+    words = " ".join(str(error).split())[:200]
+    print(f"nst-adain: a request failed: {type(error).__name__}: {words}", file=sys.stderr)
+
+
+def _theme() -> gr.themes.Base:
+    """With the computer's own fonts, and grey text dark enough to be read."""
+    theme = gr.themes.Base(primary_hue="indigo", neutral_hue="zinc", font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    return theme.set(body_text_color_subdued="*neutral_500", block_info_text_color="*neutral_500")
+
+
+def _login() -> tuple[str, str] | None:
+    user, password = os.environ.get("NST_ADAIN_USER"), os.environ.get("NST_ADAIN_PASSWORD")
+    if bool(user) != bool(password):
+        raise ValueError("NST_ADAIN_USER, NST_ADAIN_PASSWORD: expected both or neither, found one")
+    return (user, password) if user and password else None
+
+
+def _check_port(host: str, port: int | None) -> None:
+    """Gradio's own words speak of its variables and arguments."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port or 0))
+        except OSError as error:
+            raise OSError(f"port {port or 'any'} of {host} cannot be used: choose another with --host, --port") from error
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def _refuse_to_fetch(url: str, cache_dir: str) -> NoReturn:
+    raise gr.Error("expected a file that was uploaded here", print_exception=False)

@@ -1,0 +1,119 @@
+"""What is sent to the page, and what it makes: neither fills the disk, whatever becomes of a request."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import anyio.to_thread
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nst_adain.web.gate import MAX_UPLOAD, is_upload
+
+__all__ = ["Uploads", "sweep", "sweeping"]
+
+QUOTA = 40 * MAX_UPLOAD  # bytes of all files in the page's folder, 2 GB: then nothing more is taken until some are removed
+RESERVE = 4 * MAX_UPLOAD  # bytes of the disk that are left free, for results and for others
+KEPT_SECONDS = 4 * 3600  # how old files are when they are removed,
+SWEEP_SECONDS = 600  # and how often that is looked for
+_PIECE = 1 << 16  # bytes
+
+
+class Uploads:
+    """Takes files whole before Gradio sees them: what is broken off, refused or too much leaves nothing behind.
+
+    Gradio itself writes to the folder as it reads, and does not remove what it could not finish.
+    """
+
+    def __init__(self, app: ASGIApp, folder: Path) -> None:
+        """Pass on to `app`, which writes to `folder`."""
+        self.app, self.folder = app, folder
+        self._held = 0  # bytes of all uploads that are under way
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope["type"] != "http" or scope["method"] != "POST" or not is_upload(scope):
+            await self.app(scope, receive, send)
+            return
+        used = await anyio.to_thread.run_sync(_bytes_below, self.folder)
+        held = 0
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            try:
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return
+                    body, more = message.get("body", b""), message.get("more_body", False)
+                    held, self._held = held + len(body), self._held + len(body)
+                    free = shutil.disk_usage(self.folder).free
+                    if used + self._held > QUOTA or free < RESERVE + len(body):
+                        raise HTTPException(507, "there is no room for more files here now: try again later")
+                    file.write(body)
+                file.seek(0)
+                await self.app(scope, _replay(file, held, receive), send)
+            finally:
+                self._held -= held
+
+
+def _replay(file: IO[bytes], length: int, receive: Receive) -> Receive:
+    """The messages that a file of so many bytes came in, and what comes after it."""
+    left, ended = length, False
+
+    async def again() -> Message:
+        nonlocal left, ended
+        if ended:
+            return await receive()
+        body = file.read(_PIECE)
+        left -= len(body)
+        ended = left <= 0
+        return {"type": "http.request", "body": body, "more_body": not ended}
+
+    return again
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # removed meanwhile
+            total += path.lstat().st_size
+    return total
+
+
+def sweep(folder: Path, kept: Path, now: float) -> None:
+    """Remove the files below `folder` that are older than `KEPT_SECONDS`, and folders without any, except for `kept`."""
+    for name, _, files in os.walk(folder, topdown=False):
+        place = Path(name)
+        if place == kept or kept in place.parents:
+            continue
+        for file in files:
+            with contextlib.suppress(OSError):  # whatever is wrong with one, the others go
+                if now - (place / file).lstat().st_mtime > KEPT_SECONDS:
+                    (place / file).unlink()
+        with contextlib.suppress(OSError):  # not empty
+            if place != folder and now - place.stat().st_mtime > KEPT_SECONDS:
+                place.rmdir()
+
+
+@contextlib.contextmanager
+def sweeping(folder: Path, kept: Path) -> Iterator[None]:
+    """`sweep`, again and again, in this block."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(SWEEP_SECONDS):
+            sweep(folder, kept, time.time())
+
+    threading.Thread(target=run, daemon=True, name="sweep").start()
+    try:
+        yield
+    finally:
+        ended.set()

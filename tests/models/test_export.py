@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from conftest import picture
+
+from nst_adain.cli.main import main
+from nst_adain.functional import blend
+from nst_adain.images.inputs import to_tensor
+from nst_adain.models.architecture import Architecture
+from nst_adain.models.export import export_onnx
+from nst_adain.models.networks import StyleTransfer
+from nst_adain.stylizer import Stylizer
+
+
+def sessions(paths: list[Path]) -> list[onnxruntime.InferenceSession]:
+    return [onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in paths]
+
+
+def run(paths: list[Path], content: torch.Tensor, style: torch.Tensor, alpha: float) -> np.ndarray:
+    """As the docstring of `export_onnx` says, knowing only the files."""
+    encoder, decoder = sessions(paths)
+    read = [
+        dict(zip((o.name for o in encoder.get_outputs()), encoder.run(None, {"image": x.numpy()}))) for x in (content, style)
+    ]
+    inputs = {name: value for name, value in read[0].items() if name.startswith("relu")}
+    for side, codes in zip(("content", "style"), read):
+        inputs |= {f"{side}_mean": codes["mean"], f"{side}_std": codes["std"]}
+    return np.asarray(decoder.run(None, inputs | {"alpha": np.array(alpha, np.float32)})[0])
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("onnx")
+    assert main(["export", "-o", str(folder)]) == 0
+    return [folder / "encoder.onnx", folder / "decoder.onnx"]
+
+
+@pytest.mark.parametrize("size", [(1, 16, 16), (1, 64, 136), (3, 40, 24)])
+@pytest.mark.parametrize("alpha", [0.0, 0.7, 1.5])
+def test_onnx_runtime_gives_the_same(slim: Stylizer, exported: list[Path], size: tuple[int, int, int], alpha: float) -> None:
+    batch, height, width = size
+    content = torch.cat([to_tensor(picture(width, height, i)) for i in range(batch)])
+    style = torch.cat([to_tensor(picture(width, height, i + 7)) for i in range(batch)])
+    expected = slim(content, style, alpha=alpha, style_size=None)
+    np.testing.assert_allclose(run(exported, content, style, alpha), expected, atol=1e-4)
+
+
+def test_codes_can_be_mixed(slim: Stylizer, exported: list[Path]) -> None:
+    encoder, _ = sessions(exported)
+    pictures = [to_tensor(picture(64, 48, i)) for i in range(2)]
+    *_, mean, std = zip(*(encoder.run(None, {"image": x.numpy()}) for x in pictures))
+    mixed = blend([slim.encode_style(x) for x in pictures], [0.3, 0.7])
+    np.testing.assert_allclose(0.3 * mean[0] + 0.7 * mean[1], mixed.mean, atol=1e-4)
+    np.testing.assert_allclose(0.3 * std[0] + 0.7 * std[1], mixed.std, atol=1e-4)
+
+
+def test_a_model_in_use_is_exported_alike(slim: Stylizer, exported: list[Path], tmp_path: Path) -> None:
+    """Its frozen weights are used in another form, of which nothing may get into the files."""
+    assert any(getattr(module, "transformed", None) is not None for module in slim.model.modules())
+    paths = export_onnx(slim.model, tmp_path)
+    assert [path.stat().st_size for path in paths] == pytest.approx([path.stat().st_size for path in exported], rel=0.01)
+    content, style = to_tensor(picture(40, 32)), to_tensor(picture(40, 32, 3))
+    np.testing.assert_array_equal(run(paths, content, style, 0.5), run(exported, content, style, 0.5))
+
+
+def test_models_with_modulation_and_with_one_tap(tiny_model: StyleTransfer, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    single = StyleTransfer(Architecture("vgg19", 1 / 16, ("relu4_1",)))
+    content, style = to_tensor(picture(40, 32)), to_tensor(picture(40, 32, 3))
+    for model in (tiny_model, single):
+        paths = export_onnx(model, tmp_path)
+        with torch.no_grad():
+            expected = model(content, style, alpha=0.5).clamp(0, 1)
+        np.testing.assert_allclose(run(paths, content, style, 0.5), expected, atol=1e-4)
+
+
+def test_failures_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    assert main(["export", "-o", str(tmp_path / "file")]) == 1
+    assert "file: expected a folder, found a file" in capsys.readouterr().err
+    (tmp_path / "file").unlink()
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    assert main(["export", "-o", str(tmp_path)]) == 1
+    assert "onnxscript is missing: pip install 'nst-adain[onnx]'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

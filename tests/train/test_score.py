@@ -1,0 +1,140 @@
+"""What `evaluate` and `holdout` write, and what `score` reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import picture
+from PIL import Image
+from safetensors.torch import load_file
+
+from nst_adain.errors import UsageError
+from nst_adain.images.inputs import to_tensor
+from nst_adain.models.pretrained import find_weights
+from train.config import TrainConfig
+from train.data import Pictures, center_crop
+from train.evaluate import evaluate, pairs_by_name
+from train.holdout import holdout
+from train.score import score
+
+
+def test_evaluate_writes_what_score_reads(config: TrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text("\ufeff0__1\n2__0\n", encoding="utf-8")  # as some editors save it
+    evaluate(config.content, config.style, tmp_path / "scored", pairs=tmp_path / "pairs.txt", device="cpu")
+    assert sorted(p.name for p in (tmp_path / "scored").iterdir()) == ["0__1.png", "2__0.png"]
+    for folder, name in ((config.content, "my photo__1"), (config.style, "a__b")):
+        next(folder.glob("0.*")).rename(folder / f"{name}.png")
+    (tmp_path / "pairs.txt").write_text("my photo__1__a__b\n")
+    evaluate(config.content, config.style, tmp_path / "named", pairs=tmp_path / "pairs.txt", device="cpu")
+    assert [p.name for p in (tmp_path / "named").iterdir()] == ["my photo__1__a__b.png"]
+    (tmp_path / "pairs.txt").write_text("0__9\n")
+    with pytest.raises(ValueError, match="found '0__9'"):
+        evaluate(config.content, config.style, tmp_path / "scored", pairs=tmp_path / "pairs.txt", device="cpu")
+    (tmp_path / "pairs.txt").write_text("2__2\n")
+    picture().save(tmp_path / "scored" / "2__1.png")
+    with pytest.raises(ValueError, match=r"2__1\.png: a result of another call, which `score` would count among these"):
+        evaluate(config.content, config.style, tmp_path / "scored", pairs=tmp_path / "pairs.txt", device="cpu")
+    for wrong, message in ((b"\n", "expected at least one pair, found none"), (b"\xff", "expected lines of text")):
+        (tmp_path / "pairs.txt").write_bytes(wrong)
+        with pytest.raises(ValueError, match=rf"pairs\.txt: {message}"):
+            evaluate(config.content, config.style, tmp_path / "none", pairs=tmp_path / "pairs.txt", device="cpu")
+    assert not (tmp_path / "none").exists()
+
+
+def test_holdout_writes_what_fit_does_not_train_on(config: TrainConfig, tmp_path: Path) -> None:
+    out = tmp_path / "held"
+    holdout(config.content, config.style, out, count=2, size=32)
+    for name in ("content", "style"):
+        pictures = Pictures(getattr(config, name), config.max_side, 2)
+        files = sorted((out / name).iterdir())
+        assert [path.name for path in files] == [f"{name}-1.png", f"{name}-2.png"]
+        for path, picture_kept in zip(files, pictures.held_out):
+            assert torch.equal(to_tensor(Image.open(path))[0].mul(255).round().byte(), center_crop(picture_kept, 32))
+    evaluate(out / "content", out / "style", tmp_path / "scored", device="cpu")
+    assert len(list((tmp_path / "scored").iterdir())) == 4
+    with pytest.raises(UsageError, match="out: expected a folder without content, for what is there would be scored too"):
+        holdout(config.content, config.style, out, count=2, size=32)
+    with pytest.raises(UsageError, match="out: expected a folder outside of style"):
+        holdout(config.content, config.style, config.style / "held", count=2)
+    with pytest.raises(ValueError, match="expected more than the 8 held-out pictures, found 8 readable"):
+        holdout(config.content, config.style, tmp_path / "all", count=8)
+    assert not (tmp_path / "all").exists()
+
+
+def plain_features(weights: dict[str, torch.Tensor], path: Path) -> list[torch.Tensor]:
+    """relu1_1 to relu4_1 of VGG-19, in nothing but torch."""
+    x, layers = torch.from_numpy(np.asarray(Image.open(path).convert("RGB")).copy()).permute(2, 0, 1)[None] / 255, []
+    for name in ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv3_4", "conv4_1"):
+        x = F.max_pool2d(x, 2) if name in ("conv2_1", "conv3_1", "conv4_1") else x
+        x = F.conv2d(F.pad(x, (1,) * 4, mode="reflect"), weights[f"{name}.weight"], weights[f"{name}.bias"]).relu()
+        layers += [x] if name.endswith("_1") else []
+    return layers
+
+
+def test_scores_are_those_of_the_papers_formulas(
+    config: TrainConfig, tmp_path: Path, teacher: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, paintings, scored = (tmp_path / name for name in ("photos", "paintings", "scored"))
+    for seed, path in enumerate((photos / "a.png", photos / "b.png", paintings / "x.png", paintings / "y__z.png")):
+        path.parent.mkdir(exist_ok=True)
+        picture(48, 40, seed).save(path)
+    evaluate(photos, paintings, scored, device="cpu")
+    (scored / "half").mkdir()
+    picture(48, 40).save(scored / "half" / "a__x.png")  # of another call
+    picture(48, 40).save(scored / "a__x.jpg")
+    score(photos, paintings, scored, teacher, tmp_path / "scores.json")
+    (scored / "empty" / "half").mkdir(parents=True)
+    picture(48, 40).save(scored / "empty" / "half" / "a__x.png")
+    with pytest.raises(ValueError, match=r"empty: expected results CONTENT__STYLE\.png, found none but in folders below"):
+        score(photos, paintings, scored / "empty", teacher)
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert [row["pair"] for row in found["rows"]] == ["a__x", "a__y__z", "b__x", "b__y__z"]
+    weights = load_file(teacher)
+    for row in found["rows"]:
+        content, _, style = row["pair"].partition("__")
+        files = photos / f"{content}.png", paintings / f"{style}.png", scored / f"{row['pair']}.png"
+        source, reference, result = (plain_features(weights, file) for file in files)
+        error = sum(
+            F.mse_loss(a.mean((2, 3)), b.mean((2, 3)))
+            + F.mse_loss((a.var((2, 3), False) + 1e-5).sqrt(), (b.var((2, 3), False) + 1e-5).sqrt())
+            for a, b in zip(result, reference)
+        )
+        assert row["style"] == pytest.approx(float(error) / 4, rel=1e-3)
+        assert row["content"] == pytest.approx(float(F.mse_loss(result[-1], source[-1])), rel=1e-3)
+        assert 0 < row["ssim"] < 1
+    assert f"style {np.mean([row['style'] for row in found['rows']]):.4f}" in capsys.readouterr().out
+    (scored / "a__x.png").rename(scored / "a__q.png")
+    with pytest.raises(ValueError, match=r"a__q\.png: expected a name CONTENT__STYLE"):
+        score(photos, paintings, scored, teacher)
+    picture(20, 20).save(scored / "a__x.png")
+    (scored / "a__q.png").unlink()
+    with pytest.raises(ValueError, match=r"a__x\.png: expected the size of .*a\.png, \(48, 40\), found \(20, 20\)"):
+        score(photos, paintings, scored, teacher)
+    with pytest.raises(ValueError, match=r"slim\.safetensors: expected a loss network with relu1_1, .*, found one with"):
+        score(photos, paintings, scored, find_weights("slim"))
+
+
+def test_names_that_two_pairs_would_have_are_said() -> None:
+    assert len(pairs_by_name(["a", "b"], ["c__d", "e"])) == 4
+    with pytest.raises(ValueError, match="a__b__c: would be the result of a in the style b__c and of a__b in the style c"):
+        pairs_by_name(["a", "a__b"], ["c", "b__c"])
+
+
+def test_pictures_that_are_too_small_to_be_scored_are_named(config: TrainConfig, tmp_path: Path, teacher: Path) -> None:
+    for folder, name in (("photos", "a"), ("paintings", "b"), ("scored", "a__b")):
+        (tmp_path / folder).mkdir()
+        picture(12, 12).save(tmp_path / folder / f"{name}.png")
+    with pytest.raises(ValueError, match=r"a\.png: expected at least 16 pixels a side, found 12 x 12"):
+        score(tmp_path / "photos", tmp_path / "paintings", tmp_path / "scored", teacher)
+    with pytest.raises(ValueError, match=r"teacher\.safetensors: expected full-width VGG-19, .* conv1_1\.weight has the shape"):
+        score(tmp_path / "photos", tmp_path / "paintings", tmp_path / "scored", config.teacher)
+
+
+def test_results_do_not_go_among_the_photographs(config: TrainConfig) -> None:
+    with pytest.raises(UsageError, match="out: expected a folder outside of content"):
+        evaluate(config.content, config.style, config.content, device="cpu")
