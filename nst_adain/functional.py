@@ -23,7 +23,7 @@ from torch import Tensor
 
 from nst_adain.errors import UsageError
 from nst_adain.files import write_atomic
-from nst_adain.models.tensors import check_finite, read_tensors
+from nst_adain.tensors import check_finite, read_tensors
 
 __all__ = ["EPS", "SAVED", "ChannelStats", "adain", "blend", "channel_stats", "strengthen"]
 

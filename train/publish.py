@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nst_adain.files import write_atomic
 from nst_adain.models.pretrained import NORMS_KEY, read_architecture, read_entry, read_weights, save_weights
-from nst_adain.models.tensors import check_finite
+from nst_adain.tensors import check_finite
 from train.recipe import check_output, given_files, read_recipe, recipe_entries
 
 __all__ = ["describe", "publish"]

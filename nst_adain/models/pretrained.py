@@ -22,7 +22,7 @@ from nst_adain.errors import UsageError
 from nst_adain.files import write_atomic
 from nst_adain.models.architecture import Architecture
 from nst_adain.models.networks import Encoder, StyleTransfer
-from nst_adain.models.tensors import check_finite, one_line, open_tensors, read_tensors
+from nst_adain.tensors import check_finite, one_line, open_tensors, read_tensors
 
 __all__ = [
     "ENCODER_VARIABLE",

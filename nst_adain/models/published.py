@@ -16,7 +16,7 @@ from torch import Tensor
 from nst_adain.files import write_atomic
 from nst_adain.models.architecture import Architecture
 from nst_adain.models.pretrained import save_weights
-from nst_adain.models.tensors import LARGEST_FILE, check_file, check_finite
+from nst_adain.tensors import LARGEST_FILE, check_file, check_finite
 
 __all__ = ["convert_published"]
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save, save_file
 from torch import Tensor
 
+from nst_adain import tensors
 from nst_adain.functional import ChannelStats
-from nst_adain.models import pretrained, tensors
+from nst_adain.models import pretrained
 from nst_adain.models.architecture import TOPOLOGIES, Architecture, find_topology
 from nst_adain.models.networks import Encoder, StyleTransfer
 from nst_adain.models.pretrained import ARCHITECTURE_KEY, NORMS_KEY, encoder_norms, load_encoder, load_model, needs_encoder
