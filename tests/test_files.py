@@ -1,3 +1,5 @@
+"""Files are written whole or not at all, and what a killed process left is removed."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,3 +1,5 @@
+"""Statistics of channels, their mixtures, and adaptive instance normalisation."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,3 +1,5 @@
+"""The `Stylizer`: pictures of every kind in and out, encoded contents and styles, tiles, and what it refuses."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,3 +1,5 @@
+"""`RandomStyle` in torchvision's pipelines."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""The processor's cores are shared out among pictures, and given back."""
+
 from __future__ import annotations
 
 import threading

@@ -1,3 +1,5 @@
+"""Folders of photographs: pairing, names, what is there already, failures, and what an earlier call was asked."""
+
 from __future__ import annotations
 
 import csv

@@ -1,3 +1,5 @@
+"""The commands: their options, messages and exit statuses, interrupts, and files that are never half written."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""Which pictures of `nst-adain stylize` are photographs, which are styles, and where results go."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The pictures that the package draws."""
+
 from __future__ import annotations
 
 from pathlib import Path

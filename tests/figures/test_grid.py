@@ -1,3 +1,5 @@
+"""Sheets of results, and animations from style to style."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Reading pictures of every kind as they are meant, writing them whole, and finding them in folders."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,3 +1,5 @@
+"""Masks and label maps, and how much of each style a place gets of them."""
+
 from __future__ import annotations
 
 from pathlib import Path

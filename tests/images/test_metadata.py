@@ -1,3 +1,5 @@
+"""What is kept of a picture's EXIF data, and what never is."""
+
 from __future__ import annotations
 
 from fractions import Fraction

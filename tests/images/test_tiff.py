@@ -1,3 +1,5 @@
+"""Huge TIFF files that stay on the disk while tiles of them are read and written."""
+
 from __future__ import annotations
 
 import errno

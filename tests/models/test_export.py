@@ -1,3 +1,5 @@
+"""Graphs for ONNX Runtime give what torch gives."""
+
 from __future__ import annotations
 
 import sys

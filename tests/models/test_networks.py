@@ -1,3 +1,5 @@
+"""Encoder, decoder and modulator: their layers against plain torch, any size, and what strength does."""
+
 from __future__ import annotations
 
 import copy

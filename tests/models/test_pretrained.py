@@ -1,3 +1,5 @@
+"""Files of weights: finding, reading, writing, and what the shipped ones say of themselves."""
+
 from __future__ import annotations
 
 import os

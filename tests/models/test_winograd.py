@@ -1,3 +1,5 @@
+"""Winograd's convolutions are the direct ones, forwards and backwards, within the rounding of float32."""
+
 from __future__ import annotations
 
 import copy

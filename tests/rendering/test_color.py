@@ -1,3 +1,5 @@
+"""Keeping the photograph's colours: by luminance, and by CORAL."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tiles cover a picture once, see what they need, and add up to its statistics."""
+
 from __future__ import annotations
 
 import pytest

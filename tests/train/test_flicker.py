@@ -1,3 +1,5 @@
+"""The warping error that measures flicker, on movements that are known."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Statistics and pictures are smoothed over the frames of a scene, and not across a cut."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Videos: times, sound, colours, turned and cut ones, and mixtures that change over time."""
+
 from __future__ import annotations
 
 import itertools

@@ -1,3 +1,5 @@
+"""Timestamps that only increase."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Videos that are cut short are found by their containers' own lengths."""
+
 from __future__ import annotations
 
 from pathlib import Path

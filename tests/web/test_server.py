@@ -1,3 +1,5 @@
+"""The page's actions and its HTTP API, as clients see them."""
+
 from __future__ import annotations
 
 import base64
