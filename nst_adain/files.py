@@ -19,6 +19,7 @@ __all__ = ["check_folder", "lock", "make_folder", "remove_strays", "replacing", 
 
 # Names of files until they are whole: which computer writes them, then 16 digits at random.
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+_NO_HOST = "0" * 8  # in the names of files that cannot be held: as of another host, they are strays after a day alone
 _PARTIAL = re.compile(r"\.([0-9a-f]{8})[0-9a-f]{16}\.partial(\.[0-9a-z]+)?")
 # Seconds without a change after which a file that nobody holds was left by a killed process. On Windows a file is not held
 # from when it is closed until it has its name.
@@ -111,15 +112,20 @@ def replacing(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
 def _partial(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
     """A hidden file beside `path`, which this process holds, and removes in the end unless it has another name by then."""
     target = _target(path)
+    host = _HOST
     while True:
-        partial = target.with_name(f".{_HOST}{secrets.token_hex(8)}.partial{suffix}")
+        partial = target.with_name(f".{host}{secrets.token_hex(8)}.partial{suffix}")
         with writing(path):
             file = open(partial, "xb")  # noqa: SIM115
         try:
             if sys.platform == "win32":  # which removes and renames no file that is open
                 file.close()
-            elif not _hold(file, partial):
-                continue
+            elif host == _HOST:
+                if not _hold(file, partial):
+                    continue
+                if not _others_can_write(partial):
+                    host = _NO_HOST
+                    continue
             yield partial
             return
         finally:
@@ -137,6 +143,18 @@ def _hold(file: IO[bytes], path: Path) -> bool:
     except OSError:  # a file system without locks, where nothing is taken for a stray
         pass
     return path.exists()
+
+
+def _others_can_write(path: Path) -> bool:
+    """Whether a locked file can be written to by another handle; not on an SMB share: flock(2), "CIFS details"."""
+    try:
+        with open(path, "r+b") as other:
+            other.write(b"0")
+            other.flush()
+            other.truncate(0)
+    except PermissionError:
+        return False
+    return True
 
 
 def lock(file: IO[bytes]) -> None:

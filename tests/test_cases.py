@@ -14,6 +14,7 @@ from PIL import Image
 from nst_adain.batch.folder import FAILURES, stylize_folder
 from nst_adain.cli.main import main
 from nst_adain.errors import ImageError, ImageWarning
+from nst_adain.images import apart
 from nst_adain.images.apart import load_image_apart
 from nst_adain.images.io import load_image
 from nst_adain.stylizer import Stylizer
@@ -121,6 +122,20 @@ def test_whatever_a_library_raises_names_the_file(error: Exception, monkeypatch:
             else:
                 with pytest.raises(ImageError, match=rf"^{photo}: (the picture is damaged|not enough memory)"):
                     load_image(photo)
+
+
+def test_the_other_process_loads_nothing_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("random", "json", "PIL"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(7)")
+    shutil.copy(CASES / "whole.jpg", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert load_image_apart("whole.jpg").size == (300, 200)
+
+
+def test_a_process_that_does_not_start_blames_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "__name__", "nst_adain.images.none")
+    with pytest.raises(RuntimeError, match="the process that decodes pictures did not start: .*nst_adain"):
+        load_image_apart(CASES / "whole.jpg")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such limits")

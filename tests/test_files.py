@@ -188,6 +188,19 @@ def test_what_another_computer_writes_is_a_stray_after_a_day(tmp_path: Path) -> 
     assert not path.exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there nothing is held")
+def test_where_a_lock_keeps_its_own_process_out_files_are_written_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_others_can_write", lambda _: False)  # as on an SMB share
+    with files.replacing(tmp_path / "a.txt") as partial:
+        assert partial.name.startswith(".00000000")
+        partial.write_bytes(b"new")
+        files.remove_strays(tmp_path / "a.txt")
+        assert partial.exists()
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"new"]
+
+
 def test_without_locks_everything_is_written_and_nothing_is_a_stray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(_: object) -> NoReturn:
         raise OSError(errno.ENOLCK, "No locks available")

@@ -52,6 +52,7 @@ def sole_run(out: Path) -> Iterator[None]:
             _remove_partial(out)
             yield
         finally:
+            file.close()  # Windows removes no open file
             with contextlib.suppress(OSError):
                 if os.listdir(out) == [_LOCK]:
                     (out / _LOCK).unlink()

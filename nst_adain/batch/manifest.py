@@ -99,7 +99,7 @@ def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]
         return {}
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         before = None
     if not isinstance(before, dict):
         raise ValueError(f"{path}: expected the settings of an earlier call, found something else; remove it, or name another")

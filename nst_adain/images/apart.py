@@ -19,6 +19,7 @@ __all__ = ["load_image_apart"]
 
 SECONDS = 20  # most pictures take less than one; the limits in `formats` keep them below ten
 MEMORY = 1536 << 20  # bytes, beside the interpreter's own
+_READY = b"ready"  # says the other process once it has loaded what it needs
 _FOLDER = Path(__file__).resolve().parents[2]  # that this package is in
 
 
@@ -39,23 +40,26 @@ def load_image_apart(
     Raises:
         ImageError: as `load_image` does, also if there is no such file; or if it takes more time or memory than allowed.
     """
-    command = [sys.executable, "-m", __name__, os.fspath(path), str(max_pixels), str(memory), str(round(seconds) + 1)]
+    file = os.path.abspath(path)
+    command = [sys.executable, "-m", __name__, file, str(max_pixels), str(memory), str(round(seconds) + 1)]
     # One thread: pools of them would take address space, which is what is limited.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_FOLDER), *sys.path]), "OPENBLAS_NUM_THREADS": "1"}
-    try:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(_FOLDER), *filter(None, sys.path)]),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    try:  # in the package's folder, for the current one comes first on the path of modules
         done = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=seconds,
+            command, env=environment, cwd=_FOLDER, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise ImageError(f"{path}: the picture takes longer than {seconds:g} s to decode") from error
-    told, _, pixels = done.stdout.partition(b"\n")
+    ready, _, answered = done.stdout.partition(b"\n")
+    if ready != _READY:
+        raise RuntimeError(f"the process that decodes pictures did not start: {done.stderr.decode(errors='replace')[-500:]}")
     if done.returncode:
         raise ImageError(f"{path}: the picture is damaged, or takes more than {memory / 2**20:,.0f} MiB to decode")
+    told, _, pixels = answered.partition(b"\n")
     answer = json.loads(told)
     if "error" in answer:
         raise ImageError(answer["error"])
@@ -64,6 +68,8 @@ def load_image_apart(
 
 def _main(path: str, max_pixels: str, memory: str, seconds: str) -> None:
     """Write what becomes of a file to standard output: a line of JSON, and the pixels."""
+    sys.stdout.buffer.write(_READY + b"\n")
+    sys.stdout.buffer.flush()
     with contextlib.suppress(ImportError):  # as on Windows
         import resource
 

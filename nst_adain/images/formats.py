@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import threading
@@ -25,6 +26,7 @@ _GREY_STEPS = {"L;2": 85, "L;4": 17}  # from one level of grey to the next, of 2
 # of them by copying all before; the pixels of 200 megapixels come in some hundred thousand pieces.
 _HEADER_READS, _PIXEL_READS = 5_000, 1_000_000
 # Pixels of what is decoded slowly: run lengths in BMP in Python, JPEG 2000 in some microseconds and 16 bytes a pixel.
+_OF_THE_SYSTEM = (errno.EIO, errno.EMFILE, errno.ENFILE, getattr(errno, "ESTALE", errno.EIO))
 _SLOW = {"bmp_rle": 4_000_000, "jpeg2k": 50_000_000}
 
 
@@ -50,7 +52,11 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         try:
             return _by_pillow(path, start, max_pixels)
         except OSError as error:
-            if not start.startswith(jpeg.START) or (image := jpeg.without_end(path.read_bytes())) is None:
+            if not start.startswith(jpeg.START):
+                raise
+            with _NO_PILLOW_LIMIT:
+                image = jpeg.without_end(path.read_bytes())
+            if image is None:
                 raise
             warnings.warn(f"{path}: this JPEG file has no end marker ({error}); its rows are all there", ImageWarning, 2)
             return image
@@ -70,9 +76,17 @@ def reading(path: Path) -> Iterator[None]:
         raise ImageError(f"{path}: expected a picture, found a file of no known image format, or a damaged one") from error
     except MemoryError as error:
         raise ImageError(f"{path}: not enough memory to decode it") from error
+    except OSError as error:  # of a decoder, unless the system says that the file or the process is in trouble
+        if error.errno in _OF_THE_SYSTEM:
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+        raise _damaged(path, error) from error
     except Exception as error:
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"{path}: the picture is damaged or cut short ({words})") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ImageError:
+    words = " ".join(str(error).split()) or type(error).__name__
+    return ImageError(f"{path}: the picture is damaged or cut short ({words})")
 
 
 class _Counted(io.BufferedReader):
@@ -97,7 +111,7 @@ def _by_pillow(path: Path, start: bytes, max_pixels: int) -> Image.Image:
             decoder, pixels = str(image.tile[0].codec_name) if image.tile else "", image.width * image.height
             if pixels > _SLOW.get(decoder, pixels):
                 raise ImageError(f"{path}: {pixels:,} pixels are too many in this form ({decoder}); save it in another")
-            if decoder == "jpeg":
+            if decoder == "jpeg" and image.info.get("progressive"):
                 jpeg.check_scans(path, pixels)
             _note_levels(image)
             file.left = _PIXEL_READS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from pathlib import Path
 
@@ -14,6 +15,9 @@ __all__ = ["START", "check_rows", "check_scans", "without_end"]
 
 START = b"\xff\xd8\xff"
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"
+# Markers: 0xFF, perhaps repeated, and another byte; followed by 0 it is a value, followed by 0xD0 to 0xD7 the scan goes on.
+_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+_ALONE = frozenset({0x01, 0xD8})  # without a length
 _MOST = 20_000_000_000  # pixels in all scans, which take some seconds even if nothing is in them
 _BAND = 256  # rows
 _OTHER = b"\x55" * 4096  # what may follow where a file is cut short, instead of zeros
@@ -21,7 +25,7 @@ _OTHER = b"\x55" * 4096  # what may follow where a file is cut short, instead of
 
 def check_scans(path: Path, pixels: int) -> None:
     """Raise ImageError if a progressive picture takes too long: each of its scans goes over all of its pixels."""
-    scans = path.read_bytes().count(_SCAN)  # within a scan, these two bytes do not follow one another
+    _, scans = _picture(path.read_bytes())
     if scans * pixels > _MOST:
         raise ImageError(f"{path}: expected a picture in some ten scans, found {scans:,} of {pixels:,} pixels each")
 
@@ -29,8 +33,23 @@ def check_scans(path: Path, pixels: int) -> None:
 def check_rows(path: Path, image: Image.Image) -> None:
     """Raise ImageError if the end marker of this decoded picture comes before its last row."""
     # What libjpeg makes up is flat there.
-    if all(low == high for low, high in _ends(image)) and not _is_whole(path.read_bytes().rpartition(_END)[0], small=True):
+    if not all(low == high for low, high in _ends(image)):
+        return
+    data = path.read_bytes()
+    if not _is_whole(data[: _picture(data)[0]], small=True):
         raise ImageError(f"{path}: the picture is damaged or cut short (its last rows are missing)")
+
+
+def _picture(data: bytes) -> tuple[int, int]:
+    """Where the end marker of the first picture in a file is, and how many scans it has: cameras put more behind it."""
+    at, scans = 2, 0
+    while found := _MARKER.search(data, at):
+        at, marker = found.end(), data[found.end() - 1]
+        if marker == _END[1]:
+            return at - 2, scans
+        at += int.from_bytes(data[at : at + 2], "big") if marker not in _ALONE else 0
+        scans += marker == _SCAN[1]
+    return len(data), scans
 
 
 def without_end(data: bytes) -> Image.Image | None:
@@ -51,7 +70,7 @@ def _is_whole(data: bytes, *, small: bool) -> bool:
         try:
             with Image.open(io.BytesIO(data + ending + _END), formats=["JPEG"]) as image:
                 if small or not image.info.get("progressive"):
-                    image.draft(image.mode, (image.width // 8, image.height // 8))
+                    image.draft(image.mode, (max(1, image.width // 8), max(1, image.height // 8)))
                 image.load()
         except Exception:  # of damaged files, anything
             return False

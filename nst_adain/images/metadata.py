@@ -25,6 +25,8 @@ _WANTED: dict[int, frozenset[int]] = {
     _EXIF: frozenset({0x9003, 0x9004, 0x9010, 0x9011, 0x9012, 0x9290, 0x9291, 0x9292, 0xA432, 0xA433, 0xA434}),
     _GPS: frozenset(range(32)),
 }
+# Where microscopes' programs say how many pictures of which sizes a file has: ImageJ, OME, tifffile.
+_DESCRIPTION, _STRUCTURES = 0x010E, (b"ImageJ=", b"<?xml", b"<OME", b'{"shape"')
 # Bytes of a value of each type, and of the numbers that it consists of.
 _SIZES = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 7: (1, 1), 9: (4, 4), 10: (8, 4), 129: (1, 1)}
 _LONG, _IFD, _LONG8, _IFD8 = 4, 13, 16, 18  # the types of places in a file, the last three of nothing else
@@ -112,6 +114,8 @@ def _read(file: BinaryIO, tags: dict[int, dict[int, _Field]]) -> None:
             for tag, field in _fields(file, places[part], order, layout, wanted | {_EXIF, _GPS}):
                 if tag in (_EXIF, _GPS):
                     places[tag] = int.from_bytes(field.data, "little")
+                elif tag == _DESCRIPTION and field.data.lstrip().startswith(_STRUCTURES):
+                    continue
                 elif field.kind not in (_IFD, _LONG8, _IFD8) and len(field.data) <= room:
                     room -= len(field.data)
                     tags.setdefault(part, {})[tag] = field

@@ -40,6 +40,7 @@ _COMPRESSIONS = frozenset({
 _ORIENTATION, _DNG, _COLORMAP = 274, 50706, 320  # tags
 _LARGEST_STRIP = 600_000_000  # bytes, decoded: held beside the picture
 _MANY_STRIPS = 200_000
+_MANY_LAB = 100_000_000  # pixels; Pillow converts some 16 million in a second
 _BAND = 1 << 22  # values that are converted at once
 _OVERSHOOT = 0.3  # below 0 and above 1, as a sharp edge has once it is resized: see inputs.in_range
 
@@ -93,6 +94,8 @@ def _check(path: Path, page: TiffPage, max_pixels: int) -> tuple[str, int, str]:
     check_pixels(path, width, height, max_pixels)
     if page.tags.get(_DNG) is not None:
         raise ImageError(f"{path}: expected a picture, found camera raw data, with a thumbnail; develop it first")
+    if page.photometric == _LAB and width * height > _MANY_LAB:
+        raise ImageError(f"{path}: {width * height:,} pixels of Lab colours take too long: save it in RGB")
     if page.compression in _FAX:
         raise ImageError(f"{path}: expected a picture, found a fax (TIFF compression {page.compression}), which has no greys")
     if page.compression not in _COMPRESSIONS:
@@ -152,22 +155,23 @@ def _levels(path: Path, page: TiffPage, channels: int, kept: type | None) -> tup
         raise ImageError(f"{path}: expected floating-point pixels from 0 to 1, found {low:.4g} to {high:.4g}")
     if not wide:
         return pixels, white if kept else 255
-    return _narrowed(path, pixels, int(low), int(high), kind == "u", bool(kept))
+    return _narrowed(path, pixels, int(low), int(high), bits if kind == "u" else -bits, bool(kept))
 
 
-def _narrowed(path: Path, pixels: NDArray[Any], low: int, high: int, unsigned: bool, keep: bool) -> tuple[NDArray[Any], int]:
-    """Integers of which nothing says what is white: that of 16 bits, as of programs that compute with more, or of all bits."""
-    bits = 8 * pixels.dtype.itemsize
+def _narrowed(path: Path, pixels: NDArray[Any], low: int, high: int, bits: int, keep: bool) -> tuple[NDArray[Any], int]:
+    """Integers of more than 16 bits, whose white is that of 16, as of programs that compute with more, or of all bits; and
+    signed ones, `bits` below 0, whose white is the largest if they have 16 at most."""
     if low >= 0 and high <= 65535:
-        shift = 0
-    elif unsigned and high >> (bits - 8):  # else all would be black
-        shift = bits - 16
+        white = 2 ** (-bits - 1) - 1 if -16 <= bits < 0 else 65535
+    elif low >= 0 and bits > 0 and high >> (bits - 8):  # else all would be black
+        white = 2**bits - 1
     else:
         raise ImageError(f"{path}: expected integer pixels of at most 16 bits, found {low} to {high}")
     narrow = np.empty(pixels.shape, np.uint16 if keep else np.uint8)
+    scale = min(1.0, 65535 / white) if keep else 255 / white
     for row in range(len(pixels)):
-        narrow[row] = pixels[row] >> (shift if keep else shift + 8)
-    return narrow, 65535 if keep else 255
+        narrow[row] = pixels[row] if scale == 1 else pixels[row] * scale + (0 if keep else 0.5)
+    return narrow, min(white, 65535) if keep else 255
 
 
 def _strips(path: Path, page: TiffPage) -> Iterator[tuple[Any, ...]]:
@@ -179,8 +183,9 @@ def _strips(path: Path, page: TiffPage) -> Iterator[tuple[Any, ...]]:
     jpeg = page.compression in _JPEG
     options: dict[str, Any] = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader} if jpeg else {}
     file = page.parent.filehandle
-    lengths = [min(length, file.size) for length in page.databytecounts]  # that much memory is taken before it is filled
-    read: Any = file.read_segments(page.dataoffsets, lengths, length=math.prod(page.chunked))
+    count = math.prod(page.chunked)
+    lengths = [min(length, file.size) for length in page.databytecounts[:count]]  # memory that is taken before it is filled
+    read: Any = file.read_segments(page.dataoffsets[:count], lengths)
     for data, index in read:
         if data is None or (jpeg and not data.rstrip(b"\0").endswith(_END)):
             raise ImageError(f"{path}: the picture is damaged or cut short (strip or tile {index} is not whole)")
@@ -191,8 +196,6 @@ def _strips(path: Path, page: TiffPage) -> Iterator[tuple[Any, ...]]:
 
 
 def _of_mode(pixels: NDArray[Any], mode: str) -> Image.Image:
-    if mode == "LAB":  # signed a and b, in Pillow 128 higher
-        pixels[..., 1:] ^= 128
     height, width, _ = pixels.shape
     image = Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
     return image.convert(mode.upper()) if mode in ("La", "RGBa") else image.convert("RGB") if mode == "YCbCr" else image

@@ -27,6 +27,7 @@ from nst_adain.video.stylize import stylize_video
 from nst_adain.web.parts import data_url, painted
 from nst_adain.web.request import Recipe
 from nst_adain.web.studio import Studio
+from nst_adain.web.uploads import check_room
 
 __all__ = ["SLOTS", "Actions"]
 
@@ -269,6 +270,7 @@ class Actions:
 
     def _file(self, name: str) -> Path:
         """A new file's path. Its folder has a name that nobody guesses: files are served to whoever knows their path."""
+        check_room(self.folder)
         folder = self.folder / secrets.token_hex(16)
         folder.mkdir()
         return folder / name

@@ -9,7 +9,7 @@ import asyncio
 import errno
 import ipaddress
 import sys
-from collections import Counter
+import time
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,14 +21,15 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-__all__ = ["MAX_UPLOAD", "BoundedProtocol", "Gate", "is_upload", "say"]
+__all__ = ["MAX_UPLOAD", "BoundedProtocol", "Gate", "is_upload", "say", "told"]
 
 MAX_UPLOAD = 50 * 2**20  # bytes of a file, and of all files that are sent at once
 MAX_REQUEST = 2 * 2**20  # of any other request
 HEADER_SECONDS = 20.0  # that a client may take for the headers of a request
 SILENCE_SECONDS = 30.0  # and for the next piece of what follows: a slow line is no silence
+BODY_SECONDS = 1800.0  # and for all of it
 LOGIN_SECONDS = 1.0  # that a wrong password costs
-MAX_LOGINS = 4  # attempts of one address that may wait for one another
+MAX_LOGINS = 8  # attempts that may wait for one another
 
 # Gradio's page compiles templates and has its scripts and styles inline.
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'; form-action 'self'"
@@ -46,8 +47,13 @@ def is_upload(scope: Scope) -> bool:
 
 def say(scope: Scope, error: BaseException) -> None:
     """One line of the log, of a request that failed: what clients send should not fill it."""
-    words = " ".join(str(error).split())[:200]
-    print(f"nst-adain: {scope['method']} {scope['path'][:100]!r} failed: {type(error).__name__}: {words}", file=sys.stderr)
+    print(f"nst-adain: {scope['method']} {scope['path'][:100]!r} failed: {told(error)}", file=sys.stderr)
+
+
+def told(error: BaseException) -> str:
+    """An error in a part of a line, without letters that a terminal would obey."""
+    words = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    return f"{type(error).__name__}: {' '.join(words.split())[:200]}"
 
 
 class Gate:
@@ -66,10 +72,9 @@ class Gate:
             public: likewise, and from pages of these: those of a server that passes requests on under another name.
         """
         self.app = app
-        self.public = {name.lower().rstrip(".") for name in public}
+        self.public = {_name(name if "//" in name else f"//{name}") for name in public}
         self.names = {name.lower().rstrip(".") for name in names} | self.public
-        self._logins: dict[str, asyncio.Lock] = {}
-        self._waiting: Counter[str] = Counter()
+        self._login, self._waiting = asyncio.Lock(), 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -104,8 +109,11 @@ class Gate:
             pass
         except Exception as error:  # whatever a client's data lead to
             say(scope, error)
-            full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-            await answer(*((507, "the server's disk is full") if full else (400, "the request cannot be answered")))
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                await answer(507, "the server's disk is full")
+            else:
+                status = 500 if isinstance(error, (OSError, MemoryError)) else 400
+                await answer(status, "the request cannot be answered")
 
     def _check(self, scope: Scope) -> None:
         """Raise HTTPException if a request is for another host, from another site, or from nobody who is logged in."""
@@ -115,7 +123,8 @@ class Gate:
             raise HTTPException(421, "expected a request for this page's own host name; others are allowed by --allow-host")
         foreign = origin is not None and origin.lower().partition("//")[2] != host.lower() and _name(origin) not in self.public
         if foreign or (origin is None and scope["method"] != "GET" and headers.get("sec-fetch-site") == "cross-site"):
-            raise HTTPException(403, "expected a request from this page, got one from another site")
+            other = "that of a server in front of it is allowed by --allow-host"
+            raise HTTPException(403, f"expected a request from this page, got one from another site; {other}")
         app: Any = scope.get("app")
         if getattr(app, "auth", None) is not None and scope["path"] != "/" and not scope["path"].startswith(_OPEN):
             cookies = cookie_parser(headers.get("cookie", ""))
@@ -132,24 +141,29 @@ class Gate:
         return True
 
     async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One attempt of an address at a time, and a pause after each wrong one: guessing takes long, others do not wait."""
-        address = (scope.get("client") or ("",))[0]
-        if self._waiting[address] >= MAX_LOGINS:
-            raise HTTPException(429, "too many attempts: try again in some seconds")
+        """One attempt at a time, and a pause after each wrong one: guessing takes long. Of all clients together, for who is
+        behind another server may claim any address."""
+        messages = [await receive()]  # all of it, before others wait for it
+        while messages[-1].get("more_body", False):
+            messages.append(await receive())
+        messages.reverse()
+
+        async def again() -> Message:
+            return messages.pop() if messages else await receive()
 
         async def late(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
                 await asyncio.sleep(LOGIN_SECONDS)
             await send(message)
 
-        self._waiting[address] += 1
+        if self._waiting >= MAX_LOGINS:
+            raise HTTPException(429, "too many attempts: try again in some seconds")
+        self._waiting += 1
         try:
-            async with self._logins.setdefault(address, asyncio.Lock()):
-                await self.app(scope, receive, late)
+            async with self._login:
+                await self.app(scope, again, late)
         finally:
-            self._waiting[address] -= 1
-            if not self._waiting[address]:
-                del self._waiting[address], self._logins[address]
+            self._waiting -= 1
 
 
 def _name(url: str) -> str:
@@ -163,7 +177,7 @@ def _name(url: str) -> str:
 def _bounded(scope: Scope, receive: Receive) -> Receive:
     """What a client sends, unless it is too long or stays away too long."""
     limit = MAX_UPLOAD + 2**16 if is_upload(scope) else MAX_REQUEST
-    length, whole = 0, False
+    length, whole, began = 0, False, time.monotonic()
 
     async def bounded() -> Message:
         nonlocal length, whole
@@ -175,17 +189,35 @@ def _bounded(scope: Scope, receive: Receive) -> Receive:
             raise HTTPException(408, f"nothing was sent for {SILENCE_SECONDS:g} s") from error
         length += len(message.get("body", b""))
         whole = not message.get("more_body", False)
+        if time.monotonic() - began > BODY_SECONDS:
+            raise HTTPException(408, f"not all was sent in {BODY_SECONDS:g} s")
         if length > limit:
-            raise HTTPException(413, f"expected at most {limit:,} bytes")
+            raise HTTPException(413, f"expected at most {limit:,} bytes, of all files together")
         return message
 
     return bounded
+
+
+def _quiet(app: ASGIApp) -> ASGIApp:
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except Exception as error:
+            say(scope, error)
+
+    return guarded
 
 
 class BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """Uvicorn's protocol, which by itself waits for the end of a request's headers for ever."""
 
     _timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """As of the base class; what Gradio's own layers, which stand before the gate, fail at is one line of the log too."""
+        super().__init__(*arguments, **options)
+        app: ASGIApp = self.app  # type: ignore[has-type]
+        self.app = _quiet(app)
 
     def connection_made(self, transport: Any) -> None:
         """As of the base class; the headers have to come soon."""

@@ -25,7 +25,7 @@ from starlette.middleware import Middleware
 
 from nst_adain.demo import save_inputs
 from nst_adain.images.opening import register_heic
-from nst_adain.web.gate import MAX_UPLOAD, BoundedProtocol, Gate
+from nst_adain.web.gate import MAX_UPLOAD, BoundedProtocol, Gate, told
 from nst_adain.web.page import page
 from nst_adain.web.studio import Studio
 from nst_adain.web.uploads import Uploads, sweeping
@@ -68,7 +68,7 @@ def serve(
         save_inputs(folder / "samples")
         register_heic()  # Gradio opens uploads with Pillow too
         _restrain_gradio()
-        blocks = page(studio, folder).queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+        blocks = page(studio, folder).queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
         _check_port(host, port)
         _, address, _ = blocks.launch(
             server_name=f"[{host}]" if ":" in host else host,
@@ -97,8 +97,8 @@ def serve(
 
 def _names(host: str) -> list[str]:
     """The names under which the page is reached."""
-    own = socket.gethostname()
-    return ["localhost", *([own, f"{own}.local"] if host in ("0.0.0.0", "::") else [host])]
+    own = socket.gethostname().partition(".")[0]
+    return ["localhost", host, *([] if _is_local(host) else [socket.gethostname(), own, f"{own}.local"])]
 
 
 def _restrain_gradio() -> None:
@@ -112,9 +112,8 @@ def _restrain_gradio() -> None:
 
 
 def _tell_error() -> None:
-    error = sys.exc_info()[1]
-    words = " ".join(str(error).split())[:200]
-    print(f"nst-adain: a request failed: {type(error).__name__}: {words}", file=sys.stderr)
+    if error := sys.exc_info()[1]:
+        print(f"nst-adain: a request failed: {told(error)}", file=sys.stderr)
 
 
 def _theme() -> gr.themes.Base:

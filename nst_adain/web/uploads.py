@@ -18,12 +18,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nst_adain.web.gate import MAX_UPLOAD, is_upload
 
-__all__ = ["Uploads", "sweep", "sweeping"]
+__all__ = ["SAMPLES", "Uploads", "check_room", "make_room", "sweep", "sweeping"]
 
 QUOTA = 40 * MAX_UPLOAD  # bytes of all files in the page's folder, 2 GB: then nothing more is taken until some are removed
 RESERVE = 4 * MAX_UPLOAD  # bytes of the disk that are left free, for results and for others
 KEPT_SECONDS = 4 * 3600  # how old files are when they are removed,
 SWEEP_SECONDS = 600  # and how often that is looked for
+CROWDED_SECONDS = 600  # how old files are when they are removed because there is no room for others
+SAMPLES = "samples"  # the folder, in the page's, that is kept
+FULL = "there is no room for more files here now: try again later"
 _PIECE = 1 << 16  # bytes
 
 
@@ -43,7 +46,7 @@ class Uploads:
         if scope["type"] != "http" or scope["method"] != "POST" or not is_upload(scope):
             await self.app(scope, receive, send)
             return
-        used = await anyio.to_thread.run_sync(_bytes_below, self.folder)
+        used = await anyio.to_thread.run_sync(make_room, self.folder)
         held = 0
         with tempfile.TemporaryFile(dir=self.folder) as file:
             try:
@@ -54,9 +57,8 @@ class Uploads:
                         return
                     body, more = message.get("body", b""), message.get("more_body", False)
                     held, self._held = held + len(body), self._held + len(body)
-                    free = shutil.disk_usage(self.folder).free
-                    if used + self._held > QUOTA or free < RESERVE + len(body):
-                        raise HTTPException(507, "there is no room for more files here now: try again later")
+                    if used + self._held > QUOTA or _free(self.folder) < RESERVE + len(body):
+                        raise HTTPException(507, FULL)
                     file.write(body)
                 file.seek(0)
                 await self.app(scope, _replay(file, held, receive), send)
@@ -80,6 +82,25 @@ def _replay(file: IO[bytes], length: int, receive: Receive) -> Receive:
     return again
 
 
+def make_room(folder: Path) -> int:
+    """How many bytes the files in the page's folder have; if these are too many, once those that are not new are removed."""
+    used = _bytes_below(folder)
+    if used > QUOTA - MAX_UPLOAD or _free(folder) < RESERVE + MAX_UPLOAD:
+        sweep(folder, folder / SAMPLES, time.time(), CROWDED_SECONDS)
+        used = _bytes_below(folder)
+    return used
+
+
+def check_room(folder: Path) -> None:
+    """Raise ValueError if there is no room for another result."""
+    if make_room(folder) > QUOTA or _free(folder) < RESERVE:
+        raise ValueError(FULL)
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
 def _bytes_below(folder: Path) -> int:
     total = 0
     for path in folder.rglob("*"):
@@ -88,18 +109,19 @@ def _bytes_below(folder: Path) -> int:
     return total
 
 
-def sweep(folder: Path, kept: Path, now: float) -> None:
-    """Remove the files below `folder` that are older than `KEPT_SECONDS`, and folders without any, except for `kept`."""
+def sweep(folder: Path, kept: Path, now: float, seconds: float | None = None) -> None:
+    """Remove the files below `folder` that are older, by default than `KEPT_SECONDS`, and folders without any; not `kept`."""
+    seconds = KEPT_SECONDS if seconds is None else seconds
     for name, _, files in os.walk(folder, topdown=False):
         place = Path(name)
         if place == kept or kept in place.parents:
             continue
         for file in files:
             with contextlib.suppress(OSError):  # whatever is wrong with one, the others go
-                if now - (place / file).lstat().st_mtime > KEPT_SECONDS:
+                if now - (place / file).lstat().st_mtime > seconds:
                     (place / file).unlink()
         with contextlib.suppress(OSError):  # not empty
-            if place != folder and now - place.stat().st_mtime > KEPT_SECONDS:
+            if place != folder and now - place.stat().st_mtime > seconds:
                 place.rmdir()
 
 

@@ -102,7 +102,7 @@ def test_other_settings_than_those_of_the_pictures_there_are_refused(slim: Styli
         with pytest.raises(UsageError, match=f"{out}: holds pictures made {changed}; name another folder, or remove this one"):
             made(out, **options)
     assert {path: path.read_bytes() for path in folders.rglob("*__*")} == before
-    for content in ("[", "[]"):
+    for content in ("[", "[]", "[" * 100_000):
         (folders / "plain" / "batch.json").write_text(content)
         with pytest.raises(ValueError, match=r"batch\.json: expected the settings of an earlier call"):
             made("plain")

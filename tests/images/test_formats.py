@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import struct
 import time
@@ -115,6 +116,41 @@ def test_a_jpeg_is_read_without_its_end_unless_something_is_missing(kind: str, f
         path.write_bytes(whole[: int(part * len(whole))])
         with pytest.raises(ImageError, match=r"x\.jpg: the picture is damaged or cut short"):
             load_image(path)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (7, 7), (400, 5)])
+@pytest.mark.parametrize("kind", JPEGS)
+def test_small_and_flat_jpegs_are_whole(size: tuple[int, int], kind: str, tmp_path: Path) -> None:
+    path, whole = tmp_path / "x.jpg", file("JPEG", Image.new("RGB", size, "white"), **JPEGS[kind])
+    path.write_bytes(whole)
+    assert load_image(path).size == size
+    path.write_bytes(whole[:-2])
+    with pytest.warns(ImageWarning):
+        assert load_image(path).size == size
+
+
+def test_what_cameras_put_behind_a_picture_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, path = file("JPEG", picture(300, 200, seed=4), quality=90), tmp_path / "x.jpg"
+    flat = file("JPEG", Image.new("RGB", (300, 200), "white"))
+    for first in (whole, flat, file("JPEG", picture(300, 200), progressive=True)):
+        monkeypatch.setattr(jpeg, "_MOST", 12 * 300 * 200)
+        for behind in (b"\xff\xda" * 1000, whole, b"text\xff\xd9"):
+            path.write_bytes(first + behind)
+            assert load_image(path).size == (300, 200)
+            path.write_bytes(whole[: len(whole) // 2] + b"\xff\xd9" + behind)
+            with pytest.raises(ImageError, match="its last rows are missing"):
+                load_image(path)
+
+
+def test_trouble_of_the_system_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.png").write_bytes(file("PNG"))
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(OSError, match=r"Too many open files: .*x\.png"):
+        load_image(tmp_path / "x.png")
 
 
 @pytest.mark.parametrize("kind", ["plain", "subsampled", "restart"])

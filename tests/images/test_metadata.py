@@ -309,3 +309,13 @@ def test_video_command_keeps_metadata(tmp_path: Path, monkeypatch: pytest.Monkey
     assert main(["video", "in.mkv", "s.png", "-o", "out.mp4", "--keep-metadata"]) == 0
     with av.open("out.mp4") as container:
         assert container.metadata["copyright"] == "(c) Ann"
+
+
+@pytest.mark.parametrize("structure", ["ImageJ=1.11a\nimages=7", '<?xml version="1.0"?><OME/>', '{"shape": [2, 3]}'])
+def test_what_a_microscope_says_of_a_files_pictures_is_no_description(tmp_path: Path, structure: str) -> None:
+    tifffile.imwrite(
+        tmp_path / "in.tif", np.zeros((9, 21, 3), np.uint8), description=structure, photometric="rgb", metadata=None
+    )
+    save_image(picture(21, 9), tmp_path / "out.tif", metadata_of=tmp_path / "in.tif")
+    with Image.open(tmp_path / "out.tif") as image:
+        assert 0x010E not in image.getexif()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import picture
-from PIL import Image
+from PIL import Image, ImageCms
 
 from nst_adain.errors import ImageError
 from nst_adain.images import tiff_decoding
@@ -89,6 +89,22 @@ def test_alpha_is_kept_and_multiplied_colours_are_divided(tmp_path: Path) -> Non
     stored = np.concatenate([rgb(), alpha], -1)  # of which nothing says that it is transparency
     tifffile.imwrite(tmp_path / "x.tif", stored, photometric="rgb", extrasamples=["unspecified"], metadata=None)
     assert np.array_equal(shown(tmp_path / "x.tif"), rgb())
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16])
+def test_signed_grey_is_white_at_its_largest(dtype: type, tmp_path: Path) -> None:
+    white = np.iinfo(dtype).max
+    ramp = np.linspace(0, white, 64).round().astype(dtype)[None].repeat(4, 0)
+    tifffile.imwrite(tmp_path / "x.tif", ramp, photometric="minisblack", metadata=None)
+    assert np.abs(shown(tmp_path / "x.tif")[0, :, 0] - ramp[0].astype(float) * 255 / white).max() <= 1
+
+
+def test_lab_colours_are_those_of_pillow(tmp_path: Path) -> None:
+    lab = ImageCms.profileToProfile(picture(), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB")
+    assert lab is not None
+    lab.save(tmp_path / "x.tif")
+    assert np.abs(shown(tmp_path / "x.tif") - np.asarray(lab.convert("RGB")).astype(int)).max() <= 1
+    assert np.abs(shown(tmp_path / "x.tif") - np.asarray(picture()).astype(int)).mean() < 10
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "P", "1"])

@@ -82,6 +82,19 @@ def test_there_is_a_quota_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert send_pieces(tmp_path, [bytes(10**6)]) == 200
 
 
+def test_what_is_not_new_makes_room_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_uploads, "QUOTA", 2_500_000)
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result" / "out.png").write_bytes(bytes(2_400_000))
+    assert send_pieces(tmp_path, [bytes(10**6)]) == 507
+    os.utime(tmp_path / "result" / "out.png", (time.time() - 700,) * 2)
+    assert send_pieces(tmp_path, [bytes(10**6)]) == 200
+    web_uploads.check_room(tmp_path)
+    (tmp_path / "out.png").write_bytes(bytes(2_400_000))
+    with pytest.raises(ValueError, match="there is no room for more files here now"):
+        web_uploads.check_room(tmp_path)
+
+
 def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(web_uploads.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     assert send_pieces(tmp_path, [b"x"]) == 507
