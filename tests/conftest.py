@@ -145,6 +145,11 @@ def losses(run: Path, column: str = "loss") -> list[float]:
 def serving(*options: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str], str]]:
     """`nst-adain app`: its address, its process, what it said. A process, because Gradio leaves sockets open where it runs."""
     command = [sys.executable, "-m", "nst_adain", "app", "--no-browser", "--device", "cpu", "--precision", "float32", *options]
+    # Before the working directory is searched, a sitecustomize would import whatever is installed.
+    tree = str(Path(__file__).resolve().parents[1])
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [environment.get("PYTHONPATH"), tree, os.environ.get("PYTHONPATH")])
+    )
     process = subprocess.Popen(
         command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

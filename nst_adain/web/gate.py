@@ -21,13 +21,15 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-__all__ = ["MAX_UPLOAD", "BoundedProtocol", "Gate", "is_upload", "say", "told"]
+__all__ = ["BACKLOG", "MAX_UPLOAD", "BoundedProtocol", "Gate", "is_upload", "say", "told"]
 
 MAX_UPLOAD = 50 * 2**20  # bytes of a file, and of all files that are sent at once
 MAX_REQUEST = 2 * 2**20  # of any other request
 HEADER_SECONDS = 20.0  # that a client may take for the headers of a request
 SILENCE_SECONDS = 30.0  # and for the next piece of what follows: a slow line is no silence
 BODY_SECONDS = 1800.0  # and for all of it
+MAX_CONNECTIONS = 512  # at once, or a third of the files that the process may have open
+BACKLOG = 16  # connections taken at once: asyncio tries as many, each with a traceback, when no file can be opened
 LOGIN_SECONDS = 1.0  # that a wrong password costs
 MAX_LOGINS = 8  # attempts that may wait for one another
 
@@ -38,6 +40,8 @@ _OPEN = (
     "/login", "/assets/", "/static/", "/svelte/", "/theme.css", "/favicon.ico", "/manifest.json", "/pwa_icon",
     "/robots.txt", "/gradio_api/startup-events", "/gradio_api/theme.css",
 )  # fmt: skip
+# Gradio's, of no use here: they write files that nobody counts, the first outside the page's folder, the second when linked to.
+_CLOSED = ("/gradio_api/process_recording", "/gradio_api/deep_link")
 
 
 def is_upload(scope: Scope) -> bool:
@@ -131,6 +135,8 @@ class Gate:
             tokens = [cookies.get(f"{name}-{app.cookie_id}") for name in ("access-token", "access-token-unsecure")]
             if not any(token in app.tokens for token in tokens if token):
                 raise HTTPException(401, "Not authenticated")
+        if scope["path"].startswith(_CLOSED):
+            raise HTTPException(404, "Not Found")
 
     def _is_ours(self, host: str) -> bool:
         name = _name(f"//{host}")
@@ -164,6 +170,16 @@ class Gate:
                 await self.app(scope, again, late)
         finally:
             self._waiting -= 1
+
+
+def _most_connections() -> int:
+    """Without files to open, nobody is answered, not even those who are connected."""
+    if sys.platform == "win32":
+        return MAX_CONNECTIONS
+    import resource
+
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, files // 3)
 
 
 def _name(url: str) -> str:
@@ -209,7 +225,7 @@ def _quiet(app: ASGIApp) -> ASGIApp:
 
 
 class BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """Uvicorn's protocol, which by itself waits for the end of a request's headers for ever."""
+    """Uvicorn's protocol, which by itself takes any number of connections and waits for the end of headers for ever."""
 
     _timer: asyncio.TimerHandle | None = None
 
@@ -220,9 +236,11 @@ class BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         self.app = _quiet(app)
 
     def connection_made(self, transport: Any) -> None:
-        """As of the base class; the headers have to come soon."""
+        """As of the base class; the headers have to come soon, and there may be too many connections."""
         super().connection_made(transport)
         self._watch()
+        if len(self.connections) > _most_connections():
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """As of the base class; likewise, of a further request."""

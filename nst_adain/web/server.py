@@ -14,18 +14,20 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import gradio as gr
+import gradio.http_server
 import gradio.processing_utils
 import gradio.queueing
 import gradio.routes
-import uvicorn.config
+import uvicorn
+from gradio.http_server import Server
 from starlette.middleware import Middleware
 
 from nst_adain.demo import save_inputs
 from nst_adain.images.opening import register_heic
-from nst_adain.web.gate import MAX_UPLOAD, BoundedProtocol, Gate, told
+from nst_adain.web.gate import BACKLOG, MAX_UPLOAD, BoundedProtocol, Gate, told
 from nst_adain.web.page import page
 from nst_adain.web.studio import Studio
 from nst_adain.web.uploads import Uploads, sweeping
@@ -105,10 +107,24 @@ def _restrain_gradio() -> None:
     """Close what Gradio has no setting for, in this process, which does nothing else."""
     # A client may name a file by its address, which Gradio would fetch: of any size, from anywhere.
     gradio.processing_utils.async_ssrf_protected_download = _refuse_to_fetch
-    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{BoundedProtocol.__module__}:{BoundedProtocol.__name__}"
+    gradio.http_server.Server = _bounded_server  # type: ignore[assignment, misc]
+    templates: Any = gradio.routes.templates
+    respond = templates.TemplateResponse
+
+    def discreet(*arguments: Any, context: dict[str, Any], **named: Any) -> Any:
+        if context["config"].get("auth_required"):  # the page of the login would describe the API
+            context = {**context, "gradio_api_info": {"named_endpoints": {}, "unnamed_endpoints": {}}}
+        return respond(*arguments, context=context, **named)
+
+    templates.TemplateResponse = discreet
     # What a client's data lead to before a handler sees them; what handlers raise, they tell themselves.
     for module in (gradio.queueing, gradio.routes):
         module.traceback = SimpleNamespace(print_exc=_tell_error)  # type: ignore[attr-defined]
+
+
+def _bounded_server(config: uvicorn.Config) -> Server:
+    config.http, config.backlog = BoundedProtocol, BACKLOG
+    return Server(config)
 
 
 def _tell_error() -> None:

@@ -23,11 +23,13 @@ __all__ = ["SAMPLES", "Uploads", "check_room", "make_room", "sweep", "sweeping"]
 QUOTA = 40 * MAX_UPLOAD  # bytes of all files in the page's folder, 2 GB: then nothing more is taken until some are removed
 RESERVE = 4 * MAX_UPLOAD  # bytes of the disk that are left free, for results and for others
 KEPT_SECONDS = 4 * 3600  # how old files are when they are removed,
-SWEEP_SECONDS = 600  # and how often that is looked for
+UNFINISHED_SECONDS = 60  # and those that Gradio began to write and did not move to their place,
+SWEEP_SECONDS = 60  # and how often that is looked for
 CROWDED_SECONDS = 600  # how old files are when they are removed because there is no room for others
 SAMPLES = "samples"  # the folder, in the page's, that is kept
 FULL = "there is no room for more files here now: try again later"
 _PIECE = 1 << 16  # bytes
+_ENTRY = 4096  # bytes that a file or folder takes on a disk besides what is in it
 
 
 class Uploads:
@@ -57,13 +59,17 @@ class Uploads:
                         return
                     body, more = message.get("body", b""), message.get("more_body", False)
                     held, self._held = held + len(body), self._held + len(body)
-                    if used + self._held > QUOTA or _free(self.folder) < RESERVE + len(body):
-                        raise HTTPException(507, FULL)
+                    self._check(used, len(body))
                     file.write(body)
+                self._check(await anyio.to_thread.run_sync(_bytes_below, self.folder), 0)  # others ended meanwhile
                 file.seek(0)
                 await self.app(scope, _replay(file, held, receive), send)
             finally:
                 self._held -= held
+
+    def _check(self, used: int, more: int) -> None:
+        if used + self._held > QUOTA or _free(self.folder) < RESERVE + more:
+            raise HTTPException(507, FULL)
 
 
 def _replay(file: IO[bytes], length: int, receive: Receive) -> Receive:
@@ -103,22 +109,28 @@ def _free(folder: Path) -> int:
 
 def _bytes_below(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # removed meanwhile
-            total += path.lstat().st_size
+    for name, folders, files in os.walk(folder):  # which passes over folders that are removed meanwhile
+        total += _ENTRY * (len(folders) + len(files))
+        for file in files:
+            with contextlib.suppress(OSError):  # removed meanwhile
+                total += os.lstat(os.path.join(name, file)).st_size
     return total
 
 
 def sweep(folder: Path, kept: Path, now: float, seconds: float | None = None) -> None:
-    """Remove the files below `folder` that are older, by default than `KEPT_SECONDS`, and folders without any; not `kept`."""
+    """Remove the files below `folder` that are older, by default than `KEPT_SECONDS`, and folders without any; not `kept`.
+
+    Temporary files that lie in `folder` itself go after `UNFINISHED_SECONDS`.
+    """
     seconds = KEPT_SECONDS if seconds is None else seconds
     for name, _, files in os.walk(folder, topdown=False):
         place = Path(name)
         if place == kept or kept in place.parents:
             continue
         for file in files:
+            unfinished = place == folder and file.startswith(tempfile.gettempprefix())
             with contextlib.suppress(OSError):  # whatever is wrong with one, the others go
-                if now - (place / file).lstat().st_mtime > seconds:
+                if now - (place / file).lstat().st_mtime > (UNFINISHED_SECONDS if unfinished else seconds):
                     (place / file).unlink()
         with contextlib.suppress(OSError):  # not empty
             if place != folder and now - place.stat().st_mtime > seconds:

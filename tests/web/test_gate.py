@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -292,3 +293,31 @@ def test_half_sent_requests_are_ended(tmp_path: Path) -> None:
                 pass
             connection.close()
         assert httpx.get(address, timeout=10).status_code == 200
+
+
+def test_routes_that_write_elsewhere_are_closed(address: str) -> None:
+    video = {"video": ("x.mp4", b"0")}
+    assert httpx.post(f"{address}/gradio_api/process_recording", files=video, timeout=10).status_code == 404
+    assert httpx.get(f"{address}/gradio_api/deep_link?session_hash=x", timeout=10).status_code == 404
+
+
+def test_the_page_of_the_login_does_not_describe_the_api(closed: tuple[str, list[str]], address: str) -> None:
+    assert "preserve_color" in httpx.get(address, timeout=10).text
+    assert "preserve_color" not in httpx.get(closed[0], timeout=10).text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of open files is set there")
+def test_more_connections_than_files_fill_no_log(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))")
+    with serving(PYTHONPATH=str(tmp_path)) as (address, process, _), contextlib.ExitStack() as stack:
+        host, port = address.removeprefix("http://").split(":")
+        for _ in range(400):
+            connection = stack.enter_context(contextlib.closing(socket.socket()))
+            connection.settimeout(1)
+            with contextlib.suppress(OSError):
+                connection.connect((host, int(port)))
+        time.sleep(2)
+        stack.close()
+        assert httpx.get(address, timeout=20).status_code == 200
+        process.terminate()
+        assert process.communicate(timeout=60)[0].count("\n") < 50

@@ -17,6 +17,7 @@ pytest.importorskip("gradio")
 
 import httpx
 from conftest import serving
+from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from nst_adain.web import uploads as web_uploads
@@ -174,3 +175,82 @@ def test_a_folder_for_a_photograph_ends_no_removal(tmp_path: Path, photo: Path) 
         assert not first.exists()
         assert not second.exists()
         assert (first.parent.parent / "samples" / "mosaic.png").is_file()
+
+
+def test_uploads_that_began_before_others_ended_count_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_uploads, "QUOTA", 2_500_000)
+    app = Uploads(Store(tmp_path), tmp_path)
+    statuses: list[int] = []
+
+    async def upload(turn: asyncio.Event) -> None:
+        pieces = [b"x", bytes(10**6), b""]
+
+        async def receive() -> Message:
+            piece = pieces.pop(0)
+            if piece != b"x":
+                await turn.wait()
+            return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": [], "query_string": b""}
+        try:
+            await app(scope, receive, send)
+        except HTTPException as error:
+            statuses.append(error.status_code)
+
+    async def every() -> None:
+        turns = [asyncio.Event() for _ in range(5)]
+        tasks = [asyncio.create_task(upload(turn)) for turn in turns]
+        await asyncio.sleep(0.3)  # until each has begun
+        for turn, task in zip(turns, tasks):
+            turn.set()
+            await task
+
+    asyncio.run(every())
+    assert statuses == [200, 200, 507, 507, 507]
+
+
+def test_empty_files_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_uploads, "QUOTA", 100_000)
+    for number in range(100):
+        (tmp_path / f"{number}").touch()
+    assert send_pieces(tmp_path, [b"x"]) == 507
+
+
+def test_a_folder_that_is_removed_meanwhile_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    scandir = os.scandir
+
+    def late(path: Any) -> Any:
+        if Path(path).name == "gone":
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert send_pieces(tmp_path, [b"x"]) == 200
+
+
+def test_what_gradio_does_not_finish_is_removed_soon(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "from nst_adain.web import uploads; uploads.SWEEP_SECONDS, uploads.UNFINISHED_SECONDS = 0.2, 1.0"
+    )
+    head = b'--x\r\nContent-Disposition: form-data; name="%s"; filename="x.png"\r\n\r\nabc'
+    with serving(PYTHONPATH=str(tmp_path)) as (address, *_):
+
+        def upload(body: bytes) -> httpx.Response:
+            kind = {"content-type": "multipart/form-data; boundary=x"}
+            return httpx.post(f"{address}/gradio_api/upload", content=body, headers=kind, timeout=30)
+
+        whole = Path(upload(head % b"files" + b"\r\n--x--\r\n").json()[0])
+        folder = whole.parent.parent
+        assert upload(head % b"files").json() == []  # without its end
+        assert upload(head % b"other" + b"\r\n--x--\r\n").json() == []
+        for _ in range(100):
+            time.sleep(0.1)
+            if not [path for path in folder.iterdir() if path.is_file()]:
+                break
+        assert [path for path in folder.iterdir() if path.is_file()] == []
+        assert whole.is_file()
