@@ -10,7 +10,6 @@ from nst_adain.errors import UsageError
 
 __all__ = ["Precision", "is_half", "native_bf16", "pick_device"]
 
-
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 
-__all__ = ["ImageError", "ImageWarning", "UsageError", "at_least", "out_of_memory"]
+__all__ = ["ImageError", "ImageWarning", "UsageError", "at_least", "one_line", "out_of_memory", "reason"]
 
 
 class ImageError(ValueError):
@@ -29,3 +29,17 @@ def at_least(lowest: float, **options: float) -> None:
 def out_of_memory(error: BaseException) -> bool:
     """Whether this is how Python or torch, on any device, say that memory ran out."""
     return isinstance(error, MemoryError) or any(s in str(error) for s in ("can't allocate memory", "out of memory"))
+
+
+def one_line(text: object) -> str:
+    """What may quote a file, such as another library's error: in one line, without control characters, of bounded length."""
+    line = "".join(c if c.isprintable() else " " for c in str(text)[:1000])
+    return line if len(line) <= 200 else f"{line[:200]}..."
+
+
+def reason(error: BaseException) -> str:
+    """Why one of many files failed, in one line."""
+    if out_of_memory(error):
+        return "not enough memory for a picture of this size"
+    words = " ".join(str(error).split())
+    return words if isinstance(error, (ImageError, OSError)) else ": ".join(filter(None, (type(error).__name__, words)))

@@ -11,13 +11,8 @@ from nst_adain.errors import UsageError
 
 __all__ = ["check_apart", "pairs_by_result", "result_name"]
 
-
 _Name = TypeVar("_Name", bound=Hashable)
-
-
 _Pair = TypeVar("_Pair", bound="tuple[object, object]")
-
-
 _LONGEST = 120  # bytes of each half of a name, which may have 255
 
 

@@ -13,17 +13,13 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["LARGEST_FILE", "check_file", "check_finite", "one_line", "open_tensors", "read_tensors"]
+from nst_adain.errors import one_line
+
+__all__ = ["LARGEST_FILE", "check_file", "check_finite", "open_tensors", "read_tensors"]
 
 LARGEST_FILE = 2**30  # bytes; the whole of VGG-19, with the layers that nothing here uses, has 575 MB
 LARGEST_HEADER = 2**22  # bytes; the longest recipe of weights that ship has 22 kB
 FLOATS = ("F16", "BF16", "F32", "F64")  # as the format calls them
-
-
-def one_line(text: object) -> str:
-    """What may quote a file, such as another library's error: in one line, without control characters, of bounded length."""
-    line = "".join(c if c.isprintable() else " " for c in str(text)[:1000])
-    return line if len(line) <= 200 else f"{line[:200]}..."
 
 
 def check_file(path: str | os.PathLike[str], what: str) -> None:

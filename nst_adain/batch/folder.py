@@ -23,7 +23,7 @@ from tqdm import tqdm
 from nst_adain.batch.cores import Cores
 from nst_adain.batch.manifest import SETTINGS, Job, check_settings, claim, join_sources, names_of, plan_jobs, settings_of
 from nst_adain.controls import STYLE_SIZE, Controls, check_side, check_style_size, is_saved
-from nst_adain.errors import ImageError, UsageError, out_of_memory
+from nst_adain.errors import UsageError, reason
 from nst_adain.files import make_folder, remove_strays, write_atomic
 from nst_adain.functional import SAVED, ChannelStats
 from nst_adain.images.io import load_image, output_format, save_image
@@ -84,7 +84,7 @@ def stylize_folder(
         out: folder for the results, made if need be; not one of these two, whose pictures they would be in the next call.
         pairing: "all": each photograph in each style; "random": in one, drawn for each photograph by `seed` and its name.
         seed: of the draw.
-        suffix: format of the results, one of `images.WRITABLE_SUFFIXES`.
+        suffix: format of the results, one of `images.io.WRITABLE_SUFFIXES`.
         quality: of JPEG and WebP.
         overwrite: make also those that exist.
         size: short side to which photographs are scaled.
@@ -225,11 +225,7 @@ def _reason(error: Exception) -> str:
     """What is wrong with one file, while the others go on; what is wrong with the call is raised again."""
     if isinstance(error, UsageError):
         raise error
-    if out_of_memory(error):
-        return "not enough memory for a picture of this size"
-    # Nobody expected any others; but they are no reason to lose the rest of a night's work.
-    words = " ".join(str(error).split())
-    return words if isinstance(error, (ImageError, OSError)) else ": ".join(filter(None, (type(error).__name__, words)))
+    return reason(error)  # nobody expected most of them; but they are no cause to lose the rest of a night's work
 
 
 def _area(image: Image.Image, side: int | None) -> int:
@@ -270,12 +266,12 @@ def _run(
     lock = threading.Lock()
 
     def finish(outputs: int, path: Path, error: Exception | None) -> None:
-        reason = None if error is None else _reason(error)
+        words = None if error is None else _reason(error)
         with lock:
-            if reason is None:
+            if words is None:
                 report.done += outputs
             else:
-                failed[path] = reason
+                failed[path] = words
             bar.update(outputs)
 
     def work(job: Job) -> None:

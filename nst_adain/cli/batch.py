@@ -13,6 +13,7 @@ from nst_adain.cli.options import (
     add_model,
     add_quality,
     load_stylizer,
+    say_failed,
     suffix,
     whole_from,
 )
@@ -63,6 +64,6 @@ def run(arguments: argparse.Namespace) -> None:
     again = " (--overwrite makes them again)" if report.skipped else ""
     print(f"{arguments.output}: {report.done} written, {report.skipped} there already{again}, {len(report.failed)} failed")
     for file, error in report.failed:
-        print(f"failed: {error if str(file) in error else f'{file}: {error}'}", file=sys.stderr)
+        say_failed(file, error)
     if report.failed:
         raise ValueError(f"{len(report.failed)} failed, listed in {arguments.output / FAILURES}")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nst_adain.cli.options import (
-    path_ending_in,
-)
+from nst_adain.cli.options import path_ending_in
 from nst_adain.files import check_folder
 from nst_adain.models.published import convert_published
 

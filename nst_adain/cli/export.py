@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nst_adain.cli.options import (
-    add_weights,
-)
+from nst_adain.cli.options import add_weights
 from nst_adain.models.export import export_onnx
 from nst_adain.models.pretrained import load_model
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from nst_adain import __version__
 from nst_adain.allocator import keep_freed_memory, wait_briefly
-from nst_adain.errors import UsageError
+from nst_adain.errors import ImageWarning, UsageError, out_of_memory
+from nst_adain.files import remove_strays
 from nst_adain.interrupts import STATUS, interruptible
 
 __all__ = ["main"]
@@ -78,9 +79,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     options = words.index("--") if "--" in words else len(words)
     arguments = _parser().parse_args([*map(_plain, words[:options]), *words[options:]])
-    from nst_adain.errors import ImageWarning, out_of_memory
-    from nst_adain.files import remove_strays  # loaded by now, as are these
-
     keep_freed_memory()
     if isinstance(sys.stdout, io.TextIOWrapper):
         codecs.register_error(_PRINTED, _printed)

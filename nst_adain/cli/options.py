@@ -6,6 +6,7 @@ import argparse
 import inspect
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
@@ -32,6 +33,7 @@ __all__ = [
     "path_ending_in",
     "picture_or_folder",
     "read_strength",
+    "say_failed",
     "strength",
     "suffix",
     "tile",
@@ -200,3 +202,8 @@ def encode_styles(stylizer: Stylizer, paths: Sequence[Path], arguments: argparse
 def read_strength(arguments: argparse.Namespace) -> float | Mask:
     """For many pictures: a mask is read once."""
     return read_controls({"alpha": arguments.alpha, "max_pixels": arguments.max_pixels}, ("alpha",))["alpha"]
+
+
+def say_failed(file: Path, why: str) -> None:
+    """One of many files failed, and the others go on."""
+    print(f"failed: {why if str(file) in why else f'{file}: {why}'}", file=sys.stderr)

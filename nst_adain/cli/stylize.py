@@ -15,10 +15,11 @@ from nst_adain.cli.options import (
     load_stylizer,
     picture_or_folder,
     read_strength,
+    say_failed,
 )
 from nst_adain.cli.roles import name_results, tell_apart
 from nst_adain.controls import STYLE_SIZE, Controls, Style
-from nst_adain.errors import ImageError, UsageError, out_of_memory
+from nst_adain.errors import ImageError, UsageError, out_of_memory, reason
 from nst_adain.images.io import WRITABLE_SUFFIXES, output_format, save_image
 from nst_adain.images.masks import read_controls
 from nst_adain.images.tiff import create_tiff
@@ -74,8 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
             if len(photos) == 1 or not (isinstance(error, (ImageError, OSError)) or out_of_memory(error)):
                 raise
             failed += 1
-            reason = "not enough memory for a picture of this size" if out_of_memory(error) else str(error)
-            print(f"failed: {reason if str(photo) in reason else f'{photo}: {reason}'}", file=sys.stderr)
+            say_failed(photo, reason(error))
     if failed:
         raise ValueError(f"{failed} of {len(photos)} photographs failed")
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from nst_adain.errors import ImageError, ImageWarning, UsageError, at_least
 from nst_adain.images import jpeg, netpbm, tiff_decoding
-from nst_adain.images.opening import GREY_STEP, MAX_PIXELS, check_pixels, register_heic
+from nst_adain.images.opening import GREY_STEP, MAX_PIXELS, TIFF_STARTS, check_pixels, register_heic
 
 __all__ = ["open_image", "reading"]
 
@@ -25,8 +25,8 @@ _GREY_STEPS = {"L;2": 85, "L;4": 17}  # from one level of grey to the next, of 2
 # How often a decoder may read. Pillow handles each comment, chunk or filling byte of a header in Python, and what it gathers
 # of them by copying all before; the pixels of 200 megapixels come in some hundred thousand pieces.
 _HEADER_READS, _PIXEL_READS = 5_000, 1_000_000
-# Pixels of what is decoded slowly: run lengths in BMP in Python, JPEG 2000 in some microseconds and 16 bytes a pixel.
 _OF_THE_SYSTEM = (errno.EIO, errno.EMFILE, errno.ENFILE, getattr(errno, "ESTALE", errno.EIO))
+# Pixels of what is decoded slowly: run lengths in BMP in Python, JPEG 2000 in some microseconds and 16 bytes a pixel.
 _SLOW = {"bmp_rle": 4_000_000, "jpeg2k": 50_000_000}
 
 
@@ -45,7 +45,7 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
             start = file.read(64)
         if not start:
             raise ImageError(f"{path}: expected a picture, found an empty file (0 bytes)")
-        if start.startswith(tiff_decoding.STARTS):
+        if start.startswith(TIFF_STARTS):
             return tiff_decoding.read_tiff(path, max_pixels)
         if start.startswith(netpbm.STARTS) and start[2:3].isspace():
             return netpbm.read_netpbm(path, max_pixels)

@@ -15,7 +15,7 @@ from nst_adain.controls import Picture, check_side
 from nst_adain.errors import ImageError
 from nst_adain.functional import at_least_float32
 from nst_adain.images.io import flatten, load_image, resize_short_side, to_srgb
-from nst_adain.images.opening import check_pixels
+from nst_adain.images.opening import OVERSHOOT, check_pixels
 from nst_adain.images.tiff import Pixels, map_tiff
 
 __all__ = ["check_scaled", "in_range", "read_picture", "scale_short_side", "to_pixels", "to_tensor"]
@@ -100,7 +100,7 @@ def in_range(picture: Tensor, name: str) -> Tensor:
         ValueError: if it overshoots by more, as in levels of 255 or normalised for another network, or holds NaN.
     """
     low, high = (float(end) for end in picture.detach().aminmax())
-    if not (low >= -0.3 and high <= 1.3):  # a sharp edge, resized with the widest of filters, overshoots by a fifth
+    if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
         raise ValueError(f"{name}: expected values in [0, 1], got {low:.4g} to {high:.4g}")
     return picture if low >= 0 and high <= 1 else picture.clamp(0, 1)
 

@@ -16,6 +16,8 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image
 
+from nst_adain.images.opening import TIFF_STARTS, register_heic
+
 __all__ = ["Tags", "add_to_tiff", "exif_bytes", "keep_video_tags", "read_tags"]
 
 _MAIN, _EXIF, _GPS = 0, 0x8769, 0x8825  # the three directories, the last two by the tag that says where they are
@@ -75,7 +77,7 @@ def read_tags(path: str | os.PathLike[str]) -> Tags:
     tags: dict[int, dict[int, _Field]] = {}
     with contextlib.suppress(Exception), open(path, "rb") as file:  # whatever is wrong, as image viewers do
         start = file.read(64)
-        is_tiff = start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+        is_tiff = start.startswith(TIFF_STARTS)
         _read(file if is_tiff else io.BytesIO(_exif_of(file, start, Path(path))), tags)
     return tags
 
@@ -83,8 +85,6 @@ def read_tags(path: str | os.PathLike[str]) -> Tags:
 def _exif_of(file: BinaryIO, start: bytes, path: Path) -> bytes:
     """The EXIF data of a picture that is no TIFF. `Image.open` would refuse one with many pixels, of which none is decoded."""
     if path.suffix.lower() in (".heic", ".heif"):
-        from nst_adain.images.opening import register_heic
-
         register_heic()
     Image.init()
     for name in ("JPEG", "PNG", "WEBP", "AVIF", "HEIF"):

@@ -9,13 +9,25 @@ from pathlib import Path
 
 from nst_adain.errors import ImageError
 
-__all__ = ["GREY_STEP", "LEVELS", "MAX_PIXELS", "READABLE_SUFFIXES", "check_pixels", "find_images", "register_heic"]
+__all__ = [
+    "GREY_STEP",
+    "LEVELS",
+    "MAX_PIXELS",
+    "OVERSHOOT",
+    "READABLE_SUFFIXES",
+    "TIFF_STARTS",
+    "check_pixels",
+    "find_images",
+    "register_heic",
+]
 
 MAX_PIXELS = 200_000_000  # twice 10,000 x 10,000; decoded pixels take 3 or 4 bytes each
 READABLE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".tga"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jpx", ".jpf"}
 )
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # of files, the last two with addresses of 64 bits
+OVERSHOOT = 0.3  # of floats below 0 and above 1: a sharp edge, resized with the widest of filters, overshoots by a fifth
 # Where the `info` of a picture that was read keeps what its mode does not say:
 GREY_STEP = "nst_adain.grey_step"  # how far apart levels of grey are, of 255, if not 1
 LEVELS = "nst_adain.levels"  # black and white of mode "I;16", if not 0 and 65535

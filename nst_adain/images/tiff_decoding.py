@@ -16,20 +16,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nst_adain.errors import ImageError
-from nst_adain.images.opening import LEVELS, check_pixels
+from nst_adain.images.opening import LEVELS, OVERSHOOT, check_pixels
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-__all__ = ["STARTS", "read_tiff"]
+__all__ = ["read_tiff"]
 
-STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # of files of this format, the last two with addresses of 64 bits
 # Colours by the number in the file: what they are called, how many channels they have, and Pillow's mode.
 _COLORS = {
     0: ("grey", 1, "L"), 1: ("grey", 1, "L"), 2: ("RGB", 3, "RGB"), 3: ("palette", 1, "P"), 5: ("CMYK", 4, "CMYK"),
     6: ("YCbCr", 3, "YCbCr"), 8: ("Lab", 3, "LAB"),
 }  # fmt: skip
-_WHITE_IS_ZERO, _PALETTE, _YCBCR, _LAB = 0, 3, 6, 8
+_WHITE_IS_ZERO, _YCBCR, _LAB = 0, 6, 8
 _ALPHA = {1: ("La", "RGBa"), 2: ("LA", "RGBA")}  # kinds of extra samples, and the modes: multiplied by it, or not
 # Compressions that pictures have, and whose decoders say what is wrong; those of faxes skip what they cannot read.
 _FAX, _JPEG, _END = (2, 3, 4), (6, 7), b"\xff\xd9"
@@ -42,7 +41,6 @@ _LARGEST_STRIP = 600_000_000  # bytes, decoded: held beside the picture
 _MANY_STRIPS = 200_000
 _MANY_LAB = 100_000_000  # pixels; Pillow converts some 16 million in a second
 _BAND = 1 << 22  # values that are converted at once
-_OVERSHOOT = 0.3  # below 0 and above 1, as a sharp edge has once it is resized: see inputs.in_range
 
 
 def read_tiff(path: Path, max_pixels: int) -> Image.Image:
@@ -144,14 +142,14 @@ def _levels(path: Path, page: TiffPage, channels: int, kept: type | None) -> tup
         step = max(1, _BAND // max(1, part[0].size))
         for row in range(0, len(part), step):
             band = part[row : row + step]
-            if kind in "if" or wide:
+            if kind == "f" or wide:
                 ends = [np.minimum(ends[0], band.min()), np.maximum(ends[1], band.max())]  # NaN stays
             if scale != 1:
                 band = (np.clip(band, 0, 1) if kind == "f" else band) * np.float32(scale) + np.float32(0.5)
             with np.errstate(invalid="ignore"):  # of NaN, which is refused below
                 window[row : row + step] = band
     low, high = ends
-    if kind == "f" and not (low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT):
+    if kind == "f" and not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
         raise ImageError(f"{path}: expected floating-point pixels from 0 to 1, found {low:.4g} to {high:.4g}")
     if not wide:
         return pixels, white if kept else 255

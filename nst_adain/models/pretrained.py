@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from nst_adain.errors import UsageError
+from nst_adain.errors import UsageError, one_line
 from nst_adain.files import write_atomic
 from nst_adain.models.architecture import Architecture
 from nst_adain.models.networks import Encoder, StyleTransfer
-from nst_adain.tensors import check_finite, one_line, open_tensors, read_tensors
+from nst_adain.tensors import check_finite, open_tensors, read_tensors
 
 __all__ = [
     "ENCODER_VARIABLE",

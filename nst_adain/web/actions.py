@@ -27,7 +27,7 @@ from nst_adain.video.stylize import stylize_video
 from nst_adain.web.parts import data_url, painted
 from nst_adain.web.request import Recipe
 from nst_adain.web.studio import Studio
-from nst_adain.web.uploads import check_room
+from nst_adain.web.uploads import SAMPLES, check_room
 
 __all__ = ["SLOTS", "Actions"]
 
@@ -50,7 +50,7 @@ class Actions:
         """Keep the models, and where to write what can be downloaded: a folder that Gradio serves and empties."""
         self.studio = studio
         self.folder = folder
-        self.samples = folder / "samples"
+        self.samples = folder / SAMPLES
         self._cancelled: dict[tuple[str, str], threading.Event] = {}  # of the session and its long job that runs
 
     def recipe(self, *values: Any) -> Recipe:

@@ -21,6 +21,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from nst_adain.errors import one_line
+
 __all__ = ["BACKLOG", "MAX_UPLOAD", "BoundedProtocol", "Gate", "is_upload", "say", "told"]
 
 MAX_UPLOAD = 50 * 2**20  # bytes of a file, and of all files that are sent at once
@@ -56,8 +58,7 @@ def say(scope: Scope, error: BaseException) -> None:
 
 def told(error: BaseException) -> str:
     """An error in a part of a line, without letters that a terminal would obey."""
-    words = "".join(letter if letter.isprintable() else " " for letter in str(error))
-    return f"{type(error).__name__}: {' '.join(words.split())[:200]}"
+    return f"{type(error).__name__}: {one_line(error)}"
 
 
 class Gate:

@@ -1,7 +1,7 @@
 """The page of `nst-adain app`, and the same as an HTTP API by Gradio's client protocol.
 
-Here it is set up. Who may ask for how much is in `web_gate`, what the page looks like in `web_page`, what its controls do in
-`web_actions`. Nothing on the page comes from elsewhere, and nothing is sent elsewhere.
+Here it is set up. Who may ask for how much is in `gate`, what is kept of files in `uploads`, what the page looks like in
+`page`, what its controls do in `actions`. Nothing on the page comes from elsewhere, and nothing is sent elsewhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nst_adain.images.opening import register_heic
 from nst_adain.web.gate import BACKLOG, MAX_UPLOAD, BoundedProtocol, Gate, told
 from nst_adain.web.page import page
 from nst_adain.web.studio import Studio
-from nst_adain.web.uploads import Uploads, sweeping
+from nst_adain.web.uploads import SAMPLES, Uploads, sweeping
 
 __all__ = ["serve"]
 
@@ -67,7 +67,7 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="nst-adain-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # read by every component as it is made
-        save_inputs(folder / "samples")
+        save_inputs(folder / SAMPLES)
         register_heic()  # Gradio opens uploads with Pillow too
         _restrain_gradio()
         blocks = page(studio, folder).queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
@@ -93,7 +93,7 @@ def serve(
             prevent_thread_lock=True,
         )
         print(f"{address} (end with Ctrl+C)", flush=True)
-        with sweeping(folder, folder / "samples"):
+        with sweeping(folder):
             blocks.block_thread()
 
 

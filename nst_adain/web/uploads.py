@@ -92,7 +92,7 @@ def make_room(folder: Path) -> int:
     """How many bytes the files in the page's folder have; if these are too many, once those that are not new are removed."""
     used = _bytes_below(folder)
     if used > QUOTA - MAX_UPLOAD or _free(folder) < RESERVE + MAX_UPLOAD:
-        sweep(folder, folder / SAMPLES, time.time(), CROWDED_SECONDS)
+        sweep(folder, time.time(), CROWDED_SECONDS)
         used = _bytes_below(folder)
     return used
 
@@ -117,12 +117,12 @@ def _bytes_below(folder: Path) -> int:
     return total
 
 
-def sweep(folder: Path, kept: Path, now: float, seconds: float | None = None) -> None:
-    """Remove the files below `folder` that are older, by default than `KEPT_SECONDS`, and folders without any; not `kept`.
+def sweep(folder: Path, now: float, seconds: float | None = None) -> None:
+    """Remove the files below `folder` that are older, by default than `KEPT_SECONDS`, and folders without any.
 
-    Temporary files that lie in `folder` itself go after `UNFINISHED_SECONDS`.
+    Those in `SAMPLES` stay. Temporary files that lie in `folder` itself go after `UNFINISHED_SECONDS`.
     """
-    seconds = KEPT_SECONDS if seconds is None else seconds
+    seconds, kept = KEPT_SECONDS if seconds is None else seconds, folder / SAMPLES
     for name, _, files in os.walk(folder, topdown=False):
         place = Path(name)
         if place == kept or kept in place.parents:
@@ -138,13 +138,13 @@ def sweep(folder: Path, kept: Path, now: float, seconds: float | None = None) ->
 
 
 @contextlib.contextmanager
-def sweeping(folder: Path, kept: Path) -> Iterator[None]:
+def sweeping(folder: Path) -> Iterator[None]:
     """`sweep`, again and again, in this block."""
     ended = threading.Event()
 
     def run() -> None:
         while not ended.wait(SWEEP_SECONDS):
-            sweep(folder, kept, time.time())
+            sweep(folder, time.time())
 
     threading.Thread(target=run, daemon=True, name="sweep").start()
     try:

@@ -120,11 +120,11 @@ def test_old_files_are_removed_and_samples_are_not(tmp_path: Path) -> None:
     for name in ("a", "b", "samples"):
         os.utime(tmp_path / name, (now - 3600 * 5,) * 2)
     (tmp_path / "link").symlink_to("nowhere")
-    sweep(tmp_path, tmp_path / "samples", now)
-    sweep(tmp_path, tmp_path / "samples", now + 3600 * 2)  # folders count from when the last file of theirs was removed
+    sweep(tmp_path, now)
+    sweep(tmp_path, now + 3600 * 2)  # folders count from when the last file of theirs was removed
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
     assert left == ["a", "b", "link", "samples", "samples/deep", "samples/deep/kept.png"]
-    sweep(tmp_path, tmp_path / "samples", now + 3600 * 9)
+    sweep(tmp_path, now + 3600 * 9)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["samples"]
 
 
@@ -142,7 +142,7 @@ def test_sweeping_goes_on_past_what_cannot_be_removed(tmp_path: Path, monkeypatc
         os.utime(tmp_path / name, (0, 0))
     monkeypatch.setattr(Path, "unlink", stubborn)
     monkeypatch.setattr(web_uploads, "SWEEP_SECONDS", 0.01)
-    with sweeping(tmp_path, tmp_path / "samples"):
+    with sweeping(tmp_path):
         for _ in range(500):
             time.sleep(0.01)
             if asked.count("a") > 3:
