@@ -23,7 +23,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from nst_adain.errors import one_line
 
-__all__ = ["BACKLOG", "MAX_UPLOAD", "BoundedProtocol", "Gate", "is_upload", "say", "told"]
+__all__ = ["BACKLOG", "MAX_UPLOAD", "BoundedProtocol", "Gate", "host_name", "is_upload", "say", "told"]
 
 MAX_UPLOAD = 50 * 2**20  # bytes of a file, and of all files that are sent at once
 MAX_REQUEST = 2 * 2**20  # of any other request
@@ -77,7 +77,7 @@ class Gate:
             public: likewise, and from pages of these: those of a server that passes requests on under another name.
         """
         self.app = app
-        self.public = {_name(name if "//" in name else f"//{name}") for name in public}
+        self.public = {host_name(name) for name in public}
         self.names = {name.lower().rstrip(".") for name in names} | self.public
         self._login, self._waiting = asyncio.Lock(), 0
 
@@ -181,6 +181,11 @@ def _most_connections() -> int:
 
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, files // 3)
+
+
+def host_name(text: str) -> str:
+    """The name in what somebody calls a host, perhaps with a scheme or a port; nothing if there is none."""
+    return _name(text if "//" in text else f"//{text}")
 
 
 def _name(url: str) -> str:

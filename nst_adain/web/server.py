@@ -26,8 +26,9 @@ from gradio.http_server import Server
 from starlette.middleware import Middleware
 
 from nst_adain.demo import save_inputs
+from nst_adain.errors import UsageError
 from nst_adain.images.opening import register_heic
-from nst_adain.web.gate import BACKLOG, MAX_UPLOAD, BoundedProtocol, Gate, told
+from nst_adain.web.gate import BACKLOG, MAX_UPLOAD, BoundedProtocol, Gate, host_name, told
 from nst_adain.web.page import page
 from nst_adain.web.studio import Studio
 from nst_adain.web.uploads import SAMPLES, Uploads, sweeping
@@ -58,8 +59,11 @@ def serve(
 
     Raises:
         OSError: if the port is taken.
-        ValueError: if one of the environment variables is set and the other is not.
+        ValueError: if one of the environment variables is set and the other is not, or a host has no name.
     """
+    for given in allowed_hosts:
+        if not host_name(given):
+            raise UsageError(f"--allow-host: expected the name of a host, such as pictures.example.org, got {given!r}")
     login = _login()
     if login is None and not _is_local(host):
         print(f"nst-adain: warning: everyone who can reach {host} can use this page (NST_ADAIN_USER, NST_ADAIN_PASSWORD)",

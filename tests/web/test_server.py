@@ -599,6 +599,14 @@ def test_half_a_login_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "NST_ADAIN_USER, NST_ADAIN_PASSWORD: expected both or neither" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["", "https://", "[", ":80"])
+def test_a_host_without_a_name_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["app", "--no-browser", "--allow-host", name])
+    assert ended.value.code == 2
+    assert f"--allow-host: expected the name of a host, such as pictures.example.org, got {name!r}" in capsys.readouterr().err
+
+
 def test_a_taken_port_is_said(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     port = address.rpartition(":")[2]
     command = [sys.executable, "-m", "nst_adain", "app", "--no-browser", "--port", port]
