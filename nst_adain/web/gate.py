@@ -1,16 +1,17 @@
-"""What passes between the page and its server: who is answered, how much they may send, and how long they may take.
+"""Decides which requests to the page are answered, and answers in words those that fail.
 
-Gradio limits single files alone, asks for the password at some addresses only, and answers under any name.
+Gradio asks for the password at some addresses only, and answers under any name.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import sys
-import time
-from collections.abc import Collection
+import weakref
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,21 +20,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from nst_adain.errors import one_line
+from nst_adain.web.limits import bounded, is_login
 
-__all__ = ["BACKLOG", "MAX_UPLOAD", "BoundedProtocol", "Gate", "host_name", "is_upload", "say", "told"]
+__all__ = ["Gate", "host_name", "in_words", "told"]
 
-MAX_UPLOAD = 50 * 2**20  # bytes of a file, and of all files that are sent at once
-MAX_REQUEST = 2 * 2**20  # of any other request
-HEADER_SECONDS = 20.0  # that a client may take for the headers of a request
-SILENCE_SECONDS = 30.0  # and for the next piece of what follows: a slow line is no silence
-BODY_SECONDS = 1800.0  # and for all of it
-MAX_CONNECTIONS = 512  # at once, or a third of the files that the process may have open
-BACKLOG = 16  # connections taken at once: asyncio tries as many, each with a traceback, when no file can be opened
 LOGIN_SECONDS = 1.0  # that a wrong password costs
-MAX_LOGINS = 8  # attempts that may wait for one another
+MAX_LOGINS = 8  # attempts at once, of different addresses
 
 # Gradio's page compiles templates and has its scripts and styles inline.
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'; form-action 'self'"
@@ -46,79 +40,88 @@ _OPEN = (
 _CLOSED = ("/gradio_api/process_recording", "/gradio_api/deep_link")
 
 
-def is_upload(scope: Scope) -> bool:
-    """Whether a request sends files."""
-    return bool(scope["path"].rstrip("/").endswith("/upload"))
-
-
-def say(scope: Scope, error: BaseException) -> None:
-    """One line of the log, of a request that failed: what clients send should not fill it."""
-    print(f"nst-adain: {scope['method']} {scope['path'][:100]!r} failed: {told(error)}", file=sys.stderr)
-
-
 def told(error: BaseException) -> str:
     """An error in a part of a line, without letters that a terminal would obey."""
     return f"{type(error).__name__}: {one_line(error)}"
 
 
+def in_words(app: ASGIApp) -> ASGIApp:
+    """Answer in words whatever goes wrong in an application, and log it in one line."""
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await app(scope, receive, sending)
+        except ClientDisconnect:
+            pass
+        except Exception as error:  # whatever a client's data lead to
+            status, detail = _answer_to(error)
+            if not isinstance(error, HTTPException):
+                print(f"nst-adain: {scope['method']} {scope['path'][:100]!r} failed: {told(error)}", file=sys.stderr)
+            if not started:
+                await JSONResponse({"detail": detail}, status)(scope, receive, send)
+
+    return answering
+
+
+def _answer_to(error: Exception) -> tuple[int, str]:
+    """The status and the words for a request that failed."""
+    if isinstance(error, HTTPException):
+        return error.status_code, error.detail
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return 507, "the server's disk is full"
+    return 500 if isinstance(error, (OSError, MemoryError)) else 400, "the request cannot be answered"
+
+
 class Gate:
-    """Refuses what is not meant for this page, and what is too long or too slow; answers in words whatever goes wrong.
+    """Refuses what is not meant for this page, and what is too long or too slow.
 
     Another web site, open in the same browser, may send requests to this computer, also under a name of its own that it lets
     point here (DNS rebinding). So a request has to be for a name or an address of this page, and from no other site.
     """
 
-    def __init__(self, app: ASGIApp, names: Collection[str], public: Collection[str] = ()) -> None:
+    def __init__(self, app: Any, names: Collection[str], public: Collection[str] = ()) -> None:
         """Pass on requests.
 
         Args:
-            app: to this.
+            app: to this, Gradio's application; its `auth`, if any, says that a login is asked for.
             names: those for hosts of these names, or for any address in numbers, which needs no name.
             public: likewise, and from pages of these: those of a server that passes requests on under another name.
         """
         self.app = app
         self.public = {host_name(name) for name in public}
         self.names = {name.lower().rstrip(".") for name in names} | self.public
-        self._login, self._waiting = asyncio.Lock(), 0
+        self._logins = asyncio.Semaphore(MAX_LOGINS)
+        self._networks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         if scope["type"] == "websocket":  # there are none
             await send({"type": "websocket.close", "code": 1008})
-            return
-        if scope["type"] != "http":
+        elif scope["type"] == "http":
+            await in_words(self._answer)(scope, receive, send)
+        else:
             await self.app(scope, receive, send)
-            return
-        started = False
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._check(scope)
+        answer = self._log_in if is_login(scope) else self.app
 
         async def guarded(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 message["headers"] = [*message["headers"], (b"content-security-policy", POLICY.encode())]
             await send(message)
 
-        async def answer(status: int, detail: object) -> None:
-            if not started:
-                await JSONResponse({"detail": detail}, status)(scope, receive, guarded)
-
-        try:
-            self._check(scope)
-            if scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login"):
-                await self._log_in(scope, _bounded(scope, receive), guarded)
-            else:
-                await self.app(scope, _bounded(scope, receive), guarded)
-        except HTTPException as error:
-            await answer(error.status_code, error.detail)
-        except ClientDisconnect:
-            pass
-        except Exception as error:  # whatever a client's data lead to
-            say(scope, error)
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                await answer(507, "the server's disk is full")
-            else:
-                status = 500 if isinstance(error, (OSError, MemoryError)) else 400
-                await answer(status, "the request cannot be answered")
+        await answer(scope, bounded(scope, receive), guarded)
 
     def _check(self, scope: Scope) -> None:
         """Raise HTTPException if a request is for another host, from another site, or from nobody who is logged in."""
@@ -130,11 +133,10 @@ class Gate:
         if foreign or (origin is None and scope["method"] != "GET" and headers.get("sec-fetch-site") == "cross-site"):
             other = "that of a server in front of it is allowed by --allow-host"
             raise HTTPException(403, f"expected a request from this page, got one from another site; {other}")
-        app: Any = scope.get("app")
-        if getattr(app, "auth", None) is not None and scope["path"] != "/" and not scope["path"].startswith(_OPEN):
+        if getattr(self.app, "auth", None) is not None and scope["path"] != "/" and not scope["path"].startswith(_OPEN):
             cookies = cookie_parser(headers.get("cookie", ""))
-            tokens = [cookies.get(f"{name}-{app.cookie_id}") for name in ("access-token", "access-token-unsecure")]
-            if not any(token in app.tokens for token in tokens if token):
+            tokens = [cookies.get(f"{name}-{self.app.cookie_id}") for name in ("access-token", "access-token-unsecure")]
+            if not any(token in self.app.tokens for token in tokens if token):
                 raise HTTPException(401, "Not authenticated")
         if scope["path"].startswith(_CLOSED):
             raise HTTPException(404, "Not Found")
@@ -148,8 +150,11 @@ class Gate:
         return True
 
     async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One attempt at a time, and a pause after each wrong one: guessing takes long. Of all clients together, for who is
-        behind another server may claim any address."""
+        """Each network's attempts one after another, in the order in which they came, with a pause after each wrong one.
+
+        So guessing takes long, and keeps nobody waiting but who guesses; who is behind a server that passes on claimed
+        addresses waits for all at most, and still gets a turn.
+        """
         messages = [await receive()]  # all of it, before others wait for it
         while messages[-1].get("more_body", False):
             messages.append(await receive())
@@ -163,24 +168,40 @@ class Gate:
                 await asyncio.sleep(LOGIN_SECONDS)
             await send(message)
 
-        if self._waiting >= MAX_LOGINS:
-            raise HTTPException(429, "too many attempts: try again in some seconds")
-        self._waiting += 1
+        network = self._networks.setdefault(_network(scope), asyncio.Lock())
+        gone = asyncio.ensure_future(receive())  # the client's end, as nothing else follows
         try:
-            async with self._login:
+            async with _turn(network, gone), _turn(self._logins, gone):
+                gone.cancel()
                 await self.app(scope, again, late)
         finally:
-            self._waiting -= 1
+            gone.cancel()
 
 
-def _most_connections() -> int:
-    """Without files to open, nobody is answered, not even those who are connected."""
-    if sys.platform == "win32":
-        return MAX_CONNECTIONS
-    import resource
+@contextlib.asynccontextmanager
+async def _turn(place: asyncio.Lock | asyncio.Semaphore, gone: asyncio.Future[Any]) -> AsyncIterator[None]:
+    """Wait for a place, but not for somebody who is gone: else attempts could wait without a connection, in any number."""
+    taking: asyncio.Future[Any] = asyncio.ensure_future(place.acquire())
+    try:
+        await asyncio.wait([taking, gone], return_when=asyncio.FIRST_COMPLETED)
+        if not taking.done():
+            raise ClientDisconnect
+        yield
+    finally:
+        if taking.done():
+            place.release()
+        else:
+            taking.cancel()
 
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, files // 3)
+
+def _network(scope: Scope) -> str:
+    """Whose addresses count as one client: in IPv6, each has 2**64 of them."""
+    address = (scope.get("client") or ("",))[0]
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return str(address)
+    return str(parsed) if parsed.version == 4 else str(ipaddress.IPv6Network((int(parsed), 64), strict=False))
 
 
 def host_name(text: str) -> str:
@@ -194,83 +215,3 @@ def _name(url: str) -> str:
         return (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
         return ""
-
-
-def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """What a client sends, unless it is too long or stays away too long."""
-    limit = MAX_UPLOAD + 2**16 if is_upload(scope) else MAX_REQUEST
-    length, whole, began = 0, False, time.monotonic()
-
-    async def bounded() -> Message:
-        nonlocal length, whole
-        if whole:  # what comes now is the end of the connection, whenever that is
-            return await receive()
-        try:
-            message = await asyncio.wait_for(receive(), SILENCE_SECONDS)
-        except asyncio.TimeoutError as error:
-            raise HTTPException(408, f"nothing was sent for {SILENCE_SECONDS:g} s") from error
-        length += len(message.get("body", b""))
-        whole = not message.get("more_body", False)
-        if time.monotonic() - began > BODY_SECONDS:
-            raise HTTPException(408, f"not all was sent in {BODY_SECONDS:g} s")
-        if length > limit:
-            raise HTTPException(413, f"expected at most {limit:,} bytes, of all files together")
-        return message
-
-    return bounded
-
-
-def _quiet(app: ASGIApp) -> ASGIApp:
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await app(scope, receive, send)
-        except Exception as error:
-            say(scope, error)
-
-    return guarded
-
-
-class BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """Uvicorn's protocol, which by itself takes any number of connections and waits for the end of headers for ever."""
-
-    _timer: asyncio.TimerHandle | None = None
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        """As of the base class; what Gradio's own layers, which stand before the gate, fail at is one line of the log too."""
-        super().__init__(*arguments, **options)
-        app: ASGIApp = self.app  # type: ignore[has-type]
-        self.app = _quiet(app)
-
-    def connection_made(self, transport: Any) -> None:
-        """As of the base class; the headers have to come soon, and there may be too many connections."""
-        super().connection_made(transport)
-        self._watch()
-        if len(self.connections) > _most_connections():
-            transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        """As of the base class; likewise, of a further request."""
-        super().data_received(data)
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """As of the base class."""
-        if self._timer:
-            self._timer.cancel()
-        super().connection_lost(exc)
-
-    def _watch(self) -> None:
-        if not self._waits() and self._timer:
-            self._timer.cancel()
-            self._timer = None
-        elif self._waits() and not self._timer:
-            self._timer = self.loop.call_later(HEADER_SECONDS, self._close)
-
-    def _waits(self) -> bool:
-        """Whether no request is being answered, so that what comes are headers."""
-        return self.cycle is None or self.cycle.response_complete
-
-    def _close(self) -> None:
-        self._timer = None
-        if self._waits():
-            self.transport.close()

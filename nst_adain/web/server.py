@@ -1,7 +1,8 @@
 """The page of `nst-adain app`, and the same as an HTTP API by Gradio's client protocol.
 
-Here it is set up. Who may ask for how much is in `gate`, what is kept of files in `uploads`, what the page looks like in
-`page`, what its controls do in `actions`. Nothing on the page comes from elsewhere, and nothing is sent elsewhere.
+Here it is set up. `gate` decides who is answered, `limits` what is too much or too slow, `uploads` what is kept of files;
+`page` says what the page looks like, `actions` what its controls do. Nothing on it comes from elsewhere, and nothing is sent
+elsewhere.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -28,7 +30,8 @@ from starlette.middleware import Middleware
 from nst_adain.demo import save_inputs
 from nst_adain.errors import UsageError
 from nst_adain.images.opening import register_heic
-from nst_adain.web.gate import BACKLOG, MAX_UPLOAD, BoundedProtocol, Gate, host_name, told
+from nst_adain.web.gate import Gate, host_name, in_words, told
+from nst_adain.web.limits import BACKLOG, MAX_UPLOAD, BoundedProtocol
 from nst_adain.web.page import page
 from nst_adain.web.studio import Studio
 from nst_adain.web.uploads import SAMPLES, Uploads, sweeping
@@ -73,7 +76,7 @@ def serve(
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # read by every component as it is made
         save_inputs(folder / SAMPLES)
         register_heic()  # Gradio opens uploads with Pillow too
-        _restrain_gradio()
+        _restrain_gradio(_names(host), allowed_hosts)
         blocks = page(studio, folder).queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
         _check_port(host, port)
         _, address, _ = blocks.launch(
@@ -84,7 +87,7 @@ def serve(
             css_paths=Path(__file__).with_name("web.css"),
             theme=_theme(),
             max_file_size=MAX_UPLOAD,
-            app_kwargs={"middleware": [Middleware(Gate, _names(host), allowed_hosts), Middleware(Uploads, folder)]},
+            app_kwargs={"middleware": [Middleware(in_words), Middleware(Uploads, folder)]},
             state_session_capacity=MAX_SESSIONS,
             footer_links=[],
             share=False,
@@ -107,11 +110,11 @@ def _names(host: str) -> list[str]:
     return ["localhost", host, *([] if _is_local(host) else [socket.gethostname(), own, f"{own}.local"])]
 
 
-def _restrain_gradio() -> None:
+def _restrain_gradio(names: Sequence[str], public: Sequence[str]) -> None:
     """Close what Gradio has no setting for, in this process, which does nothing else."""
     # A client may name a file by its address, which Gradio would fetch: of any size, from anywhere.
     gradio.processing_utils.async_ssrf_protected_download = _refuse_to_fetch
-    gradio.http_server.Server = _bounded_server  # type: ignore[assignment, misc]
+    gradio.http_server.Server = partial(_gated_server, names, public)  # type: ignore[assignment, misc]
     templates: Any = gradio.routes.templates
     respond = templates.TemplateResponse
 
@@ -126,9 +129,11 @@ def _restrain_gradio() -> None:
         module.traceback = SimpleNamespace(print_exc=_tell_error)  # type: ignore[attr-defined]
 
 
-def _bounded_server(config: uvicorn.Config) -> Server:
-    config.http, config.backlog = BoundedProtocol, BACKLOG
-    return Server(config)
+def _gated_server(names: Sequence[str], public: Sequence[str], config: uvicorn.Config) -> Server:
+    """A server whose gate stands before everything of Gradio's, which answers some requests by itself."""
+    server = Server(config)  # which keeps the application
+    config.app, config.http, config.backlog = Gate(config.app, names, public), BoundedProtocol, BACKLOG
+    return server
 
 
 def _tell_error() -> None:

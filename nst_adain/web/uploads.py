@@ -16,7 +16,7 @@ import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nst_adain.web.gate import MAX_UPLOAD, is_upload
+from nst_adain.web.limits import MAX_UPLOAD, is_upload
 
 __all__ = ["SAMPLES", "Uploads", "check_room", "make_room", "sweep", "sweeping"]
 

@@ -1,0 +1,112 @@
+"""Limits how much clients may send to the page, how long they may take, and how many may be connected at once.
+
+Gradio limits single files only; Uvicorn limits none of these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+__all__ = ["BACKLOG", "MAX_UPLOAD", "BoundedProtocol", "bounded", "is_login", "is_upload"]
+
+MAX_UPLOAD = 50 * 2**20  # bytes of a file, and of all files that are sent at once
+MAX_REQUEST = 2 * 2**20  # of any other request
+MAX_LOGIN = 2**14  # of an attempt to log in, which is kept while others wait
+HEADER_SECONDS = 20.0  # that a client may take for the headers of a request
+PIECE = 2**17  # bytes of what follows
+PIECE_SECONDS = 30.0  # that a client may take for each such piece: 4 KB/s, which the slowest of lines reach
+MAX_CONNECTIONS = 512  # at once, or a third of the files that the process may have open
+BACKLOG = 16  # connections taken at once: asyncio tries as many, each with a traceback, when no file can be opened
+
+
+def is_upload(scope: Scope) -> bool:
+    """Whether a request sends files."""
+    return bool(scope["path"].rstrip("/").endswith("/upload"))
+
+
+def is_login(scope: Scope) -> bool:
+    """Whether a request is an attempt to log in."""
+    return bool(scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login"))
+
+
+def bounded(scope: Scope, receive: Receive) -> Receive:
+    """What a client sends, unless it is too long or too slow."""
+    limit = MAX_UPLOAD + 2**16 if is_upload(scope) else MAX_LOGIN if is_login(scope) else MAX_REQUEST
+    length, due, patience, whole = 0, PIECE, PIECE_SECONDS, False
+
+    async def receiving() -> Message:
+        nonlocal length, due, patience, whole
+        if whole:  # what comes now is the end of the connection, whenever that is
+            return await receive()
+        began = time.monotonic()
+        try:
+            message = await asyncio.wait_for(receive(), patience)
+        except asyncio.TimeoutError as error:
+            raise HTTPException(408, f"too slow: expected {PIECE // 1024} KiB in each {PIECE_SECONDS:g} s") from error
+        patience = max(0.0, patience - (time.monotonic() - began))  # the rest is the server's time, not the client's
+        length += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
+        if length >= due:
+            due, patience = length + PIECE, PIECE_SECONDS
+        if length > limit:
+            raise HTTPException(413, f"expected at most {limit:,} bytes, of all files together")
+        return message
+
+    return receiving
+
+
+def _most_connections() -> int:
+    """Without files to open, nobody is answered, not even those who are connected."""
+    if sys.platform == "win32":
+        return MAX_CONNECTIONS
+    import resource
+
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, files // 3)
+
+
+class BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """Uvicorn's protocol, which by itself takes any number of connections and waits for the end of headers for ever."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """As of the base class; the headers have to come soon, and there may be too many connections."""
+        super().connection_made(transport)
+        self._watch()
+        if len(self.connections) > _most_connections():
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """As of the base class; likewise, of a further request."""
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As of the base class."""
+        if self._timer:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if not self._waits() and self._timer:
+            self._timer.cancel()
+            self._timer = None
+        elif self._waits() and not self._timer:
+            self._timer = self.loop.call_later(HEADER_SECONDS, self._close)
+
+    def _waits(self) -> bool:
+        """Whether no request is being answered, so that what comes are headers."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close(self) -> None:
+        self._timer = None
+        if self._waits():
+            self.transport.close()
