@@ -41,13 +41,13 @@ class ChannelStats:
     Attributes:
         mean: (B, C, 1, 1), or (B, C, H, W) where the statistics vary over the picture.
         std: the same shape; sqrt(biased variance + `EPS`). Below 0 only where `blend` extrapolated: rendering takes it as 0.
-        model: what tells the model that read them from others (`StyleTransfer.fingerprint`), or "": unknown, as of statistics
+        made_by: what tells the model that read them from others (`StyleTransfer.fingerprint`), or "": unknown, as of statistics
             that were computed. What is made of several has the model that is known of any of them; of two models, none can be.
     """
 
     mean: Tensor
     std: Tensor
-    model: str = ""
+    made_by: str = ""
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 4 or self.mean.shape != self.std.shape:
@@ -63,7 +63,7 @@ class ChannelStats:
 
     def to(self, device: torch.device | str) -> ChannelStats:
         """The same statistics on another device."""
-        return ChannelStats(self.mean.to(device), self.std.to(device), self.model)
+        return ChannelStats(self.mean.to(device), self.std.to(device), self.made_by)
 
     def split(self, channels: Sequence[int]) -> list[ChannelStats]:
         """Cut along the channels, the reverse of `cat`.
@@ -74,7 +74,7 @@ class ChannelStats:
         if sum(channels) != self.channels:
             raise ValueError(f"expected {sum(channels)} channels ({list(channels)}), got {self.channels}")
         return [
-            ChannelStats(m, s, self.model)
+            ChannelStats(m, s, self.made_by)
             for m, s in zip(torch.split(self.mean, list(channels), 1), torch.split(self.std, list(channels), 1))
         ]
 
@@ -85,7 +85,7 @@ class ChannelStats:
         Raises:
             ValueError: if they are of different models.
         """
-        return ChannelStats(torch.cat([s.mean for s in stats], 1), torch.cat([s.std for s in stats], 1), _model_of(stats))
+        return ChannelStats(torch.cat([s.mean for s in stats], 1), torch.cat([s.std for s in stats], 1), _maker_of(stats))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a .safetensors file, whole or not at all.
@@ -100,7 +100,7 @@ class ChannelStats:
         # Copies: a file cannot hold tensors that share memory.
         tensors = {"mean": self.mean.contiguous().cpu().clone(), "std": self.std.contiguous().cpu().clone()}
         check_finite(path, tensors, "channel statistics")
-        write_atomic(path, save(tensors, metadata={"format": "nst_adain.ChannelStats", "model": self.model}))
+        write_atomic(path, save(tensors, metadata={"format": "nst_adain.ChannelStats", "model": self.made_by}))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ChannelStats:
@@ -118,9 +118,9 @@ class ChannelStats:
             raise ValueError(f"{path}: expected channel statistics saved by ChannelStats.save, found others ({why})") from error
 
 
-def _model_of(stats: Sequence[ChannelStats]) -> str:
+def _maker_of(stats: Sequence[ChannelStats]) -> str:
     """The one model that several statistics are of, as far as it is known."""
-    known = sorted({each.model for each in stats} - {""})
+    known = sorted({each.made_by for each in stats} - {""})
     if len(known) > 1:
         raise ValueError(f"expected statistics of one model, got some of {' and some of '.join(map(reprlib.repr, known[:2]))}")
     return known[0] if known else ""
@@ -184,7 +184,7 @@ def blend(stats: Sequence[ChannelStats], weights: Sequence[float | Tensor]) -> C
         raise ValueError(f"expected equal channels, got {[s.channels for s in stats]}: styles of different models")
     mean = sum((s.mean * w for s, w in zip(stats[1:], weights[1:])), start=stats[0].mean * weights[0])
     std = sum((s.std * w for s, w in zip(stats[1:], weights[1:])), start=stats[0].std * weights[0])
-    return ChannelStats(mean, std, _model_of(stats))
+    return ChannelStats(mean, std, _maker_of(stats))
 
 
 def adain(features: Tensor, content_stats: ChannelStats, style_stats: ChannelStats) -> Tensor:
@@ -214,4 +214,4 @@ def strengthen(own: ChannelStats, wanted: ChannelStats, alpha: float | Tensor) -
     Above 1 it extrapolates, to a deviation of 0 at the least: below, the picture would turn into its negative.
     """
     mixed = blend([own, wanted], [1 - alpha, alpha])
-    return ChannelStats(mixed.mean, mixed.std.clamp_min(0), mixed.model)
+    return ChannelStats(mixed.mean, mixed.std.clamp_min(0), mixed.made_by)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
@@ -28,18 +27,16 @@ from nst_adain.controls import (
 )
 from nst_adain.device import Precision, is_half, pick_device
 from nst_adain.functional import ChannelStats
-from nst_adain.images.inputs import read_picture
 from nst_adain.images.masks import read_mask, read_masks
 from nst_adain.images.opening import MAX_PIXELS
 from nst_adain.images.tiff import Pixels
 from nst_adain.models.convolution import freeze
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import load_model
-from nst_adain.rendering.color import match_color, transfer_luminance
-from nst_adain.rendering.contents import EncodedContent, Result, check_out, opacity, open_content, thinned
-from nst_adain.rendering.decoding import Look, render
+from nst_adain.rendering.contents import Content, EncodedContent, Result, check_out, recolored
+from nst_adain.rendering.decoding import Look, assemble, render
+from nst_adain.rendering.reading import read_content, read_style
 from nst_adain.rendering.statistics import measure
-from nst_adain.rendering.tiling import Tile, as_float, auto_side, halo, tiles, whole
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -77,7 +74,7 @@ class Stylizer:
         self.device = pick_device(device)
         model = model.float()  # of one that was halved, the values are kept
         self.fingerprint = model.fingerprint()
-        self.weights = self.fingerprint + model.fingerprint(decoder=True)
+        self.digest = self.fingerprint + model.fingerprint(decoder=True)
         model = model.eval().requires_grad_(False).to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model.halve() if is_half(precision, self.device) else model
         freeze(self.model)
@@ -126,9 +123,8 @@ class Stylizer:
             saved = ChannelStats.load(style)
             self.check_origin(os.fspath(style), saved)
             return saved
-        pixels, transparency = read_picture(style, "style", style_size, max_pixels, enlarge=False)
-        stats = self._measure(pixels, auto_side(pixels), opacity(transparency))[0]
-        return dataclasses.replace(stats, model=self.fingerprint)
+        stats = measure(self.model, read_style(style, style_size, max_pixels), None, self.device)[0]
+        return dataclasses.replace(stats, made_by=self.fingerprint)
 
     @overload
     def encode_content(self, content: Tensor, **controls: Unpack[ContentControls]) -> EncodedContent[Tensor]: ...
@@ -151,13 +147,12 @@ class Stylizer:
         Args:
             content, size, tile, max_pixels, progress: as for calling the stylizer.
         """
-        pixels, side, transparency = open_content(content, size, tile, max_pixels, kept=True)
-        assert isinstance(pixels, Tensor)  # as it is `kept`
-        if pixels is content:  # which its owner may write to
-            pixels = pixels.clone()
-        features = self._features(pixels, side)
-        stats = self._measure(pixels, side, opacity(transparency), features=features, progress=progress)[0]
-        return EncodedContent(pixels, features, dataclasses.replace(stats, model=self.fingerprint), side, transparency)
+        read = read_content(content, size, tile, max_pixels, kept=True)
+        if read.pixels is content:  # which its owner may write to
+            read = dataclasses.replace(read, pixels=content.clone())
+        read = read.encoded(self.model, self.device)
+        stats = measure(self.model, read, None, self.device, progress)[0]
+        return EncodedContent(read, dataclasses.replace(stats, made_by=self.fingerprint))
 
     @overload
     def __call__(self, content: Tensor, styles: Style | Sequence[Style], **controls: Unpack[Controls]) -> Tensor: ...
@@ -201,16 +196,14 @@ class Stylizer:
                 of any size, its edges may be soft. A single picture or array of integers is a label map: k is style k.
             alpha: strength from 0 (the content, encoded and decoded) to 1 (the style's statistics); above 1 extrapolates.
                 Or a mask: the strength at each place.
-            preserve_color: "luminance" takes only lightness from the result; "coral" gives the style pictures the content's
-                colours first.
+            preserve_color: "luminance" takes only lightness from the result; "coral" first gives the styles the content's colours.
             size: short side in pixels to which the content is scaled, up or down; None keeps it.
             style_size: short side in pixels to which a larger style picture is reduced; None keeps it.
             tile: side in pixels, a multiple of 8, of the tiles in which the picture is rendered; the result is the same.
                 None renders it at once; "auto" cuts up what has more pixels than 2048 x 2048.
             max_pixels: the largest file that is decoded, and the largest picture that `size` or `style_size` makes.
-            progress: show a progress bar of the tiles on standard error, first of reading the content, then of rendering; or
-                a function that is called before each tile and at the end with how many are done and how many there are. What
-                it raises ends the call.
+            progress: show a bar on standard error, first of reading the tiles, then of rendering; or call a function before each
+                tile and at the end, with how many are done and how many there are. What it raises ends the call.
             out: where to put the result: a tensor of the content's shape, uint8 (0 to 255) or float, such as a file mapped into
                 memory; or `tiff.StoredPixels`. The content must have no transparency.
 
@@ -229,94 +222,45 @@ class Stylizer:
         given: list[Style] = list(styles) if isinstance(styles, (list, tuple)) else [styles]  # type: ignore[list-item]
         check_style_size(style_size, given)
         factors = check_weights(weights, len(given), raw_weights, masks is not None, 1.0 if number is None else number)
-        if not isinstance(content, EncodedContent):
-            pixels, side, transparency = open_content(content, size, tile, max_pixels)
-        elif size is not None or tile != "auto":
-            raise ValueError("size, tile: content is already encoded; give them to encode_content")
-        else:
-            self.check_origin("content", content.stats)
-            pixels, side, transparency = content.pixels, content.tile, content.transparency
-        if out is not None:
-            check_out(out, pixels, side, transparency)
         # All files are read before anything is computed: what is wrong with one is said at once.
-        given = [self.encode_style(style) if is_saved(style) else style for style in given]
-        opened = [
-            style if isinstance(style, ChannelStats) else read_picture(style, "style", style_size, max_pixels, enlarge=False)
-            for style in given
-        ]
-        height, width = pixels.shape[-2:]
-        regions = read_masks(masks, len(given), (height, width), max_pixels)
-        strength: float | Tensor = (
-            read_mask(alpha, (height, width), "alpha", max_pixels) if number is None else number  # type: ignore[arg-type]
-        )
-        shown = opacity(transparency)
-        colors = (thinned(pixels), None if shown is None else thinned(shown)) if preserve_color == "coral" else None
-        encoded = [self._style(style, len(pixels), colors) for style in opened]
-        if isinstance(content, EncodedContent):  # perhaps on another device
-            features = content.features and {tap: feature.to(self.device) for tap, feature in content.features.items()}
+        read = self._read_content(content, size, tile, max_pixels)
+        if out is not None:
+            check_out(out, read)
+        opened = [self._read_style(style, style_size, max_pixels) for style in given]
+        where = read_masks(masks, len(given), read.size, max_pixels)
+        strength = read_mask(alpha, read.size, "alpha", max_pixels) if number is None else number  # type: ignore[arg-type]
+        colors = read.colors if preserve_color == "coral" else None
+        codes = [self._code(style, len(read.pixels), colors) for style in opened]
+        read = read.encoded(self.model, self.device)
+        if isinstance(content, EncodedContent) and where is None:
+            content_stats = [content.stats.to(self.device)]
         else:
-            features = self._features(pixels, side)
-        if isinstance(content, EncodedContent) and regions is None:
-            own = [content.stats.to(self.device)]
-        else:
-            own = self._measure(pixels, side, shown, regions, features, progress)
-        look = Look(encoded, factors, regions, strength)
-        output = out
-        if output is None and isinstance(pixels, Tensor) and pixels.is_floating_point():
-            output = torch.empty_like(pixels, device=self.device)
-        elif output is None:  # in memory as pictures are
-            output = torch.empty(pixels.shape, dtype=torch.uint8, memory_format=torch.channels_last)
-        for part, result in render(self.model, pixels, own, look, self._tiles(pixels, side, progress), self.device, features):
-            if preserve_color == "luminance":
-                result = transfer_luminance(result, as_float(pixels, part.alone(), self.device))
-            if regions is not None:
-                covered = as_float(regions, part.alone(), self.device).sum(1, keepdim=True).clamp_max(1)
-                result = covered * result + (1 - covered) * as_float(pixels, part.alone(), self.device)
-            levels = result if output.dtype.is_floating_point else (result * 255).round()
-            output[..., part.top : part.bottom, part.left : part.right] = levels
-        if out is not None or not isinstance(output, Tensor) or output.is_floating_point():
-            return output
-        image = Image.fromarray(output[0].permute(1, 2, 0).numpy())
-        if transparency is not None:
-            image.putalpha(transparency)
-        return image
+            content_stats = measure(self.model, read, where, self.device, progress)
+        look = Look(codes, factors, where, strength, preserve_color == "luminance")
+        return assemble(render(self.model, read, content_stats, look, self.device, progress), read, out, self.device)
 
-    def _features(self, pixels: Pixels, side: int | None) -> dict[str, Tensor] | None:
-        return self.model.encode(as_float(pixels, whole(pixels), self.device)) if side is None else None
+    def _read_content(self, content: Picture | EncodedContent[Any], size: int | None, tile: Tiling, max_pixels: int) -> Content:
+        if not isinstance(content, EncodedContent):
+            return read_content(content, size, tile, max_pixels)
+        if size is not None or tile != "auto":
+            raise ValueError("size, tile: content is already encoded; give them to encode_content")
+        self.check_origin("content", content.stats)
+        return content.content
 
-    def _measure(
-        self,
-        pixels: Pixels,
-        side: int | None,
-        shown: Tensor | None,
-        regions: Tensor | None = None,
-        features: dict[str, Tensor] | None = None,
-        progress: Progress = False,
-    ) -> list[ChannelStats]:
-        """The code of what is visible of a picture, in all or in each region."""
-        return measure(self.model, pixels, regions, self._tiles(pixels, side, progress), self.device, features, shown)
+    def _read_style(self, style: Style, style_size: int | None, max_pixels: int) -> Content | ChannelStats:
+        if is_saved(style):
+            return self.encode_style(style)
+        return style if isinstance(style, ChannelStats) else read_style(style, style_size, max_pixels)
 
-    def _style(
-        self,
-        style: ChannelStats | tuple[Pixels, Image.Image | None],
-        count: int,
-        colors: tuple[Tensor, Tensor | None] | None,
-    ) -> ChannelStats:
+    def _code(self, style: Content | ChannelStats, count: int, colors: tuple[Tensor, Tensor | None] | None) -> ChannelStats:
         """A style's statistics, checked to fit the model and `count` contents; in their `colors`, if these are given."""
-        if isinstance(style, ChannelStats):
-            if colors is not None:
-                raise ValueError("preserve_color: 'coral' recolours style pictures, and this style is already encoded")
-            # In float32, as the features will be: computed by the caller, they may be wider.
-            stats = ChannelStats(style.mean.float(), style.std.float(), style.model).to(self.device)
-        else:
-            pixels, shown = style[0], opacity(style[1])
-            if colors is not None:
-                image = as_float(pixels, whole(pixels), torch.device("cpu"))
-                if len(image) not in (1, count) and count > 1:
-                    raise ValueError(f"style: expected 1 or {count} pictures, got {len(image)}")
-                visible = None if shown is None else as_float(shown, whole(shown), image.device)
-                pixels = match_color(image.expand(max(len(image), count), -1, -1, -1), colors[0], visible, colors[1])
-            stats = self._measure(pixels, auto_side(pixels), shown)[0]
+        if isinstance(style, Content):
+            style = style if colors is None else recolored(style, count, colors)
+            stats = measure(self.model, style, None, self.device)[0]
+        elif colors is not None:
+            raise ValueError("preserve_color: 'coral' recolours style pictures, and this style is already encoded")
+        else:  # in float32, as the features will be: computed by the caller, they may be wider
+            stats = ChannelStats(style.mean.float(), style.std.float(), style.made_by).to(self.device)
         self.check_origin("style", stats)
         if stats.mean.shape[2:] != (1, 1):
             raise ValueError(f"style: expected statistics (B, C, 1, 1), got {tuple(stats.mean.shape)}; use masks for regions")
@@ -329,28 +273,10 @@ class Stylizer:
         """Raise ValueError, which begins with `name`, if these were encoded with another model."""
         expected = sum(self.model.arch.code_channels.values())
         if stats.channels != expected:
-            found = f"expected statistics of {expected} channels, got {stats.channels}"
-            raise ValueError(f"{name}: {found}: encoded with another model")
-        if stats.model not in ("", self.fingerprint):
+            raise ValueError(
+                f"{name}: expected statistics of {expected} channels, got {stats.channels}: encoded with another model"
+            )
+        if stats.made_by not in ("", self.fingerprint):
             raise ValueError(f"{name}: encoded with other weights than this model's; encode it again")
         if not (stats.mean.isfinite().all() & stats.std.isfinite().all()):
             raise ValueError(f"{name}: expected finite statistics, found others")
-
-    def _tiles(self, pixels: Pixels, side: int | None, progress: Progress = False) -> Iterable[Tile]:
-        height, width = pixels.shape[-2:]
-        cover = [whole(pixels)] if side is None else list(tiles(height, width, side, halo(self.model.arch)))
-        if callable(progress):
-            return _reported(cover, progress)
-        if side is None or not progress:
-            return cover
-        from tqdm import tqdm
-
-        bar: Iterable[Tile] = tqdm(cover, unit="tile", file=sys.stderr)
-        return bar
-
-
-def _reported(cover: Sequence[Tile], report: Callable[[int, int | None], object]) -> Iterator[Tile]:
-    for done, tile in enumerate(cover):
-        report(done, len(cover))
-        yield tile
-    report(len(cover), len(cover))

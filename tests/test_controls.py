@@ -206,7 +206,7 @@ def test_large_pictures_are_tiled_by_themselves(slim: Stylizer, monkeypatch: pyt
     monkeypatch.setattr("nst_adain.rendering.tiling.AUTO_TILE", 64)
     photo = picture(200, 90)
     encoded = slim.encode_content(photo)
-    assert encoded.features is None
+    assert encoded.content.features is None
     tiled = np.asarray(slim(encoded, photo), dtype=int)
     whole = np.asarray(slim(photo, photo, tile=None), dtype=int)
     assert np.abs(tiled - whole).max() <= 2

@@ -149,13 +149,13 @@ def test_wrong_shapes_are_named() -> None:
 
 
 def test_what_is_made_of_statistics_keeps_their_model(tmp_path: Path) -> None:
-    a, b = (dataclasses.replace(channel_stats(features(seed)), model="0123") for seed in (0, 1))
-    computed, other = channel_stats(features(2)), dataclasses.replace(b, model="4567")
+    a, b = (dataclasses.replace(channel_stats(features(seed)), made_by="0123") for seed in (0, 1))
+    computed, other = channel_stats(features(2)), dataclasses.replace(b, made_by="4567")
     made = [blend([a, b], [0.5, 0.5]), ChannelStats.cat([a, b]), *a.split([3, 2]), a.to("cpu"), blend([computed, a], [1, 1])]
-    assert {each.model for each in made} == {"0123"}
-    assert blend([computed, computed], [1, 1]).model == ChannelStats.cat([computed, computed]).model == ""
+    assert {each.made_by for each in made} == {"0123"}
+    assert blend([computed, computed], [1, 1]).made_by == ChannelStats.cat([computed, computed]).made_by == ""
     made[0].save(tmp_path / "mixed.safetensors")
-    assert ChannelStats.load(tmp_path / "mixed.safetensors").model == "0123"
+    assert ChannelStats.load(tmp_path / "mixed.safetensors").made_by == "0123"
     for join in (lambda: blend([a, computed, other], [1, 1, 1]), lambda: ChannelStats.cat([a, other])):
         with pytest.raises(ValueError, match="expected statistics of one model, got some of '0123' and some of '4567'"):
             join()

@@ -124,7 +124,7 @@ def test_statistics_that_are_no_numbers_are_named(slim: Stylizer, photo: Path, p
         ChannelStats(style.mean * float("nan"), style.std),
         dataclasses.replace(style, mean=style.mean * float("nan")),  # also where the model is known
         blend([style, style], [float("inf"), 0]),
-        ChannelStats(style.mean.double() + 1e39, style.std.double(), style.model),
+        ChannelStats(style.mean.double() + 1e39, style.std.double(), style.made_by),
     ]
     for stats in odd:
         with pytest.raises(ValueError, match="style: expected finite statistics"):

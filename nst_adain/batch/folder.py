@@ -123,7 +123,7 @@ def stylize_folder(
     for folder in {out, *(path.parent for job in planned for _, path in job.outputs)}:
         remove_strays(folder)
     settings = settings_of(
-        stylizer.weights, loaded, list(candidates.values()), size=size, style_size=style_size,
+        stylizer.digest, loaded, list(candidates.values()), size=size, style_size=style_size,
         pairing=pairing, seed=seed, suffix=suffix, quality=quality, keep_metadata=keep_metadata,
     )  # fmt: skip
     new = claim(out / SETTINGS, settings)  # before the work: another call may begin meanwhile
@@ -286,7 +286,7 @@ def _run(
             if cores.stopped.is_set():
                 return
             try:
-                with cores.share(content.pixels[0, 0].numel(), least):
+                with cores.share(math.prod(content.content.size), least):
                     result = stylizer(content, encoded[style], **controls)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 save_image(result, path, quality=quality, metadata_of=job.photo if keep_metadata else None)

@@ -23,7 +23,7 @@ from nst_adain.errors import ImageError, UsageError, out_of_memory, reason
 from nst_adain.images.io import WRITABLE_SUFFIXES, output_format, save_image
 from nst_adain.images.masks import read_controls
 from nst_adain.images.tiff import create_tiff
-from nst_adain.rendering.contents import open_content
+from nst_adain.rendering.reading import read_content
 from nst_adain.results import check_apart
 from nst_adain.stylizer import Stylizer
 
@@ -110,5 +110,5 @@ def _stylize(
 
 def _size_in_tiles(photo: Path, controls: Controls) -> tuple[int, int] | None:
     """Height and width of a photograph without transparency that is rendered in tiles; None: it is another."""
-    pixels, side, transparency = open_content(photo, controls["size"], controls["tile"], controls["max_pixels"])
-    return None if side is None or transparency is not None else (pixels.shape[-2], pixels.shape[-1])
+    content = read_content(photo, controls["size"], controls["tile"], controls["max_pixels"])
+    return None if content.side is None or content.transparency is not None else content.size

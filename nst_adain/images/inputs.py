@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,69 +15,86 @@ from nst_adain.errors import ImageError
 from nst_adain.functional import at_least_float32
 from nst_adain.images.io import flatten, load_image, resize_short_side, to_srgb
 from nst_adain.images.opening import OVERSHOOT, check_pixels
-from nst_adain.images.tiff import Pixels, map_tiff
+from nst_adain.images.tiff import StoredPixels, map_tiff
 
-__all__ = ["check_scaled", "in_range", "read_picture", "scale_short_side", "to_pixels", "to_tensor"]
+__all__ = [
+    "check_scaled",
+    "in_range",
+    "map_picture",
+    "open_picture",
+    "scale_short_side",
+    "scaled",
+    "separated",
+    "to_pixels",
+    "to_tensor",
+]
 
 _BAND = 1024  # rows
 
 
-def read_picture(
-    picture: Picture,
-    name: str,
-    side: int | None,
-    max_pixels: int,
-    *,
-    enlarge: bool,
-    stored: Callable[[Pixels], bool] = lambda _: True,
-) -> tuple[Pixels, Image.Image | None]:
-    """The pixels of a picture.
+def map_picture(picture: Picture, max_pixels: int) -> StoredPixels | None:
+    """A picture that can be read in parts, which stays in its file; None: it has to be opened.
+
+    Raises:
+        FileNotFoundError, ImageError: if a file cannot be read.
+    """
+    pixels = map_tiff(picture) if isinstance(picture, (str, os.PathLike)) else None
+    if pixels is not None:
+        check_pixels(picture, pixels.shape[-1], pixels.shape[-2], max_pixels)  # type: ignore[arg-type]
+    return pixels
+
+
+def open_picture(picture: Picture, name: str, max_pixels: int) -> Image.Image | Tensor:
+    """A picture in sRGB, of mode RGB or RGBA; of a tensor, the tensor, (B, 3, H, W) in [0, 1].
 
     Args:
         picture: what was handed in.
         name: the argument's name, for errors.
-        side: the short side to scale to, or None.
-        max_pixels: the largest picture to decode or make.
-        enlarge: whether a smaller picture is scaled up.
-        stored: whether a picture that can be read in parts is to stay on the disk.
-
-    Returns:
-        (1, 3, H, W) uint8 of a file or PIL image, of the mean colour where it is invisible, read when it is used if it is
-        `stored`; a tensor as it is, or scaled. And the transparency, or None.
+        max_pixels: the largest picture to decode.
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
-        TypeError, ValueError: if it is no picture, or `side` no number of pixels or too many.
+        TypeError, ValueError: if it is no picture.
     """
-    source = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else name
     if isinstance(picture, (str, os.PathLike)):
-        pixels = map_tiff(picture) if side is None else None
-        if pixels is not None:
-            check_pixels(picture, pixels.shape[-1], pixels.shape[-2], max_pixels)
-            return pixels if stored(pixels) else pixels[..., :, :], None
-        picture = load_image(picture, max_pixels=max_pixels)
-    elif isinstance(picture, Image.Image):
-        picture = to_srgb(picture, name)
-    elif not isinstance(picture, Tensor):
+        return load_image(picture, max_pixels=max_pixels)
+    if isinstance(picture, Image.Image):
+        return to_srgb(picture, name)
+    if not isinstance(picture, Tensor):
         raise TypeError(f"{name}: expected a path, a PIL image or a tensor, got {type(picture).__name__}")
-    elif picture.ndim != 4 or picture.shape[1] != 3 or not picture.is_floating_point() or 0 in picture.shape:
+    if picture.ndim != 4 or picture.shape[1] != 3 or not picture.is_floating_point() or 0 in picture.shape:
         found = f"{picture.dtype} {tuple(picture.shape)}"
         raise ValueError(f"{name}: expected a float tensor (B, 3, H, W) in [0, 1], got {found}")
-    else:
-        picture = in_range(picture, name)
+    return in_range(picture, name)
+
+
+def scaled(
+    picture: Image.Image | Tensor, name: str, side: int | None, max_pixels: int, *, enlarge: bool
+) -> Image.Image | Tensor:
+    """A picture with a short side of `side`, which the argument `name` asks for; a smaller one only if to `enlarge`.
+
+    Raises:
+        ImageError: if it would have more than `max_pixels`.
+        ValueError: if `side` is no number of pixels.
+    """
     height, width = picture.shape[-2:] if isinstance(picture, Tensor) else picture.size[::-1]
-    argument = "size" if name == "content" else f"{name}_size"
-    if side is not None and (check_side(argument, side) < min(height, width) or enlarge):
-        check_scaled(argument, side, round(side * side * max(height, width) / min(height, width)), max_pixels)
-        scaled = scale_short_side(picture, side) if isinstance(picture, Tensor) else resize_short_side(picture, side)
-        picture = scaled
+    if side is None or (check_side(name, side) >= min(height, width) and not enlarge):
+        return picture
+    check_scaled(name, side, round(side * side * max(height, width) / min(height, width)), max_pixels)
+    return scale_short_side(picture, side) if isinstance(picture, Tensor) else resize_short_side(picture, side)
+
+
+def separated(picture: Image.Image | Tensor) -> tuple[Tensor, Image.Image | None]:
+    """A picture's pixels and its transparency.
+
+    Returns:
+        (1, 3, H, W) uint8, of the mean colour where it is invisible, and the alpha channel or None; a tensor as it is.
+    """
+    # Half-transparent pixels keep their own colour, or results would have white seams; invisible ones may hold anything.
     if isinstance(picture, Tensor):
         return picture, None
     if picture.mode != "RGBA":
         return to_pixels(picture), None
-    if name == "style" and picture.getchannel("A").getextrema() == (0, 0):
-        raise ImageError(f"{source}: expected a style, found a picture that is invisible throughout")
-    # Half-transparent pixels keep their own colour, or the result would have white seams; invisible ones may hold anything.
     transparency = picture.getchannel("A")
     visible = picture.convert("RGB")
     if transparency.getextrema() != (0, 0):

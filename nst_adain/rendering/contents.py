@@ -1,9 +1,10 @@
-"""Contents: read, cut up into tiles if they are large, and kept for many renderings."""
+"""A picture as it is rendered: its pixels, its tiles, what is visible of it. And one that is kept for many renderings."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -11,17 +12,69 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nst_adain.controls import Picture, Tiling
 from nst_adain.functional import ChannelStats
-from nst_adain.images.inputs import read_picture
 from nst_adain.images.tiff import Pixels
-from nst_adain.rendering.tiling import as_float, auto_side, whole
+from nst_adain.models.networks import StyleTransfer
+from nst_adain.rendering.color import match_color
+from nst_adain.rendering.tiling import Tile, as_float, auto_side, halo, tiles, whole
 
-__all__ = ["EncodedContent", "Result", "check_out", "opacity", "open_content", "thinned"]
+__all__ = ["Content", "EncodedContent", "Result", "check_out", "recolored", "subsampled"]
 
 Result = TypeVar("Result", Image.Image, Tensor)  # what a content becomes: tensors stay tensors
 
 _AT_ONCE = 2048 * 2048  # pixels
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Content:
+    """A picture that is measured or rendered.
+
+    Attributes:
+        pixels: (B, 3, H, W), uint8 or float in [0, 1].
+        side: of its tiles in pixels; None: it is one tile.
+        transparency: its alpha channel, or None.
+        features: (B, C_k, H_k, W_k) for each tap of the model, where it is one tile and they are known.
+    """
+
+    pixels: Pixels
+    side: int | None
+    transparency: Image.Image | None = None
+    features: Mapping[str, Tensor] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        height, width = self.pixels.shape[-2:]
+        return height, width
+
+    @property
+    def opacity(self) -> Tensor | None:
+        """How much each pixel counts, (1, 1, H, W) uint8; None: all alike, as where all are invisible."""
+        if self.transparency is None or self.transparency.getextrema() in ((255, 255), (0, 0)):
+            return None
+        return torch.from_numpy(np.array(self.transparency))[None, None]
+
+    @property
+    def colors(self) -> tuple[Tensor, Tensor | None]:
+        """Enough of its pixels, and how much each counts, to know its colours: both (B, C, h, w) in [0, 1]."""
+        opacity = self.opacity
+        return subsampled(self.pixels), None if opacity is None else subsampled(opacity)
+
+    def tiles(self, model: StyleTransfer) -> Sequence[Tile]:
+        """What covers it, with the surroundings that the model sees."""
+        return [whole(self.pixels)] if self.side is None else list(tiles(*self.size, self.side, halo(model.arch)))
+
+    def encode(self, model: StyleTransfer, tile: Tile, device: torch.device) -> Mapping[str, Tensor]:
+        """The features of what is read for a tile."""
+        return self.features if self.features is not None else model.encode(as_float(self.pixels, tile, device))
+
+    def encoded(self, model: StyleTransfer, device: torch.device) -> Content:
+        """The same with its features on a device, if it is one tile; else these would not fit."""
+        if self.features is not None:
+            return dataclasses.replace(self, features={tap: feature.to(device) for tap, feature in self.features.items()})
+        if self.side is not None:
+            return self
+        return dataclasses.replace(self, features=self.encode(model, whole(self.pixels), device))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,43 +84,15 @@ class EncodedContent(Generic[Result]):
     Its parameter is the type of what a `Stylizer` makes of it: a PIL image, or a tensor if it was one.
 
     Attributes:
-        pixels: (B, 3, H, W), uint8, or a copy of the float tensor that was given.
-        features: (B, C_k, H_k, W_k) for each tap of the model; None for a picture that is rendered in tiles.
+        content: the picture, in memory, with its features unless it is rendered in tiles.
         stats: the statistics of the features.
-        tile: side of the tiles, or None.
-        transparency: the picture's alpha channel, given back to the output, or None.
     """
 
-    pixels: Tensor
-    features: dict[str, Tensor] | None
+    content: Content
     stats: ChannelStats
-    tile: int | None
-    transparency: Image.Image | None
 
 
-def open_content(
-    content: Picture, size: int | None, tile: Tiling, max_pixels: int, *, kept: bool = False
-) -> tuple[Pixels, int | None, Image.Image | None]:
-    """A content's pixels, the side of its tiles, and its transparency. `kept`: for longer than a call."""
-
-    def side_of(pixels: Pixels) -> int | None:
-        return auto_side(pixels) if tile == "auto" else tile
-
-    # What is rendered at once, or kept, is read at once: its file may be changed later.
-    pixels, transparency = read_picture(
-        content, "content", size, max_pixels, enlarge=True, stored=lambda pixels: not kept and side_of(pixels) is not None
-    )
-    return pixels, side_of(pixels), transparency
-
-
-def opacity(transparency: Image.Image | None) -> Tensor | None:
-    """How much each pixel of a picture counts, (1, 1, H, W) uint8; None: all alike, as where all are invisible."""
-    if transparency is None or transparency.getextrema() in ((255, 255), (0, 0)):
-        return None
-    return torch.from_numpy(np.array(transparency))[None, None]
-
-
-def thinned(pixels: Pixels) -> Tensor:
+def subsampled(pixels: Pixels) -> Tensor:
     """(B, C, h, w) in [0, 1], of a large picture one pixel of each block of a grid: enough for its colours.
 
     Which one is drawn, always alike: one place in all would see a single colour of stripes, screens and dithering.
@@ -88,16 +113,32 @@ def thinned(pixels: Pixels) -> Tensor:
     return as_float(pixels, whole(pixels), torch.device("cpu"))
 
 
-def check_out(out: Pixels, pixels: Pixels, side: int | None, transparency: Image.Image | None) -> None:
+def recolored(style: Content, count: int, colors: tuple[Tensor, Tensor | None]) -> Content:
+    """A style picture in the `colors` of each of `count` contents.
+
+    Raises:
+        ValueError: if there are several style pictures, and not as many as contents.
+    """
+    cpu, opacity = torch.device("cpu"), style.opacity
+    image = as_float(style.pixels, whole(style.pixels), cpu)
+    if len(image) not in (1, count) and count > 1:
+        raise ValueError(f"style: expected 1 or {count} pictures, got {len(image)}")
+    visible = None if opacity is None else as_float(opacity, whole(opacity), cpu)
+    pixels = match_color(image.expand(max(len(image), count), -1, -1, -1), colors[0], visible, colors[1])
+    return Content(pixels, auto_side(pixels), style.transparency)
+
+
+def check_out(out: Pixels, content: Content) -> None:
     """Raise TypeError or ValueError unless `out` can receive what becomes of a content."""
     if not isinstance(out, Pixels):
         raise TypeError(f"out: expected a tensor, such as torch.from_numpy makes of an array, got {type(out).__name__}")
-    wanted, found = tuple(pixels.shape), tuple(out.shape)
+    wanted, found = tuple(content.pixels.shape), tuple(out.shape)
     if found != wanted or not (out.dtype == torch.uint8 or out.dtype.is_floating_point):
         raise ValueError(f"out: expected a uint8 or float tensor of the shape {wanted}, got {out.dtype} {found}")
-    if side is not None and isinstance(out, Tensor) and isinstance(pixels, Tensor) and _overlap(out, pixels):
+    both = (out, content.pixels)
+    if content.side is not None and all(isinstance(each, Tensor) for each in both) and _overlap(*both):  # type: ignore[arg-type]
         raise ValueError("out: expected other memory than the content's, which is read until the last tile")
-    if transparency is not None:
+    if content.transparency is not None:
         raise ValueError("out: expected a content without transparency, which it has no place for")
 
 

@@ -12,14 +12,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
+from nst_adain.controls import Progress
 from nst_adain.functional import ChannelStats, blend, strengthen
 from nst_adain.images.tiff import Pixels
 from nst_adain.models.networks import Lazy, StyleTransfer, pad_to_stride
-from nst_adain.rendering.tiling import Tile, as_float
+from nst_adain.rendering.color import transfer_luminance
+from nst_adain.rendering.contents import Content
+from nst_adain.rendering.tiling import Tile, as_float, reported
 
-__all__ = ["Look", "render", "shares"]
+__all__ = ["Look", "assemble", "render", "shares"]
 
 
 def shares(masks: Tensor, weights: Sequence[float], stride: int) -> Tensor:
@@ -42,35 +46,36 @@ def shares(masks: Tensor, weights: Sequence[float], stride: int) -> Tensor:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Look:
-    """What is wanted of a picture: every control that acts on features.
+    """What is wanted of a picture.
 
     Attributes:
         styles: n codes, (B or 1, C, 1, 1).
         weights: n factors, used as they are.
         masks: where each style applies, (1, n, H, W) uint8, or None: everywhere.
         alpha: strength, a number or (1, 1, H, W) uint8 as a fraction of 255.
+        luminance: whether only the lightness is taken from the result, and colours from the content.
     """
 
     styles: Sequence[ChannelStats]
     weights: Sequence[float]
     masks: Tensor | None
     alpha: float | Tensor
+    luminance: bool = False
 
 
 def render(
     model: StyleTransfer,
-    pixels: Pixels,
-    own: Sequence[ChannelStats],
+    content: Content,
+    content_stats: Sequence[ChannelStats],
     look: Look,
-    tiles: Iterable[Tile],
     device: torch.device,
-    features: Mapping[str, Tensor] | None = None,
+    progress: Progress = False,
 ) -> Iterator[tuple[Tile, Tensor]]:
-    """Decode a picture, tile by tile.
+    """Decode a picture, tile by tile. Where there are masks and none applies, it stays as it is.
 
     Args:
-        model, pixels, tiles, device, features: as for `measure`.
-        own: what `measure` returned for the look's masks.
+        model, content, device, progress: as for `measure`.
+        content_stats: what `measure` returned for the look's masks.
         look: what is wanted.
 
     Yields:
@@ -79,23 +84,51 @@ def render(
     Raises:
         ValueError: if a value is none, because numbers overflowed on the way to it: it would be black.
     """
-    for tile in tiles:
-        seen = features if features is not None else model.encode(as_float(pixels, tile, device))
-        output = model.decode(seen, *_codes(model, own, look, tile, device))
+    for tile in reported(content.tiles(model), progress):
+        output = model.decode(content.encode(model, tile, device), *_codes(model, content_stats, look, tile, device))
         top, left = tile.top - tile.read_top, tile.left - tile.read_left
         picture = output[..., top : top + tile.bottom - tile.top, left : left + tile.right - tile.left].clamp(0, 1)
         if picture.sum().isnan():  # in a thousandth of the time; a look at each value takes ten times as long
             raise ValueError(
                 "expected a finite result, found another: a style's statistics, or the model's weights, are too large"
             )
+        if look.luminance:
+            picture = transfer_luminance(picture, as_float(content.pixels, tile.alone(), device))
+        if look.masks is not None:
+            covered = as_float(look.masks, tile.alone(), device).sum(1, keepdim=True).clamp_max(1)
+            picture = covered * picture + (1 - covered) * as_float(content.pixels, tile.alone(), device)
         yield tile, picture
 
 
+def assemble(
+    parts: Iterable[tuple[Tile, Tensor]], content: Content, out: Pixels | None, device: torch.device
+) -> Image.Image | Pixels:
+    """Put what `render` yields together.
+
+    Returns:
+        `out`, or without it, what the content is: a float tensor (B, 3, H, W) on the device, or a picture, transparent alike.
+    """
+    pixels, target = content.pixels, out
+    if target is None and isinstance(pixels, Tensor) and pixels.is_floating_point():
+        target = torch.empty_like(pixels, device=device)
+    elif target is None:  # in memory as pictures are
+        target = torch.empty(pixels.shape, dtype=torch.uint8, memory_format=torch.channels_last)
+    for tile, picture in parts:
+        levels = picture if target.dtype.is_floating_point else (picture * 255).round()
+        target[..., tile.top : tile.bottom, tile.left : tile.right] = levels
+    if out is not None or not isinstance(target, Tensor) or target.is_floating_point():
+        return target
+    image = Image.fromarray(target[0].permute(1, 2, 0).numpy())
+    if content.transparency is not None:
+        image.putalpha(content.transparency)
+    return image
+
+
 def _codes(
-    model: StyleTransfer, own: Sequence[ChannelStats], look: Look, tile: Tile, device: torch.device
+    model: StyleTransfer, content_stats: Sequence[ChannelStats], look: Look, tile: Tile, device: torch.device
 ) -> tuple[Mapping[str, ChannelStats], Mapping[str, ChannelStats]]:
     """The content's and the wanted code for each layer: numbers, or where there are masks, maps."""
-    own_by_region = [model.arch.split(code) for code in own]
+    content_codes = [model.arch.split(code) for code in content_stats]
     styles = [model.arch.split(code) for code in look.styles]
     stride_of = {layer: model.arch.plan.stride_of(layer) for layer in model.arch.code_channels}
 
@@ -111,12 +144,12 @@ def _codes(
     pooled = {stride: pool(stride) for stride in set(stride_of.values())}
 
     def content(layer: str) -> ChannelStats:
-        share, mine = pooled[stride_of[layer]][0], [code[layer] for code in own_by_region]
+        share, mine = pooled[stride_of[layer]][0], [code[layer] for code in content_codes]
         return mine[0] if share is None else _mapped(mine, share)
 
     def target(layer: str) -> ChannelStats:
         share, alpha = pooled[stride_of[layer]]
-        mine, wanted = ([code[layer] for code in codes] for codes in (own_by_region, styles))
+        mine, wanted = ([code[layer] for code in codes] for codes in (content_codes, styles))
         if share is None and isinstance(alpha, Tensor):
             wanted, share = [blend(wanted, look.weights)], torch.ones_like(alpha)
         if share is None:

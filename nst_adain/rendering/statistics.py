@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nst_adain.controls import Progress
 from nst_adain.functional import EPS, ChannelStats, at_least_float32
-from nst_adain.images.tiff import Pixels
 from nst_adain.models.networks import StyleTransfer, pad_to_stride
-from nst_adain.rendering.tiling import Tile, as_float
+from nst_adain.rendering.contents import Content
+from nst_adain.rendering.tiling import as_float, reported
 
 __all__ = ["Moments", "belonging", "measure"]
 
@@ -40,34 +41,27 @@ def belonging(masks: Tensor, stride: int, reach: int) -> Tensor:
 
 
 def measure(
-    model: StyleTransfer,
-    pixels: Pixels,
-    masks: Tensor | None,
-    tiles: Iterable[Tile],
-    device: torch.device,
-    features: Mapping[str, Tensor] | None = None,
-    opacity: Tensor | None = None,
+    model: StyleTransfer, content: Content, masks: Tensor | None, device: torch.device, progress: Progress = False
 ) -> list[ChannelStats]:
-    """The content's statistics, over the whole picture or for each mask over its region, as `belonging` says.
+    """The statistics of what is visible of a picture, over all of it or for each mask over its region, as `belonging` says.
 
     Args:
         model: whose encoder's features are measured.
-        pixels: (B, 3, H, W), uint8 or float in [0, 1].
+        content: the picture, a content or a style.
         masks: (1, n, H, W) uint8, or None.
-        tiles: that cover the picture.
         device: where the model is.
-        features: what `model.encode` gave for the picture, if it is one tile and this is known.
-        opacity: how much each pixel counts, (1, 1, H, W) uint8; None: all of them in full.
+        progress: as of calling a `Stylizer`.
 
     Returns:
         One code, or n: (B, C, 1, 1). Of a region that is empty or invisible, the whole picture's.
     """
     taps = model.arch.taps
     # The last one is the whole picture's: what is taken for a region without a position.
+    opacity = content.opacity
     count = masks.shape[1] if masks is not None else 0 if opacity is None else 1
     moments = [{tap: Moments() for tap in taps} for _ in range(count + 1)]
-    for tile in tiles:
-        seen = features if features is not None else model.encode(as_float(pixels, tile, device))
+    for tile in reported(content.tiles(model), progress):
+        seen = content.encode(model, tile, device)
         shares_of = [as_float(part, tile, device) for part in (masks, opacity) if part is not None]
         counted = pad_to_stride(functools.reduce(torch.mul, shares_of)) if shares_of else None
         for tap in taps:

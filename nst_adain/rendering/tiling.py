@@ -1,11 +1,12 @@
-"""Which tiles cover a picture, how much of their surroundings they need, and statistics over all of them."""
+"""Which tiles cover a picture, how much of their surroundings they need, and what is read for one."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import numbers
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from nst_adain.images.tiff import Pixels
 from nst_adain.models.architecture import STRIDE, Architecture
 
-__all__ = ["Tile", "as_float", "auto_side", "halo", "tiles", "whole"]
+__all__ = ["Tile", "as_float", "auto_side", "halo", "reported", "tiles", "whole"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +84,25 @@ def tiles(height: int, width: int, side: int, surroundings: int) -> Iterator[Til
                 max(0, left - surroundings),
                 min(width, right + surroundings),
             )
+
+
+def reported(cover: Sequence[Tile], progress: bool | Callable[[int, int | None], object]) -> Iterable[Tile]:
+    """The tiles, with a bar on standard error if there are several, or what is told of them."""
+    if callable(progress):
+        return _told(cover, progress)
+    if not progress or len(cover) == 1:
+        return cover
+    from tqdm import tqdm
+
+    bar: Iterable[Tile] = tqdm(cover, unit="tile", file=sys.stderr)
+    return bar
+
+
+def _told(cover: Sequence[Tile], report: Callable[[int, int | None], object]) -> Iterator[Tile]:
+    for done, tile in enumerate(cover):
+        report(done, len(cover))
+        yield tile
+    report(len(cover), len(cover))
 
 
 AUTO_TILE = 1024  # side of a tile in pixels

@@ -19,7 +19,7 @@ from nst_adain.errors import ImageError
 from nst_adain.images.inputs import to_pixels
 from nst_adain.images.io import load_image
 from nst_adain.images.tiff import create_tiff, map_tiff
-from nst_adain.rendering.contents import thinned
+from nst_adain.rendering.contents import subsampled
 from nst_adain.stylizer import Stylizer
 
 
@@ -170,7 +170,7 @@ def test_of_a_file_the_same_pixels_are_drawn(tmp_path: Path, height: int, monkey
     photo.save(tmp_path / "a.tif")
     stored = map_tiff(tmp_path / "a.tif")
     assert stored is not None
-    assert torch.equal(thinned(stored), thinned(to_pixels(photo)))
+    assert torch.equal(subsampled(stored), subsampled(to_pixels(photo)))
 
 
 def test_out_receives_the_result(slim: Stylizer) -> None:
@@ -210,9 +210,9 @@ def test_an_encoded_content_needs_its_file_no_more(tmp_path: Path, slim: Stylize
 
 
 def test_colours_of_a_panorama_take_no_more_memory() -> None:
-    assert thinned(torch.zeros(1, 3, 16, 2**18, dtype=torch.uint8))[0, 0].numel() <= 1024**2
-    assert thinned(torch.zeros(1, 3, 2048, 2048, dtype=torch.uint8)).shape[2:] == (512, 512)
-    assert thinned(torch.zeros(1, 3, 1, 2**22, dtype=torch.uint8)).shape[2:] == (1, 2**20)
+    assert subsampled(torch.zeros(1, 3, 16, 2**18, dtype=torch.uint8))[0, 0].numel() <= 1024**2
+    assert subsampled(torch.zeros(1, 3, 2048, 2048, dtype=torch.uint8)).shape[2:] == (512, 512)
+    assert subsampled(torch.zeros(1, 3, 1, 2**22, dtype=torch.uint8)).shape[2:] == (1, 2**20)
 
 
 @pytest.mark.parametrize("period", [2, 3, 4, 8])
@@ -221,10 +221,10 @@ def test_the_colours_of_fine_stripes_are_found(period: int, across: int) -> None
     line = torch.zeros(1, 3, 2050, dtype=torch.uint8)
     line[..., ::period] = 255
     picture = line[..., None].expand(-1, -1, -1, 2060) if across else line[..., None, :].expand(-1, -1, 2060, -1)
-    sample = thinned(picture)
+    sample = subsampled(picture)
     assert float(sample.mean()) == pytest.approx(float((picture / 255).mean()), abs=0.005)
     assert float(sample.std()) == pytest.approx(float((picture / 255).std()), abs=0.005)
-    assert torch.equal(sample, thinned(picture))
+    assert torch.equal(sample, subsampled(picture))
 
 
 def test_a_mapped_file_keeps_to_the_limit_of_pixels(tmp_path: Path, slim: Stylizer) -> None:

@@ -259,7 +259,7 @@ def test_any_changed_style_is_a_style_or_is_refused(anywhere: Path, data: st.Dat
         assert got.mean.is_floating_point()
         assert got.mean.isfinite().all()
         assert got.std.isfinite().all()
-        assert isinstance(got.model, str)
+        assert isinstance(got.made_by, str)
 
 
 @given(data=st.binary(max_size=300) | st.binary(max_size=300).map(lambda text: struct.pack("<Q", len(text)) + text))
