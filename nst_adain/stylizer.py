@@ -188,22 +188,20 @@ class Stylizer:
             content: a picture, or what `encode_content` made of one (nothing is then encoded again).
             styles: a picture or what `encode_style` made of one, also as the file that it was saved to, or a list of these,
                 to be mixed.
-            weights: one real number for each style, by default equal; scaled to sum to 1. With masks above 0: the proportion
-                where masks overlap.
+            weights: one real number for each style, by default equal, scaled to sum to 1; the proportion where masks overlap.
             raw_weights: use the weights as they are, whatever their sum.
             masks: one for each style, which then has only its region, with that region's own content statistics; where no
                 mask applies the photograph stays. With one mask fewer than styles, the last style gets the rest. A mask is
                 of any size, its edges may be soft. A single picture or array of integers is a label map: k is style k.
-            alpha: strength from 0 (the content, encoded and decoded) to 1 (the style's statistics); above 1 extrapolates.
-                Or a mask: the strength at each place.
-            preserve_color: "luminance" takes only lightness from the result; "coral" first gives the styles the content's colours.
+            alpha: strength from 0 (the content, encoded and decoded) to 1 (the style's), above 1 extrapolates; or a mask of it.
+            preserve_color: "luminance" takes only lightness from the result; "coral" gives the styles the content's colours.
             size: short side in pixels to which the content is scaled, up or down; None keeps it.
             style_size: short side in pixels to which a larger style picture is reduced; None keeps it.
             tile: side in pixels, a multiple of 8, of the tiles in which the picture is rendered; the result is the same.
                 None renders it at once; "auto" cuts up what has more pixels than 2048 x 2048.
             max_pixels: the largest file that is decoded, and the largest picture that `size` or `style_size` makes.
-            progress: show a bar on standard error, first of reading the tiles, then of rendering; or call a function before each
-                tile and at the end, with how many are done and how many there are. What it raises ends the call.
+            progress: show a bar of the tiles on standard error, of reading and of rendering; or call a function before each and
+                at the end with how many are done and how many there are. What it raises ends the call.
             out: where to put the result: a tensor of the content's shape, uint8 (0 to 255) or float, such as a file mapped into
                 memory; or `tiff.StoredPixels`. The content must have no transparency.
 

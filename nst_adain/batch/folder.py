@@ -7,28 +7,28 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import io
 import json
 import math
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from PIL import Image
 from tqdm import tqdm
 
 from nst_adain.batch.cores import Cores
-from nst_adain.batch.manifest import SETTINGS, Job, check_settings, claim, join_sources, names_of, plan_jobs, settings_of
-from nst_adain.controls import STYLE_SIZE, Controls, check_side, check_style_size, is_saved
-from nst_adain.errors import UsageError, reason
+from nst_adain.batch.manifest import SETTINGS, check_settings, claim, join_sources, settings_of
+from nst_adain.batch.pairing import Job, find_pictures, names_of, pair, split
+from nst_adain.batch.styles import area, encode_styles, find_styles, why
+from nst_adain.controls import STYLE_SIZE, Controls, check_side, check_style_size
+from nst_adain.errors import UsageError
 from nst_adain.files import make_folder, remove_strays, write_atomic
-from nst_adain.functional import SAVED, ChannelStats
+from nst_adain.functional import ChannelStats
 from nst_adain.images.io import load_image, output_format, save_image
 from nst_adain.images.masks import read_controls
-from nst_adain.images.opening import MAX_PIXELS, READABLE_SUFFIXES, find_images
+from nst_adain.images.opening import MAX_PIXELS
 from nst_adain.results import pairs_by_result
 from nst_adain.stylizer import Stylizer
 
@@ -106,19 +106,11 @@ def stylize_folder(
             check_side(name, side)
     loaded = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "masks", "preserve_color"))
     report = Report()
-    found = _pictures(photos, "photographs", out, report, apart=styles)
-    if not styles.exists():
-        raise NotADirectoryError(f"{styles}: expected a folder of styles, or one style, found no such file or folder")
-    if styles.is_file():
-        candidates = names_of([styles], styles.parent)
-    else:
-        candidates = names_of(_pictures(styles, "styles", out, report, {*READABLE_SUFFIXES, SAVED}), styles)
+    found = find_pictures(photos, "photographs", out, report.failed, apart=styles)
+    candidates = find_styles(styles, out, report.failed)
     check_style_size(style_size, candidates)
-    make_folder(out)
-    if not os.access(out, os.W_OK | os.X_OK):  # said before the work, not after it
-        raise PermissionError(f"{out}: expected a folder that can be written to")
-    output_format(out / f"x{suffix}")
-    planned = list(plan_jobs(names_of(found, photos), list(candidates.values()), out, pairing, seed, suffix))
+    _check_writable(out, suffix)
+    planned = list(pair(names_of(found, photos), list(candidates.values()), out, pairing, seed, suffix))
     pairs_by_result((path, (job.photo, style)) for job in planned for style, path in job.outputs)
     for folder in {out, *(path.parent for job in planned for _, path in job.outputs)}:
         remove_strays(folder)
@@ -129,7 +121,7 @@ def stylize_folder(
     new = claim(out / SETTINGS, settings)  # before the work: another call may begin meanwhile
     try:
         before = check_settings(out / SETTINGS, settings)
-        encoded, digests = _encode_styles(stylizer, candidates, style_size, max_pixels, report, progress)
+        encoded, digests = encode_styles(stylizer, candidates, style_size, max_pixels, report.failed, progress)
         if not encoded:
             raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
         there: dict[Path, Path] = {}
@@ -153,26 +145,12 @@ def stylize_folder(
     return report
 
 
-def _pictures(
-    folder: Path,
-    name: str,
-    out: Path,
-    report: Report,
-    suffixes: Collection[str] = READABLE_SUFFIXES,
-    apart: Path | None = None,
-) -> list[Path]:
-    """The pictures of a folder, but not those in `out`, which are the results of an earlier call, nor those in `apart`."""
-    found = find_images(folder, report.failed, suffixes)
-    if out.resolve() == folder.resolve():
-        raise UsageError(f"out: expected another folder than that of the {name}, got {out}")
-    places = {parent: parent.resolve() for parent in {path.parent for path in found}}  # whatever the files link to
-    for other in (out, apart):
-        if other is not None and not folder.resolve().is_relative_to(other.resolve()):  # else all are in it, as with "."
-            place = other.resolve() if other.is_dir() else other.parent.resolve() / other.name
-            found = [path for path in found if not (places[path.parent] / path.name).is_relative_to(place)]
-            if not found:
-                raise ValueError(f"{folder}: expected pictures outside of {other}, found none")
-    return found
+def _check_writable(out: Path, suffix: str) -> None:
+    """Said before the work, not after it."""
+    make_folder(out)
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise PermissionError(f"{out}: expected a folder that can be written to")
+    output_format(out / f"x{suffix}")
 
 
 def _exists(path: Path) -> bool:
@@ -180,57 +158,6 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:  # such as a name that is too long: writing it will say so, of this file alone
         return False
-
-
-def _encode_styles(
-    stylizer: Stylizer,
-    names: Mapping[Path, Path],
-    style_size: int | None,
-    max_pixels: int,
-    report: Report,
-    progress: bool,
-) -> tuple[dict[Path, ChannelStats], dict[str, str]]:
-    """Statistics by name, and what tells the file of each from others."""
-    cores = Cores(stylizer.device)
-    encoded: dict[Path, ChannelStats] = {}
-    digests: dict[str, str] = {}
-    failed: dict[Path, str] = {}
-    bar = tqdm(total=len(names), unit="style", disable=not progress)
-
-    def encode(path: Path) -> None:
-        try:
-            if is_saved(path):
-                code = stylizer.encode_style(path)
-                if len(code.mean) != 1:
-                    raise ValueError(f"{path}: expected the code of one picture, found one of {len(code.mean)}")
-            else:
-                picture = load_image(path, max_pixels=max_pixels)
-                with cores.share(_area(picture, style_size)):
-                    code = stylizer.encode_style(picture, style_size=style_size)
-            # By its bytes, which are in memory still: statistics differ in their last bits from machine to machine.
-            digests[names[path].as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
-            encoded[names[path]] = code
-        except Exception as error:
-            failed[path] = str(error) if is_saved(path) and isinstance(error, ValueError) else _reason(error)
-        finally:
-            bar.update()
-
-    with bar:
-        cores.work(encode, list(names))
-    report.failed += [(path, failed[path]) for path in names if path in failed]
-    return encoded, dict(sorted(digests.items()))
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong with one file, while the others go on; what is wrong with the call is raised again."""
-    if isinstance(error, UsageError):
-        raise error
-    return reason(error)  # nobody expected most of them; but they are no cause to lose the rest of a night's work
-
-
-def _area(image: Image.Image, side: int | None) -> int:
-    """Pixels of a picture once its short side is scaled to `side`."""
-    return image.width * image.height if side is None else round(side**2 * max(image.size) / min(image.size))
 
 
 def _missing(
@@ -260,13 +187,13 @@ def _run(
     controls: Controls,
 ) -> None:
     cores = Cores(stylizer.device)
-    jobs = list(_split(jobs, cores.workers))
+    jobs = list(split(jobs, cores.workers))
     least = cores.total // max(1, len(jobs))
     failed: dict[Path, str] = {}
     lock = threading.Lock()
 
     def finish(outputs: int, path: Path, error: Exception | None) -> None:
-        words = None if error is None else _reason(error)
+        words = None if error is None else why(error)
         with lock:
             if words is None:
                 report.done += outputs
@@ -277,7 +204,7 @@ def _run(
     def work(job: Job) -> None:
         try:
             photo = load_image(job.photo, max_pixels=controls["max_pixels"])
-            with cores.share(_area(photo, size), least):
+            with cores.share(area(photo, size), least):
                 content = stylizer.encode_content(photo, size=size, max_pixels=controls["max_pixels"])
         except Exception as error:
             finish(len(job.outputs), job.photo, error)
@@ -298,14 +225,6 @@ def _run(
         cores.work(work, jobs)
     finally:
         report.failed += sorted(failed.items())
-
-
-def _split(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
-    """The same jobs, but enough for all workers where there are fewer photographs than those."""
-    most = math.ceil(sum(len(job.outputs) for job in jobs) / workers)
-    for job in jobs:
-        for start in range(0, len(job.outputs), most):
-            yield Job(job.photo, job.outputs[start : start + most])
 
 
 def _write_failures(path: Path, report: Report) -> None:

@@ -1,15 +1,12 @@
-"""What a batch is to make of a folder: which photograph in which style, under which name, with which settings."""
+"""What a batch writes down of how its pictures are made, in batch.json, so that a later call does not mix in others."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import numbers
 import os
-import zlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,7 @@ from nst_adain.errors import UsageError
 from nst_adain.files import write_new
 from nst_adain.images.io import LOSSY_SUFFIXES
 
-__all__ = ["SETTINGS", "Job", "check_settings", "claim", "join_sources", "names_of", "plan_jobs", "settings_of"]
+__all__ = ["SETTINGS", "check_settings", "claim", "join_sources", "settings_of"]
 
 _REMEDY = "name another folder, or remove this one"
 SETTINGS = "batch.json"  # in the output folder: how its pictures were made, which a later call may not change unnoticed
@@ -30,35 +27,8 @@ SETTINGS = "batch.json"  # in the output folder: how its pictures were made, whi
 _LOOK = {"alpha": 1.0, "preserve_color": None, "masks": None}
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """A photograph, and for each style it gets, the style's name and the output."""
-
-    photo: Path
-    outputs: list[tuple[Path, Path]]
-
-
-def names_of(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
-    """Each picture's path in its folder without suffix; with it where a.jpg and a.png would be one name."""
-    count = Counter(path.with_suffix("") for path in paths)
-    return {p: p.relative_to(folder).with_suffix("" if count[p.with_suffix("")] == 1 else p.suffix) for p in paths}
-
-
-def plan_jobs(
-    photos: Mapping[Path, Path], styles: Sequence[Path], out: Path, pairing: str, seed: int, suffix: str
-) -> Iterator[Job]:
-    """What to make, whether or not the files can be read: so a repaired file changes nothing else."""
-    for path, name in photos.items():
-        chosen = styles
-        if pairing == "random":
-            draw = np.random.default_rng([seed, zlib.crc32(os.fsencode(name.as_posix()))])
-            chosen = [styles[int(draw.integers(len(styles)))]]
-        outputs = [(style, out / name.parent / f"{name.name}__{'-'.join(style.parts)}{suffix}") for style in chosen]
-        yield Job(path, outputs)
-
-
 def settings_of(
-    weights: str,
+    digest: str,
     controls: Controls,
     styles: Sequence[Path],
     *,
@@ -71,7 +41,7 @@ def settings_of(
     keep_metadata: bool,
 ) -> dict[str, object]:
     """What changes the pictures of a batch, as JSON tells it; of a draw also what was drawn from."""
-    settings: dict[str, object] = {"model": {"sha256": weights}, "size": size, "style_size": style_size}
+    settings: dict[str, object] = {"model": {"sha256": digest}, "size": size, "style_size": style_size}
     settings |= {name: _told(controls.get(name, default)) for name, default in _LOOK.items()}
     settings |= {"quality": quality} if suffix in LOSSY_SUFFIXES else {}
     settings |= {"pairing": pairing, "keep_metadata": keep_metadata}

@@ -8,11 +8,12 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
@@ -36,7 +37,7 @@ from nst_adain.video.frames import (
     whole_or_nothing,
 )
 from nst_adain.video.smoothing import SmoothedPictures, SmoothedStats
-from nst_adain.video.timestamps import Clock
+from nst_adain.video.timestamps import Timestamps
 from nst_adain.video.truncation import describe_cut
 
 if TYPE_CHECKING:
@@ -110,8 +111,7 @@ def stylize_video(
     end = start if end_weights is None else check_weights(end_weights, len(styles))
     if size is not None:
         check_side("size", size)
-    statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
-    pictures = SmoothedPictures(steadiness)
+    restyle = _restyler(stylizer, list(styles), (start, end), steadiness, size, kept)
     hidden, sounds = "", False
     try:
         check_moving(source)
@@ -125,33 +125,50 @@ def stylize_video(
             if keep_metadata:
                 writer.metadata.update(keep_video_tags(frames.video.metadata, reader.metadata))
             span = _span(source) if end != start else None
-            count = 0
             for image in frames.images(progress, max_pixels):
-                if size is not None:
-                    check_scaled("size", size, math.prod(scaled_size(image.size, size)), max_pixels)
-                image = image if size is None else scaled(image, size)
-                content = stylizer.encode_content(image, max_pixels=max_pixels)
-                content = dataclasses.replace(content, stats=statistics(content.stats))
-                position = min(1.0, frames.seconds / span) if span else 0.0
-                given: Controls = {**kept, "weights": _between(start, end, position), "raw_weights": True}
-                result = stylizer(content, list(styles), **given)
-                frames.write(pictures(np.asarray(image), np.asarray(result), statistics.cut))
-                count += 1
-            frames.encoder.finish()
-            if count == 0:
-                raise ImageError(f"{source}: expected a video, found no frame")
+                frames.write(restyle(image, min(1.0, frames.seconds / span) if span else 0.0))
+            frames.finish()
     except av.error.FFmpegError as error:
-        if error.errno in _OF_THE_OUTPUT and error.filename != str(source.absolute()):
-            raise OSError(error.errno, error.strerror, str(output)) from error
-        # Without `filename`, which may be the one that the output has until it is whole.
-        what = f"expected a video that can be read and written as {output.suffix}: {error.strerror}"
-        # A container says no more of sound that it does not take.
-        copied = sounds and error.filename == hidden and output.suffix.lower() != ".mkv"
-        hint = "; if it is the sound, .mkv takes any" if copied else ""
-        raise ImageError(f"{source}: {what}{hint}") from error
+        raise _in_words(error, source, output, copied=sounds and error.filename == hidden) from error
     if cut := describe_cut(source):
         warnings.warn(cut, stacklevel=2)
-    return count
+    return frames.count
+
+
+def _restyler(
+    stylizer: Stylizer,
+    styles: list[ChannelStats],
+    weights: tuple[Sequence[float], Sequence[float]],
+    steadiness: float,
+    size: int | None,
+    kept: Controls,
+) -> Callable[[Image.Image, float], NDArray[np.uint8]]:
+    """What stylises one frame after the other, given how far the clip is on its way between the two weights, from 0 to 1."""
+    statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
+    pictures = SmoothedPictures(steadiness)
+    max_pixels = kept["max_pixels"]
+
+    def restyle(image: Image.Image, position: float) -> NDArray[np.uint8]:
+        if size is not None:
+            check_scaled("size", size, math.prod(scaled_size(image.size, size)), max_pixels)
+            image = scaled(image, size)
+        content = stylizer.encode_content(image, max_pixels=max_pixels)
+        content = dataclasses.replace(content, stats=statistics(content.stats))
+        given: Controls = {**kept, "weights": _between(*weights, position), "raw_weights": True}
+        return pictures(np.asarray(image), np.asarray(stylizer(content, styles, **given)), statistics.cut)
+
+    return restyle
+
+
+def _in_words(error: av.error.FFmpegError, source: Path, output: Path, copied: bool) -> OSError | ImageError:
+    """What FFmpeg could not do; `copied`: with sound that it copies as it is."""
+    if error.errno in _OF_THE_OUTPUT and error.filename != str(source.absolute()):
+        return OSError(error.errno, error.strerror, str(output))
+    # Without `filename`, which may be the one that the output has until it is whole.
+    what = f"expected a video that can be read and written as {output.suffix}: {error.strerror}"
+    # A container says no more of sound that it does not take.
+    hint = "; if it is the sound, .mkv takes any" if copied and output.suffix.lower() != ".mkv" else ""
+    return ImageError(f"{source}: {what}{hint}")
 
 
 def _between(start: Sequence[float], end: Sequence[float], position: float) -> list[float]:
@@ -178,12 +195,12 @@ class _Transcoder:
         self.reader, self.writer, self.source = reader, writer, source
         self.video = picture_stream(reader, source)
         self.video.thread_type = "AUTO"
-        self.clock = Clock()
-        self.sounds: dict[int, tuple[Any, Clock]] = {}
+        self.timestamps = Timestamps()
+        self.sounds: dict[int, tuple[Any, Timestamps]] = {}
         for sound in reader.streams.audio:
             try:
                 track = writer.add_stream_from_template(sound)
-                self.sounds[sound.index] = track, Clock()
+                self.sounds[sound.index] = track, Timestamps()
                 track.metadata.update({tag: sound.metadata[tag] for tag in ("language", "title") if tag in sound.metadata})
             except ValueError as error:
                 raise ImageError(
@@ -209,7 +226,7 @@ class _Transcoder:
             for frame in packet.decode():
                 if self.rate:  # without times, frames follow one another
                     frame.time_base = frame.time_base or 1 / self.rate
-                    frame.pts = self.clock(frame.pts, frame.dts, max(1, round(1 / (self.rate * frame.time_base))))
+                    frame.pts = self.timestamps(frame.pts, frame.dts, max(1, round(1 / (self.rate * frame.time_base))))
                 if callable(progress):
                     progress(self.count, total)
                 self.frame, self.count = frame, self.count + 1
@@ -222,7 +239,7 @@ class _Transcoder:
                 bar.update()
         bar.close()
 
-    def write(self, pixels: np.ndarray[Any, Any]) -> None:
+    def write(self, pixels: NDArray[np.uint8]) -> None:
         """Encode what the last frame became, at that frame's time."""
         assert self.frame is not None
         self.encoder.write(pixels, self.frame.pts, self.frame.time_base, self.frame.duration or 0)
@@ -230,11 +247,21 @@ class _Transcoder:
             self.writer.mux(packet)
         self.held.clear()
 
+    def finish(self) -> None:
+        """Encode what is left.
+
+        Raises:
+            ImageError: if there was no frame.
+        """
+        self.encoder.finish()
+        if self.count == 0:
+            raise ImageError(f"{self.source}: expected a video, found no frame")
+
     def _copy(self, packet: Any) -> None:
         if packet.dts is None:  # the empty packet at the end
             return
-        packet.stream, clock = self.sounds[packet.stream.index]
-        shift = clock(packet.dts, packet.dts, packet.duration or 1) - packet.dts
+        packet.stream, timestamps = self.sounds[packet.stream.index]
+        shift = timestamps(packet.dts, packet.dts, packet.duration or 1) - packet.dts
         packet.dts += shift
         packet.pts = packet.dts if packet.pts is None else packet.pts + shift
         if self.encoder.stream is None:

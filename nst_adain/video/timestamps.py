@@ -1,13 +1,13 @@
-"""Times that only go forward, of streams whose files say otherwise."""
+"""Repairs timestamps of video and audio streams so that they only increase."""
 
 from __future__ import annotations
 
-__all__ = ["Clock"]
+__all__ = ["Timestamps"]
 
 JOIN = 4  # frames or packets: what goes back further is another file, what does not is out of order
 
 
-class Clock:
+class Timestamps:
     """Turns the times of a stream's frames or packets, in order, into ones that a container takes.
 
     Files joined end to end begin anew in the middle. AVI has no times of display: with B-frames these are guessed wrongly, but

@@ -5,29 +5,25 @@ from __future__ import annotations
 import contextlib
 import html
 import itertools
-import os
-import re
-import secrets
 import threading
-import traceback
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import gradio as gr
 from PIL import Image
 
 from nst_adain.demo import PHOTOGRAPHS
-from nst_adain.errors import out_of_memory
 from nst_adain.figures import grid
 from nst_adain.figures.gallery import STYLES
 from nst_adain.images.io import flatten, save_image
 from nst_adain.results import result_name
 from nst_adain.video.stylize import stylize_video
 from nst_adain.web.parts import data_url, painted
-from nst_adain.web.request import Recipe
+from nst_adain.web.request import Request
 from nst_adain.web.studio import Studio
-from nst_adain.web.uploads import SAMPLES, check_room
+from nst_adain.web.telling import CancelledError, in_words, reporting
+from nst_adain.web.uploads import SAMPLES, new_file, uploaded
 
 __all__ = ["SLOTS", "Actions"]
 
@@ -35,9 +31,9 @@ SLOTS = 4  # styles that can be mixed
 MAX_FRAMES = 1800  # of a video: a minute at 30 frames a second
 MAX_CELLS = 8  # along a side of a grid
 
-
-class _CancelledError(Exception):
-    """Raised inside a job that nobody waits for any more."""
+Asked: TypeAlias = Mapping[
+    str, Any
+]  # what the controls say: photo, styles, shares, alpha, color, size, style_size, model, mask
 
 
 class Actions:
@@ -53,36 +49,31 @@ class Actions:
         self.samples = folder / SAMPLES
         self._cancelled: dict[tuple[str, str], threading.Event] = {}  # of the session and its long job that runs
 
-    def recipe(self, *values: Any) -> Recipe:
+    def request_of(self, asked: Asked) -> Request:
         """What the controls ask for.
-
-        Args:
-            values: photo, four styles, four shares, strength, colour, size, style size, model, what was painted.
 
         Raises:
             ValueError: if something is missing or out of range.
         """
-        photo, styles, shares = values[0], values[1 : 1 + SLOTS], values[1 + SLOTS : 1 + 2 * SLOTS]
-        alpha, color, size, style_size, model, mask = values[1 + 2 * SLOTS :]
-        if photo is None:
+        if asked["photo"] is None:
             raise ValueError("Choose a photograph.")
-        chosen = [(self._path(style), share) for style, share in zip(styles, shares) if style is not None]
+        chosen = [(self._path(style), share) for style, share in zip(asked["styles"], asked["shares"]) if style is not None]
         if not chosen:
             raise ValueError("Choose a style.")
         used = [(path, share) for path, share in chosen if share] if len(chosen) > 1 else [(chosen[0][0], 1)]
         if not used:
             raise ValueError("All shares are 0: raise one of them.")
-        return Recipe(
-            self._path(photo),
+        return Request(
+            self._path(asked["photo"]),
             [path for path, _ in used],
             [share for _, share in used],
-            mask=painted(mask),
-            model=model,
-            encoder=self.studio.encoder(model),
-            alpha=alpha,
-            preserve_color=color or None,
-            size=size or None,
-            style_size=style_size,
+            mask=painted(asked["mask"]),
+            model=asked["model"],
+            encoder=self.studio.encoder(asked["model"]),
+            alpha=asked["alpha"],
+            preserve_color=asked["color"] or None,
+            size=asked["size"] or None,
+            style_size=asked["style_size"],
         )
 
     def open_photo(self, photo: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -104,27 +95,27 @@ class Actions:
             raise gr.Error("expected the name of a sample", print_exception=False)
         return str(self.samples / f"{event.name}.png")
 
-    def preview(self, *values: Any) -> tuple[dict[str, str], str, str]:
+    def preview(self, asked: Asked) -> tuple[dict[str, str], str, str]:
         """The picture, or what is missing or wrong; and the command and the code that make it."""
         try:
-            recipe = self.recipe(*values)
-            url = data_url(self.studio.preview(recipe))
+            wanted = self.request_of(asked)
+            url = data_url(self.studio.preview(wanted))
         except Exception as error:
-            return {"after": "", "message": html.escape(self._words(error))}, "", ""
-        return {"after": url, "message": ""}, *self.instructions(recipe)
+            return {"after": "", "message": html.escape(in_words(error, self.folder))}, "", ""
+        return {"after": url, "message": ""}, *self.instructions(wanted)
 
     def outdate(self) -> dict[str, Any]:
         """A control was moved: the download that is offered is of what was there before. One that is being made is not."""
         return gr.update(visible=False)
 
-    def instructions(self, recipe: Recipe) -> tuple[str, str]:
+    def instructions(self, wanted: Request) -> tuple[str, str]:
         """The command and the Python code that make the same picture."""
         names: dict[Path, str] = {}
-        for path in (recipe.photo, *recipe.styles):
+        for path in (wanted.photo, *wanted.styles):
             if path not in names:
                 names[path] = self._name(path, {"out.png", "mask.png", *names.values()})
-        command, code = recipe.command(names.__getitem__), recipe.python(names.__getitem__)
-        if any(path.parent == self.samples for path in (recipe.photo, *recipe.styles)):
+        command, code = wanted.command(names.__getitem__), wanted.python(names.__getitem__)
+        if any(path.parent == self.samples for path in (wanted.photo, *wanted.styles)):
             command = f"nst-adain demo --inputs samples\n{command}"
             code = f"from nst_adain.demo import save_inputs\n{code}".replace("\n\n", '\n\nsave_inputs("samples")\n', 1)
         return command, code
@@ -160,67 +151,61 @@ class Actions:
         self.cancel_full(request)
         self.cancel_video(request)
 
-    def full(self, request: gr.Request, progress: gr.Progress = gr.Progress(), *values: Any) -> dict[str, Any]:  # noqa: B008
+    def full(self, asked: Asked, request: gr.Request, progress: gr.Progress = gr.Progress()) -> dict[str, Any]:  # noqa: B008
         """The picture in full size, as a file."""
         with self._said(), self._cancellable(request, "full") as cancelled:
-            recipe = self.recipe(*values)
-            image, in_tiles = self.studio.full(recipe, _report(cancelled, progress, "tiles"))
+            wanted = self.request_of(asked)
+            image, in_tiles = self.studio.full(wanted, reporting(cancelled, progress, "tiles"))
             if in_tiles:
                 gr.Warning("There was not enough memory for the whole picture at once: it was made in small tiles.")
-            path = self._save(image, result_name(recipe.photo, recipe.styles))
+            path = self._save(image, result_name(wanted.photo, wanted.styles))
         label = f"Download {image.width} x {image.height} PNG, {path.stat().st_size / 1e6:.1f} MB"
         return gr.update(value=str(path), label=label, visible=True)
 
-    def grid(self, kind: str, steps: int, more: Sequence[dict[str, Any]] | None, *values: Any) -> str:
-        """A sheet of results, as a file."""
+    def grid(self, asked: Asked) -> str:
+        """A sheet of results, as a file. Asked for are also its `kind`, the `steps` along a side, and `more` photographs."""
+        kind, steps, more = asked["kind"], asked["steps"], asked["more"] or []
         with self._said():
             if not 2 <= steps <= MAX_CELLS:
                 raise ValueError(f"steps: expected 2 to {MAX_CELLS}, got {steps}")
-            if len(more or []) >= MAX_CELLS:
-                raise ValueError(f"Choose at most {MAX_CELLS - 1} more photographs: there are {len(more or [])}.")
-            recipe = self.recipe(*values)
-            photos = [recipe.photo, *(self._path(photo) for photo in more or [])]
-            contents = [(path.stem, self.studio.content(recipe.model, path)) for path in photos]
-            styles = [(path.stem, self.studio.style(recipe.model, path, recipe.style_size)) for path in recipe.styles]
-            stylizer = self.studio.stylizer(recipe.model)
+            if len(more) >= MAX_CELLS:
+                raise ValueError(f"Choose at most {MAX_CELLS - 1} more photographs: there are {len(more)}.")
+            wanted = self.request_of(asked)
+            photos = [wanted.photo, *(self._path(photo) for photo in more)]
+            contents = [(path.stem, self.studio.content(wanted.model, path)) for path in photos]
+            styles = [(path.stem, self.studio.style(wanted.model, path, wanted.style_size)) for path in wanted.styles]
+            stylizer = self.studio.stylizer(wanted.model)
             if kind == "corners" and len(styles) != 4:
                 raise ValueError(f"Four corners need four styles with a share above 0, and there are {len(styles)}.")
             if kind == "corners":
-                image = grid.corner_grid(stylizer, contents[0][1], styles, steps, alpha=recipe.alpha)
+                image = grid.corner_grid(stylizer, contents[0][1], styles, steps, alpha=wanted.alpha)
             elif kind == "strengths":
                 alphas = [step / (steps - 1) for step in range(steps)]
                 image = grid.alpha_grid(stylizer, contents[0][1], styles, [round(alpha, 2) for alpha in alphas])
             else:
-                image = grid.cross_grid(stylizer, contents, styles, alpha=recipe.alpha)
+                image = grid.cross_grid(stylizer, contents, styles, alpha=wanted.alpha)
             return str(self._save(image, "grid.png"))
 
-    def video(
-        self,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-        source: dict[str, Any] | None = None,
-        steadiness: float = 0.7,
-        *values: Any,
-    ) -> str:
-        """A video in the styles of the picture, as a file."""
+    def video(self, asked: Asked, request: gr.Request, progress: gr.Progress = gr.Progress()) -> str:  # noqa: B008
+        """A video in the styles of the picture, as a file. Asked for are also its `source` and `steadiness`."""
         with self._said(), self._cancellable(request, "video") as cancelled:
-            if source is None:
+            if asked["source"] is None:
                 raise ValueError("Choose a video.")
-            recipe = self.recipe(source, *values[1:])
-            if recipe.preserve_color == "coral":
+            wanted = self.request_of({**asked, "photo": asked["source"]})
+            if wanted.preserve_color == "coral":
                 raise ValueError("A video keeps its colours by lightness: choose that under colours.")
-            output = self._file(result_name(recipe.photo, recipe.styles, ".mp4"))
+            output = new_file(self.folder, result_name(wanted.photo, wanted.styles, ".mp4"))
             stylize_video(
-                self.studio.stylizer(recipe.model),
-                recipe.photo,
-                [self.studio.style(recipe.model, path, recipe.style_size) for path in recipe.styles],
+                self.studio.stylizer(wanted.model),
+                wanted.photo,
+                [self.studio.style(wanted.model, path, wanted.style_size) for path in wanted.styles],
                 output,
-                weights=recipe.weights,
-                steadiness=steadiness,
-                size=recipe.size,
+                weights=wanted.weights,
+                steadiness=asked["steadiness"],
+                size=wanted.size,
                 max_pixels=self.studio.max_pixels,
-                progress=_report(cancelled, progress, "frames", MAX_FRAMES),
-                controls={"alpha": recipe.alpha, "preserve_color": recipe.preserve_color},
+                progress=reporting(cancelled, progress, "frames", MAX_FRAMES),
+                controls={"alpha": wanted.alpha, "preserve_color": wanted.preserve_color},
             )
             return str(output)
 
@@ -239,7 +224,7 @@ class Actions:
         """A photograph in the style of one or more pictures, as a PNG file. Arguments: as for calling a `Stylizer`."""
         with self._said():
             given = styles if isinstance(styles, list) else [styles]
-            recipe = Recipe(
+            wanted = Request(
                 self._path(photo, "photo"),
                 [self._path(style, "styles") for style in given],
                 weights or [1] * len(given),
@@ -250,17 +235,11 @@ class Actions:
                 size=size,
                 style_size=style_size,
             )
-            image, _ = self.studio.full(recipe)
+            image, _ = self.studio.full(wanted)
             return gr.FileData(path=str(self._save(image, "out.png")))
 
     def _path(self, file: Any, name: str = "file") -> Path:
-        """The path of an uploaded file. A client can write any path there, and Gradio does not check all of them."""
-        path = Path(os.path.realpath(str(file.get("path") if isinstance(file, dict) else file)))
-        if not path.is_relative_to(self.folder):
-            raise ValueError(f"{name}: expected a file that was uploaded here")
-        if not path.is_file():
-            raise FileNotFoundError(f"{path.name} is no longer kept here: choose it again.")
-        return path
+        return uploaded(self.folder, file, name)
 
     def _name(self, path: Path, taken: Collection[str]) -> str:
         """Under which name the user has a file; another than those of other files, as pasted ones are all named alike."""
@@ -268,15 +247,8 @@ class Actions:
         numbered = (f"{path.stem}-{number}{path.suffix}" for number in itertools.count(2))
         return next(candidate for candidate in itertools.chain([name], numbered) if candidate not in taken)
 
-    def _file(self, name: str) -> Path:
-        """A new file's path. Its folder has a name that nobody guesses: files are served to whoever knows their path."""
-        check_room(self.folder)
-        folder = self.folder / secrets.token_hex(16)
-        folder.mkdir()
-        return folder / name
-
     def _save(self, image: Image.Image, name: str) -> Path:
-        path = self._file(name)
+        path = new_file(self.folder, name)
         save_image(image, path)
         return path
 
@@ -296,33 +268,8 @@ class Actions:
         try:
             yield
         except Exception as error:
-            raise gr.Error(self._words(error), visible=not isinstance(error, _CancelledError), print_exception=False) from error
-
-    def _words(self, error: Exception) -> str:
-        """What went wrong, for someone who does not see this computer's folders."""
-        if isinstance(error, _CancelledError):
-            return "Cancelled."
-        if out_of_memory(error):
-            return "There is not enough memory for this, even in tiles: choose a smaller size."
-        if isinstance(error, (OSError, ValueError)):
-            return re.sub(rf"{re.escape(str(self.folder))}/[^/]+/", "", str(error))
-        traceback.print_exception(error)
-        return "Something went wrong that is not your fault. The log of the server says what."
-
-
-def _report(
-    cancelled: threading.Event, progress: gr.Progress, unit: str, limit: int | None = None
-) -> Callable[[int, int | None], None]:
-    """What a long job tells of itself; here it is ended if it was cancelled or is too long."""
-
-    def report(done: int, total: int | None) -> None:
-        if cancelled.is_set():
-            raise _CancelledError
-        if limit and max(done, total or 0) > limit:
-            raise ValueError(f"expected at most {limit:,} {unit}, found {max(done, total or 0):,}")
-        progress((done, total), unit=unit)
-
-    return report
+            shown = not isinstance(error, CancelledError)
+            raise gr.Error(in_words(error, self.folder), visible=shown, print_exception=False) from error
 
 
 def _share(style: dict[str, Any] | None) -> str:

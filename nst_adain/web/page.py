@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import gradio as gr
 
@@ -18,6 +20,8 @@ __all__ = ["page"]
 
 DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}  # one job at a time, whoever asks
 QUIET: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
+# The components that say what is wanted, by the names that `Actions` knows them by.
+Form: TypeAlias = dict[str, Any]
 
 
 def page(studio: Studio, folder: Path) -> gr.Blocks:
@@ -32,19 +36,36 @@ def page(studio: Studio, folder: Path) -> gr.Blocks:
         gr.HTML("<h1>nst-adain</h1>", apply_default_css=False, elem_classes="title")
         with gr.Tabs():
             with gr.Tab("Picture"):
-                settings = _picture_tab(blocks, actions)
+                form = _picture_tab(blocks, actions)
             with gr.Tab("Grid"):
-                _grid_tab(actions, settings)
+                _grid_tab(actions, form)
             with gr.Tab("Video"):
-                _video_tab(actions, settings)
+                _video_tab(actions, form)
         gr.events.api(actions.stylize, api_name="stylize", **DEVICE)
         blocks.unload(actions.leave)
     assert isinstance(blocks, gr.Blocks)
     return blocks
 
 
-def _picture_tab(blocks: gr.Blocks, actions: Actions) -> list[gr.components.Component]:
-    """One picture. Returns the components that say what is wanted, in the order of `Actions.recipe`."""
+def _inputs(form: Form) -> set[gr.blocks.Block]:
+    """All components of a form: to a handler whose inputs are a set, Gradio hands the values by component."""
+    return set(itertools.chain.from_iterable(part if isinstance(part, list) else [part] for part in form.values()))
+
+
+def _asked(handler: Callable[..., Any], form: Form) -> Callable[..., Any]:
+    """A handler that is given the values of a form by component, and hands them on by name."""
+
+    @functools.wraps(handler)
+    def called(values: dict[gr.blocks.Block, Any], *others: Any) -> Any:
+        value = values.__getitem__
+        asked = {name: [*map(value, part)] if isinstance(part, list) else value(part) for name, part in form.items()}
+        return handler(asked, *others)
+
+    return called
+
+
+def _picture_tab(blocks: gr.Blocks, actions: Actions) -> Form:
+    """One picture. Returns the components that say what is wanted."""
     with gr.Row(elem_classes="workbench"):
         with gr.Column(scale=2, min_width=320):
             photo = _picture("Photograph", actions, PHOTOGRAPHS, "coffee", ["upload", "clipboard", "webcam"])
@@ -60,13 +81,13 @@ def _picture_tab(blocks: gr.Blocks, actions: Actions) -> list[gr.components.Comp
             with gr.Accordion("The same as a command and in Python", open=False):
                 command = gr.Code(language="shell", label="Command", interactive=False, wrap_lines=True)
                 code = gr.Code(language="python", label="Python", interactive=False, wrap_lines=True)
-    settings: list[gr.components.Component] = [photo, *styles, *shares, alpha, *options, canvas]
+    form: Form = {"photo": photo, "styles": styles, "shares": shares, "alpha": alpha, **options, "mask": canvas}
 
     def show(event: Callable[..., Any]) -> Any:
         waiting: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": result, "trigger_mode": "always_last"}
-        return event(actions.preview, settings, [result, command, code], **waiting, **DEVICE, **QUIET)
+        return event(_asked(actions.preview, form), _inputs(form), [result, command, code], **waiting, **DEVICE, **QUIET)
 
-    moved = [control.input for control in (alpha, *shares, *options, canvas)]  # type: ignore[attr-defined]  # which they all have
+    moved = [control.input for control in (alpha, *shares, *options.values(), canvas)]  # type: ignore[attr-defined]  # which they all have
     for change in (photo.change, *(style.change for style in styles), *moved):
         change(actions.outdate, None, buttons[2], queue=False, show_progress="hidden", **QUIET)
     for trigger in (blocks.load, photo.change):
@@ -75,8 +96,8 @@ def _picture_tab(blocks: gr.Blocks, actions: Actions) -> list[gr.components.Comp
         show(style.change(actions.shares, styles, shares, show_progress="hidden", **QUIET).then)
     for change in moved:
         show(change)
-    _run(actions, buttons, actions.full, actions.cancel_full, settings, buttons[2], result)
-    return settings
+    _run(actions, buttons, actions.full, actions.cancel_full, form, buttons[2], result)
+    return form
 
 
 def _picture(label: str, actions: Actions, names: Any, first: str | None, sources: Any) -> gr.Image:
@@ -101,19 +122,18 @@ def _style_slots(actions: Actions) -> tuple[list[gr.Image], list[gr.Slider]]:
     return styles, [gr.Slider(0, 100, 50, step=1, label="Share", visible=False) for _ in range(SLOTS)]
 
 
-def _options(models: tuple[str, ...]) -> list[gr.components.Component]:
-    """Colour, size, style size, model."""
+def _options(models: tuple[str, ...]) -> dict[str, gr.components.Component]:
     colors = [
         ("The style's", ""),
         ("The photograph's, by lightness", "luminance"),
         ("The photograph's, given to the style", "coral"),
     ]
-    return [
-        gr.Radio(colors, value="", label="Colours"),
-        gr.Number(0, precision=0, minimum=0, label="Short side of the result in pixels (0: as the photograph)"),
-        gr.Slider(64, 1024, 512, step=64, label="Strokes: style pictures reduced to", info="Less is finer."),
-        gr.Dropdown(list(models), value=models[0], label="Model", visible=len(models) > 1),
-    ]
+    return {
+        "color": gr.Radio(colors, value="", label="Colours"),
+        "size": gr.Number(0, precision=0, minimum=0, label="Short side of the result in pixels (0: as the photograph)"),
+        "style_size": gr.Slider(64, 1024, 512, step=64, label="Strokes: style pictures reduced to", info="Less is finer."),
+        "model": gr.Dropdown(list(models), value=models[0], label="Model", visible=len(models) > 1),
+    }
 
 
 def _long_job(label: str) -> tuple[gr.Button, gr.Button, gr.DownloadButton]:
@@ -125,18 +145,18 @@ def _long_job(label: str) -> tuple[gr.Button, gr.Button, gr.DownloadButton]:
 
 
 def _run(
-    actions: Actions, buttons: Any, job: Callable[..., Any], stop: Callable[..., Any], inputs: Any, output: Any, shown_on: Any
+    actions: Actions, buttons: Any, job: Callable[..., Any], stop: Callable[..., Any], form: Form, output: Any, shown_on: Any
 ) -> None:
     """Make starts a job, with progress; cancel stops it, waiting or running."""
     make, cancel, download = buttons
     started = make.click(actions.begin, None, [make, cancel, download], queue=False, show_progress="hidden", **QUIET)
-    running = started.then(job, inputs, output, show_progress_on=shown_on, **DEVICE, **QUIET)
+    running = started.then(_asked(job, form), _inputs(form), output, show_progress_on=shown_on, **DEVICE, **QUIET)
     for ended in (running.success, running.failure):
         ended(actions.end, None, [make, cancel], queue=False, show_progress="hidden", **QUIET)
     cancel.click(stop, None, [make, cancel], queue=False, cancels=running, show_progress="hidden", **QUIET)
 
 
-def _grid_tab(actions: Actions, settings: list[gr.components.Component]) -> None:
+def _grid_tab(actions: Actions, form: Form) -> None:
     kinds = [("Photographs by styles", "cross"), ("Styles by strengths", "strengths"), ("Mixtures of four styles", "corners")]
     with gr.Row(elem_classes="workbench"):
         with gr.Column(scale=2, min_width=320):
@@ -155,10 +175,11 @@ def _grid_tab(actions: Actions, settings: list[gr.components.Component]) -> None
                 buttons=["download", "fullscreen"],
             )
     kind.change(lambda k: (gr.update(visible=k != "cross"), gr.update(visible=k == "cross")), kind, [steps, more], **QUIET)
-    make.click(actions.grid, [kind, steps, more, *settings], sheet, **DEVICE, **QUIET)
+    form = {**form, "kind": kind, "steps": steps, "more": more}
+    make.click(_asked(actions.grid, form), _inputs(form), sheet, **DEVICE, **QUIET)
 
 
-def _video_tab(actions: Actions, settings: list[gr.components.Component]) -> None:
+def _video_tab(actions: Actions, form: Form) -> None:
     with gr.Row(elem_classes="workbench"):
         with gr.Column(scale=2, min_width=320):
             gr.Markdown(
@@ -170,4 +191,5 @@ def _video_tab(actions: Actions, settings: list[gr.components.Component]) -> Non
             buttons = _long_job("Make the video")
         with gr.Column(scale=3, min_width=320):
             result = gr.Video(label="Result", interactive=False, buttons=["download"])
-    _run(actions, buttons, actions.video, actions.cancel_video, [source, steadiness, *settings], result, result)
+    form = {**form, "source": source, "steadiness": steadiness}
+    _run(actions, buttons, actions.video, actions.cancel_video, form, result, result)

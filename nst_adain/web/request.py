@@ -16,7 +16,7 @@ from PIL import Image
 from nst_adain.controls import Controls, check_alpha, check_side, check_weights
 from nst_adain.stylizer import Stylizer
 
-__all__ = ["Recipe"]
+__all__ = ["Request"]
 
 
 PREVIEW = 512  # short side of a preview in pixels, and
@@ -25,7 +25,7 @@ _DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(St
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Recipe:
+class Request:
     """All that is asked for of one picture.
 
     Attributes:

@@ -19,7 +19,7 @@ from nst_adain.images.opening import MAX_PIXELS
 from nst_adain.models.pretrained import needs_encoder
 from nst_adain.rendering.contents import EncodedContent
 from nst_adain.stylizer import Stylizer
-from nst_adain.web.request import PREVIEW, PREVIEW_PIXELS, Recipe
+from nst_adain.web.request import PREVIEW, PREVIEW_PIXELS, Request
 
 __all__ = ["Studio"]
 
@@ -88,34 +88,34 @@ class Studio:
         """A picture from someone who may mean harm: whatever is in its file, the process of the page goes on."""
         return load_image_apart(path, max_pixels=self.max_pixels)
 
-    def preview(self, recipe: Recipe) -> Image.Image:
+    def preview(self, wanted: Request) -> Image.Image:
         """The picture at a size that is quick to make, on white where it is transparent."""
-        stylizer = self.stylizer(recipe.model)
-        content = self.content(recipe.model, recipe.photo, recipe.size)
+        stylizer = self.stylizer(wanted.model)
+        content = self.content(wanted.model, wanted.photo, wanted.size)
         # Recolouring needs the style pictures; all else their codes.
         styles: list[Style] = [
-            self._picture(path, recipe.style_size)
-            if recipe.preserve_color == "coral"
-            else self.style(recipe.model, path, recipe.style_size)
-            for path in recipe.styles
+            self._picture(path, wanted.style_size)
+            if wanted.preserve_color == "coral"
+            else self.style(wanted.model, path, wanted.style_size)
+            for path in wanted.styles
         ]
-        controls = recipe.controls()
-        if recipe.preserve_color == "coral":
+        controls = wanted.controls()
+        if wanted.preserve_color == "coral":
             controls["style_size"] = None  # reduced already
         return flatten(stylizer(content, styles, **controls))
 
-    def full(self, recipe: Recipe, progress: Progress = False) -> tuple[Image.Image, bool]:
+    def full(self, wanted: Request, progress: Progress = False) -> tuple[Image.Image, bool]:
         """The picture at the size that is asked for, and whether it had to be made in small tiles for want of memory.
 
         Args:
-            recipe: what is asked for.
+            wanted: what is asked for.
             progress: as for calling a `Stylizer`.
         """
-        stylizer = self.stylizer(recipe.model)
-        photo = self.read(recipe.photo)
-        styles: list[Style] = [path if is_saved(path) else self.read(path) for path in recipe.styles]
+        stylizer = self.stylizer(wanted.model)
+        photo = self.read(wanted.photo)
+        styles: list[Style] = [path if is_saved(path) else self.read(path) for path in wanted.styles]
         controls: Controls = {
-            **recipe.controls(), "style_size": recipe.style_size, "size": recipe.size,
+            **wanted.controls(), "style_size": wanted.style_size, "size": wanted.size,
             "max_pixels": self.max_pixels, "progress": progress
         }  # fmt: skip
         try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import anyio.to_thread
 from starlette.exceptions import HTTPException
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nst_adain.web.limits import MAX_UPLOAD, is_upload
 
-__all__ = ["SAMPLES", "Uploads", "check_room", "make_room", "sweep", "sweeping"]
+__all__ = ["SAMPLES", "Uploads", "check_room", "make_room", "new_file", "sweep", "sweeping", "uploaded"]
 
 QUOTA = 40 * MAX_UPLOAD  # bytes of all files in the page's folder, 2 GB: then nothing more is taken until some are removed
 RESERVE = 4 * MAX_UPLOAD  # bytes of the disk that are left free, for results and for others
@@ -151,3 +152,26 @@ def sweeping(folder: Path) -> Iterator[None]:
         yield
     finally:
         ended.set()
+
+
+def uploaded(folder: Path, file: Any, name: str) -> Path:
+    """The path of an uploaded file. A client can write any path there, and Gradio does not check all of them.
+
+    Raises:
+        FileNotFoundError: if it was removed since.
+        ValueError: if it is elsewhere; `name` is the argument's.
+    """
+    path = Path(os.path.realpath(str(file.get("path") if isinstance(file, dict) else file)))
+    if not path.is_relative_to(folder):
+        raise ValueError(f"{name}: expected a file that was uploaded here")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is no longer kept here: choose it again.")
+    return path
+
+
+def new_file(folder: Path, name: str) -> Path:
+    """The path of a new file. Its folder has a name that nobody guesses: files are served to whoever knows their path."""
+    check_room(folder)
+    place = folder / secrets.token_hex(16)
+    place.mkdir()
+    return place / name

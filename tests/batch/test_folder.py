@@ -437,15 +437,15 @@ def test_of_two_calls_that_begin_together_one_is_refused(
     slim: Stylizer, folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos, styles, out = folders / "photos", folders / "styles", folders / "out"
-    encode = bulk._encode_styles
+    encode = bulk.encode_styles
 
     def meanwhile(*arguments: Any) -> Any:
-        monkeypatch.setattr(bulk, "_encode_styles", encode)
+        monkeypatch.setattr(bulk, "encode_styles", encode)
         with pytest.raises(UsageError, match=r"out: holds pictures made with alpha 1\.0, not 0\.5"):
             stylize_folder(slim, photos, styles, out, controls={"alpha": 0.5})
         return encode(*arguments)
 
-    monkeypatch.setattr(bulk, "_encode_styles", meanwhile)
+    monkeypatch.setattr(bulk, "encode_styles", meanwhile)
     assert stylize_folder(slim, photos, styles, out).done > 0
     assert json.loads((out / "batch.json").read_text())["alpha"] == 1.0
 
@@ -454,14 +454,14 @@ def test_settings_outlast_a_call_that_began_first_and_made_nothing(
     slim: Stylizer, folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos, styles, out = folders / "photos", folders / "styles", folders / "out"
-    encode, run = bulk._encode_styles, bulk._run
+    encode, run = bulk.encode_styles, bulk._run
 
     def interrupted(*arguments: Any) -> Any:
-        monkeypatch.setattr(bulk, "_encode_styles", encode)
+        monkeypatch.setattr(bulk, "encode_styles", encode)
         assert stylize_folder(slim, photos, styles, out).done > 0
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bulk, "_encode_styles", interrupted)
+    monkeypatch.setattr(bulk, "encode_styles", interrupted)
     with pytest.raises(KeyboardInterrupt):
         stylize_folder(slim, photos, styles, out)
     assert "photographs" in json.loads((out / "batch.json").read_text())

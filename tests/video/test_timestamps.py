@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nst_adain.video.timestamps import Clock
+from nst_adain.video.timestamps import Timestamps
 
 
 @pytest.mark.parametrize(
@@ -20,5 +20,5 @@ from nst_adain.video.timestamps import Clock
     ],
 )
 def test_times_go_forward(display: list[int | None], decoding: list[int | None], step: int, wanted: list[int]) -> None:
-    clock = Clock()
-    assert [clock(*times, step) for times in zip(display, decoding)] == wanted
+    timestamps = Timestamps()
+    assert [timestamps(*times, step) for times in zip(display, decoding)] == wanted

@@ -71,9 +71,10 @@ def painted(box: tuple[int, int, int, int], size: tuple[int, int] = (45, 31)) ->
 
 
 def settings(photo: Any, *styles: Any, shares: list[float] | None = None, alpha: float = 1.0, color: str = "", size: int = 0,
-             style_size: int = 512, model: str = "slim", mask: str = "") -> list[Any]:  # fmt: skip
-    empty = SLOTS - len(styles)
-    return [photo, *styles, *[None] * empty, *(shares or [50] * SLOTS), alpha, color, size, style_size, model, mask]
+             style_size: int = 512, model: str = "slim", mask: str = "") -> dict[str, Any]:  # fmt: skip
+    slots = [*styles, *[None] * (SLOTS - len(styles))]
+    return {"photo": photo, "styles": slots, "shares": shares or [50] * SLOTS, "alpha": alpha,
+            "color": color, "size": size, "style_size": style_size, "model": model, "mask": mask}  # fmt: skip
 
 
 def pixels(url: str) -> np.ndarray[Any, Any]:
@@ -91,8 +92,8 @@ class NoProgress:
     def __call__(self, *_: object, **__: object) -> None: ...
 
 
-def make(actions: Actions, values: list[Any], request: Any = REQUEST) -> Image.Image:
-    made = actions.full(request, NoProgress(), *values)  # type: ignore[arg-type]
+def make(actions: Actions, values: dict[str, Any], request: Any = REQUEST) -> Image.Image:
+    made = actions.full(values, request, NoProgress())  # type: ignore[arg-type]
     with Image.open(made["value"]) as image:
         image.load()
         return image
@@ -100,10 +101,10 @@ def make(actions: Actions, values: list[Any], request: Any = REQUEST) -> Image.I
 
 def test_files_of_one_name_are_told_apart(actions: Actions) -> None:
     photo, style, other = (upload(actions, picture(45, 31, seed), "image.png") for seed in (1, 2, 3))
-    _, command, code = actions.preview(*settings(photo, style, other))
+    _, command, code = actions.preview(settings(photo, style, other))
     assert command == "nst-adain stylize image.png image-2.png image-3.png -o out.png --weights 50 50"
     named = [upload(actions, picture(45, 31, seed), name) for seed, name in ((1, "out.png"), (2, "mask.png"))]
-    assert actions.preview(*settings(*named))[1] == "nst-adain stylize out-2.png mask-2.png -o out.png"
+    assert actions.preview(settings(*named))[1] == "nst-adain stylize out-2.png mask-2.png -o out.png"
     assert "stylizer('image.png', ['image-2.png', 'image-3.png'], weights=[50, 50])" in code
 
 
@@ -140,7 +141,7 @@ def test_the_command_and_the_code_make_the_same_picture(
     result = np.asarray(make(actions, values))
     if case.get("mask"):
         Path("mask.png").write_bytes(base64.b64decode(case["mask"].partition(",")[2]))
-    _, command, code = actions.preview(*values)
+    _, command, code = actions.preview(values)
     if "samples/mosaic.png" in command:
         demo, _, command = command.partition("\n")
         assert demo == "nst-adain demo --inputs samples"  # which takes long: this is what is needed of it
@@ -170,11 +171,11 @@ def test_a_decoder_alone_is_given_the_encoder(samples: Path, teacher: Path, tmp_
     expected = Stylizer.from_pretrained(decoder, encoder=teacher, device="cpu")(photo["path"], style["path"])
     values = settings(photo, style, model=decoder)
     np.testing.assert_array_equal(np.asarray(make(actions, values)), np.asarray(expected))
-    _, command, code = actions.preview(*values)
+    _, command, code = actions.preview(values)
     # Its name is enough: a page does not say where files are on its server.
     assert shlex.split(command)[-2:] == ["--encoder", teacher.name]
     assert f"Stylizer.from_pretrained({decoder!r}, encoder={teacher.name!r})" in code
-    assert "encoder" not in actions.preview(*settings(photo, style))[1]
+    assert "encoder" not in actions.preview(settings(photo, style))[1]
     with pytest.raises(UsageError, match="encoder: expected none for models that have their own"):
         Studio(["slim"], encoder=teacher, device="cpu")
 
@@ -182,7 +183,7 @@ def test_a_decoder_alone_is_given_the_encoder(samples: Path, teacher: Path, tmp_
 def test_a_preview_is_the_picture_in_small(actions: Actions, slim: Stylizer, samples: Path) -> None:
     large = upload(actions, Image.open(samples / "coffee.png").resize((900, 700)), "large.png")
     values = settings(large, {"path": str(samples / "mosaic.png")}, alpha=0.7)
-    shown = pixels(actions.preview(*values)[0]["after"])
+    shown = pixels(actions.preview(values)[0]["after"])
     assert min(shown.shape[:2]) == PREVIEW
     expected = slim(large["path"], samples / "mosaic.png", alpha=0.7, size=PREVIEW)
     np.testing.assert_array_equal(shown, np.asarray(as_shown(expected)))
@@ -194,34 +195,34 @@ def test_a_preview_has_the_strokes_that_are_asked_for(actions: Actions, color: s
     noise = Image.effect_noise((700, 700), 90).convert("RGB")
     photo, style = upload(actions, picture(45, 31), "photo.png"), upload(actions, noise, "style.png")
     values = settings(photo, style, color=color, style_size=style_size)
-    shown = pixels(actions.preview(*values)[0]["after"])
+    shown = pixels(actions.preview(values)[0]["after"])
     np.testing.assert_array_equal(shown, np.asarray(as_shown(make(actions, values))))
 
 
 @pytest.mark.parametrize("size", [(4000, 3), (3, 4000), (1, 1)])
 def test_a_preview_is_bounded(actions: Actions, samples: Path, size: tuple[int, int]) -> None:
     photo = upload(actions, picture(*size), "odd.png")
-    shown = pixels(actions.preview(*settings(photo, {"path": str(samples / "mosaic.png")}))[0]["after"])
+    shown = pixels(actions.preview(settings(photo, {"path": str(samples / "mosaic.png")}))[0]["after"])
     assert shown.shape[0] * shown.shape[1] <= PREVIEW_PIXELS
 
 
 def test_a_picture_too_long_for_a_preview_is_still_made(actions: Actions, samples: Path) -> None:
     values = settings(upload(actions, Image.new("1", (70_000, 2)), "long.png"), {"path": str(samples / "mosaic.png")})
-    message = actions.preview(*values)[0]["message"]
+    message = actions.preview(values)[0]["message"]
     assert message == "A preview has at most 65,500 pixels a side, and this one would have 70,000."
     assert make(actions, values).size == (70_000, 2)
 
 
 def test_a_moving_slider_only_decodes(actions: Actions, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [{"path": str(samples / f"{name}.png")} for name in SAMPLES]
-    first = actions.preview(*settings(*files, alpha=0.2))[0]["after"]
+    first = actions.preview(settings(*files, alpha=0.2))[0]["after"]
 
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("encoded again")
 
     monkeypatch.setattr(Stylizer, "encode_content", fail)
     monkeypatch.setattr(Stylizer, "encode_style", fail)
-    second = actions.preview(*settings(*files, alpha=0.9, shares=[80, 10, 0, 0]))[0]
+    second = actions.preview(settings(*files, alpha=0.9, shares=[80, 10, 0, 0]))[0]
     assert second["message"] == ""
     assert np.abs(pixels(first) - pixels(second["after"])).mean() > 3
 
@@ -275,7 +276,7 @@ def test_what_is_wrong_is_said(actions: Actions, samples: Path, change: dict[str
     photo = files.get(photo, photo) if isinstance(photo, str) else photo
     styles = [change["style"]] if "style" in change else [sample] * (2 if "shares" in change else 1)
     values = settings(photo, *styles, **{k: v for k, v in change.items() if k != "style"})
-    shown, command, code = actions.preview(*values)
+    shown, command, code = actions.preview(values)
     assert words in shown["message"]
     assert str(actions.folder) not in shown["message"]
     assert (shown["after"], command, code) == ("", "", "")
@@ -288,7 +289,7 @@ def test_names_of_files_are_not_markup(actions: Actions, samples: Path) -> None:
     path = actions.folder / "1234" / "<img src=x onerror=alert(1)>.png"
     path.parent.mkdir(exist_ok=True)
     path.write_text("hello")
-    shown = actions.preview(*settings({"path": str(path)}, {"path": str(samples / "mosaic.png")}))[0]
+    shown = actions.preview(settings({"path": str(path)}, {"path": str(samples / "mosaic.png")}))[0]
     assert "&lt;img" in shown["message"]
     assert "<" not in shown["message"]
 
@@ -301,7 +302,7 @@ def test_an_unforeseen_error_is_said_without_its_trace(
 
     monkeypatch.setattr(actions.studio, "preview", fail)
     sample = {"path": str(samples / "mosaic.png")}
-    assert actions.preview(*settings(sample, sample))[0]["message"].startswith("Something went wrong")
+    assert actions.preview(settings(sample, sample))[0]["message"].startswith("Something went wrong")
     assert "inner workings" in capsys.readouterr().err
 
 
@@ -317,7 +318,7 @@ def test_out_of_memory_falls_back_to_tiles(actions: Actions, slim: Stylizer, mon
 
     monkeypatch.setattr(Stylizer, "__call__", short_of_memory)
     photo = upload(actions, picture(600, 520), "photo.png")
-    recipe = actions.recipe(*settings(photo, photo))
+    recipe = actions.request_of(settings(photo, photo))
     image, in_tiles = actions.studio.full(recipe)
     monkeypatch.undo()
     assert in_tiles
@@ -349,7 +350,7 @@ def test_a_cancelled_job_ends_at_its_next_tile(actions: Actions) -> None:
             actions.cancel_full(REQUEST)
 
     with pytest.raises(gr.Error, match="Cancelled"):
-        actions.full(REQUEST, Progress(), *settings(photo, photo))  # type: ignore[arg-type]
+        actions.full(settings(photo, photo), REQUEST, Progress())  # type: ignore[arg-type]
     assert seen == [((0, 1), "tiles")]
 
     class Bystander:
@@ -357,7 +358,7 @@ def test_a_cancelled_job_ends_at_its_next_tile(actions: Actions) -> None:
             actions.cancel_full(REQUEST)  # one user's cancelling is not another's
             actions.cancel_video(other)  # nor that of a video the picture's
 
-    assert actions.full(other, Bystander(), *settings(photo, photo))["visible"]  # type: ignore[arg-type]
+    assert actions.full(settings(photo, photo), other, Bystander())["visible"]  # type: ignore[arg-type]
     assert make(actions, settings(photo, photo)).size == (64, 64)  # and does not outlast the job
 
 
@@ -370,7 +371,7 @@ def test_progress_counts_the_tiles_of_both_passes(slim: Stylizer) -> None:
 def test_a_video_is_what_the_command_makes(actions: Actions, samples: Path) -> None:
     source = film(actions.folder / "clip.mp4", 12)
     values = settings(None, {"path": str(samples / "mosaic.png")}, alpha=0.7)
-    made = actions.video(REQUEST, NoProgress(), {"path": str(source)}, 0.5, *values)  # type: ignore[arg-type]
+    made = actions.video({**values, "source": {"path": str(source)}, "steadiness": 0.5}, REQUEST, NoProgress())  # type: ignore[arg-type]
     assert Path(made).name == "clip__mosaic.mp4"
     output = source.with_name("command.mp4")
     options = ["--alpha", "0.7", "--steadiness", "0.5", "--device", "cpu", "-o", str(output)]
@@ -384,7 +385,7 @@ def test_a_video_may_not_be_long(actions: Actions, samples: Path, monkeypatch: p
     source = film(actions.folder / "long.mp4", 6)
     values = settings(None, {"path": str(samples / "mosaic.png")})
     with pytest.raises(gr.Error, match="expected at most 5 frames, found 6"):
-        actions.video(REQUEST, NoProgress(), {"path": str(source)}, 0.5, *values)  # type: ignore[arg-type]
+        actions.video({**values, "source": {"path": str(source)}, "steadiness": 0.5}, REQUEST, NoProgress())  # type: ignore[arg-type]
     assert not list(actions.folder.rglob("long__mosaic.mp4"))
 
 
@@ -399,7 +400,7 @@ def test_what_a_video_cannot_do_is_said(actions: Actions, samples: Path) -> None
         ({"path": str(broken)}, "", "text.mp4: expected a video"),
     ):
         with pytest.raises(gr.Error, match=words):
-            actions.video(REQUEST, NoProgress(), source, 0.5, *settings(None, sample, color=color))  # type: ignore[arg-type]
+            actions.video({**settings(None, sample, color=color), "source": source, "steadiness": 0.5}, REQUEST, NoProgress())  # type: ignore[arg-type]
 
 
 def test_a_size_that_is_too_large_is_said_when_it_is_made(actions: Actions, samples: Path) -> None:
@@ -415,15 +416,15 @@ def test_grids(actions: Actions, samples: Path) -> None:
     ]
     sizes = []
     for kind, more in (("strengths", None), ("corners", None), ("cross", files[:2])):
-        with Image.open(actions.grid(kind, 3, more, *settings(*files))) as sheet:
+        with Image.open(actions.grid({**settings(*files), "kind": kind, "steps": 3, "more": more})) as sheet:
             sizes.append(((sheet.width + 4) // 260, (sheet.height + 4) // 260))
     assert sizes == [(3, 4), (3, 3), (4, 3)]
     with pytest.raises(gr.Error, match="Four corners need four styles with a share above 0, and there are 2"):
-        actions.grid("corners", 3, None, *settings(*files[:3]))
+        actions.grid({**settings(*files[:3]), "kind": "corners", "steps": 3, "more": None})
     with pytest.raises(gr.Error, match="Choose at most 7 more photographs: there are 8"):
-        actions.grid("cross", 3, files[:4] * 2, *settings(*files[:3]))
+        actions.grid({**settings(*files[:3]), "kind": "cross", "steps": 3, "more": files[:4] * 2})
     with pytest.raises(gr.Error, match="steps: expected 2 to 8"):
-        actions.grid("strengths", 900, None, *settings(*files[:3]))
+        actions.grid({**settings(*files[:3]), "kind": "strengths", "steps": 900, "more": None})
 
 
 # Over HTTP

@@ -1,0 +1,97 @@
+"""Finds and encodes the styles of a batch, several at the same time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+from nst_adain.batch.cores import Cores
+from nst_adain.batch.pairing import find_pictures, names_of
+from nst_adain.controls import is_saved
+from nst_adain.errors import UsageError, reason
+from nst_adain.functional import SAVED, ChannelStats
+from nst_adain.images.io import load_image
+from nst_adain.images.opening import READABLE_SUFFIXES
+from nst_adain.stylizer import Stylizer
+
+__all__ = ["area", "encode_styles", "find_styles", "why"]
+
+
+def find_styles(styles: Path, out: Path, unread: list[tuple[Path, str]]) -> dict[Path, Path]:
+    """The files of styles below a folder, or the one that is no folder, and their names.
+
+    Raises:
+        NotADirectoryError: if there is no such file or folder.
+        ValueError: if there are no styles in it.
+    """
+    if not styles.exists():
+        raise NotADirectoryError(f"{styles}: expected a folder of styles, or one style, found no such file or folder")
+    if styles.is_file():
+        return names_of([styles], styles.parent)
+    return names_of(find_pictures(styles, "styles", out, unread, {*READABLE_SUFFIXES, SAVED}), styles)
+
+
+def encode_styles(
+    stylizer: Stylizer,
+    names: Mapping[Path, Path],
+    style_size: int | None,
+    max_pixels: int,
+    unread: list[tuple[Path, str]],
+    progress: bool,
+) -> tuple[dict[Path, ChannelStats], dict[str, str]]:
+    """Encode the styles of a batch.
+
+    Args:
+        stylizer: the model.
+        names: each file's name.
+        style_size, max_pixels: as of calling the stylizer.
+        unread: gets the files that cannot be read, and why.
+        progress: show a bar on standard error.
+
+    Returns:
+        Statistics by name, and a digest of each name's file.
+    """
+    cores = Cores(stylizer.device)
+    encoded: dict[Path, ChannelStats] = {}
+    digests: dict[str, str] = {}
+    failed: dict[Path, str] = {}
+    bar = tqdm(total=len(names), unit="style", disable=not progress)
+
+    def encode(path: Path) -> None:
+        try:
+            if is_saved(path):
+                code = stylizer.encode_style(path)
+                if len(code.mean) != 1:
+                    raise ValueError(f"{path}: expected the code of one picture, found one of {len(code.mean)}")
+            else:
+                picture = load_image(path, max_pixels=max_pixels)
+                with cores.share(area(picture, style_size)):
+                    code = stylizer.encode_style(picture, style_size=style_size)
+            # By its bytes, which are in memory still: statistics differ in their last bits from machine to machine.
+            digests[names[path].as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+            encoded[names[path]] = code
+        except Exception as error:
+            failed[path] = str(error) if is_saved(path) and isinstance(error, ValueError) else why(error)
+        finally:
+            bar.update()
+
+    with bar:
+        cores.work(encode, list(names))
+    unread += [(path, failed[path]) for path in names if path in failed]
+    return encoded, dict(sorted(digests.items()))
+
+
+def why(error: Exception) -> str:
+    """What is wrong with one file, while the others go on; what is wrong with the call is raised again."""
+    if isinstance(error, UsageError):
+        raise error
+    return reason(error)  # nobody expected most of them; but they are no cause to lose the rest of a night's work
+
+
+def area(image: Image.Image, side: int | None) -> int:
+    """Pixels of a picture once its short side is scaled to `side`."""
+    return image.width * image.height if side is None else round(side**2 * max(image.size) / min(image.size))
