@@ -22,7 +22,7 @@ from nst_adain.models.architecture import STRIDE
 from nst_adain.models.pretrained import available_models, needs_encoder
 from nst_adain.stylizer import Stylizer
 from train.losses import grid_energy, load_teacher
-from train.score import Judge
+from train.measure.score import Judge
 
 SIDE = 256
 

@@ -18,16 +18,16 @@ from nst_adain.allocator import keep_freed_memory
 from nst_adain.errors import UsageError
 from nst_adain.interrupts import STATUS, interruptible
 from train.average import average
-from train.benchmark import benchmark
 from train.checkpoint import latest_checkpoint, sole_run
 from train.config import TrainConfig
-from train.evaluate import evaluate
-from train.flicker import flicker
-from train.holdout import holdout
-from train.layers import layers
+from train.measure.benchmark import benchmark
+from train.measure.evaluate import evaluate
+from train.measure.flicker import flicker
+from train.measure.holdout import holdout
+from train.measure.profile import profile
+from train.measure.score import score
+from train.measure.throughput import throughput
 from train.publish import publish
-from train.score import score
-from train.throughput import throughput
 
 _INTERRUPTED = "train: interrupted (fit and distill go on from their last checkpoint with --resume)"
 
@@ -71,7 +71,7 @@ def _wrong(error: UsageError) -> int:
 def main() -> int:
     """Run a command; exit status 0 done, 1 the job failed, 2 it was asked for wrongly."""
     keep_freed_memory()
-    jobs = [distill, fit, average, holdout, evaluate, score, publish, benchmark, layers, throughput, flicker]
+    jobs = [distill, fit, average, holdout, evaluate, score, publish, benchmark, profile, throughput, flicker]
     try:
         with interruptible(_INTERRUPTED):
             tyro.extras.subcommand_cli_from_dict({job.__name__: job for job in jobs}, prog="python -m train")

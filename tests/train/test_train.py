@@ -581,7 +581,7 @@ def test_random_layers_start_alive(config: TrainConfig) -> None:
         (["fit"], 2, "--content"),
         (["paint"], 2, "paint"),
         (["benchmark", "--out", "x", "--sizes", "100"], 2, "sizes, memory_sizes: expected multiples of 8 from 16, got 100"),
-        (["layers", "--repeats", "0"], 2, "repeats: expected at least 1, got 0"),
+        (["profile", "--repeats", "0"], 2, "repeats: expected at least 1, got 0"),
         (["flicker", "--clip", "x.mp4", "--style", "y.png", "--frames", "1"], 2, "frames: expected at least 2, got 1"),
         (
             ["fit", "--content", "none", "--style", "none", "--teacher", "none.safetensors", "--out", "x"],

@@ -26,7 +26,7 @@ from nst_adain.files import make_folder
 from nst_adain.models.export import export_onnx
 from nst_adain.models.pretrained import find_weights, load_model
 from nst_adain.stylizer import Stylizer
-from train.peers import MicroAST, published_vgg
+from train.measure.baselines import MicroAST, published_vgg
 
 __all__ = ["PeakRss", "benchmark", "now"]
 
@@ -254,14 +254,14 @@ def _in_child(function: Callable[[str, int, str], float], *arguments: object) ->
 
 def _table(rows: list[dict[str, Any]]) -> str:
     """Markdown; the last columns are how many times faster than the published networks, nothing known before."""
-    base = {(row["model"], row["size"]): row.get("all", math.nan) for row in rows}
+    took = {(row["model"], row["size"]): row.get("all", math.nan) for row in rows}
     lines = [
         "| model | side, px | slider, s | style cached, s | all, s | peak memory, MiB | file, MiB | x VGG-19 | x MicroAST |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         times = " | ".join(f"{row[kind]:.3f}" if kind in row else "" for kind in KINDS)
-        ratios = " | ".join(f"{base[peer, row['size']] / row['all']:.1f}" if "all" in row else "" for peer in (VGG, MICRO))
+        ratios = " | ".join(f"{took[name, row['size']] / row['all']:.1f}" if "all" in row else "" for name in (VGG, MICRO))
         memory = f"{row['peak_memory_mib']:.0f}" if "peak_memory_mib" in row else ""
         lines.append(f"| {row['model']} | {row['size']} | {times} | {memory} | {row['file_mib']:.1f} | {ratios} |")
     return "\n".join(lines) + "\n"

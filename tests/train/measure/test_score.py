@@ -1,4 +1,4 @@
-"""What `evaluate` and `holdout` write, and what `score` reads."""
+"""Scores of stylised pictures, against the papers' formulas in nothing but torch."""
 
 from __future__ import annotations
 
@@ -13,57 +13,10 @@ from conftest import picture
 from PIL import Image
 from safetensors.torch import load_file
 
-from nst_adain.errors import UsageError
-from nst_adain.images.inputs import to_tensor
 from nst_adain.models.pretrained import find_weights
 from train.config import TrainConfig
-from train.data import Pictures, center_crop
-from train.evaluate import evaluate, pairs_by_name
-from train.holdout import holdout
-from train.score import score
-
-
-def test_evaluate_writes_what_score_reads(config: TrainConfig, tmp_path: Path) -> None:
-    (tmp_path / "pairs.txt").write_text("\ufeff0__1\n2__0\n", encoding="utf-8")  # as some editors save it
-    evaluate(config.content, config.style, tmp_path / "scored", pairs=tmp_path / "pairs.txt", device="cpu")
-    assert sorted(p.name for p in (tmp_path / "scored").iterdir()) == ["0__1.png", "2__0.png"]
-    for folder, name in ((config.content, "my photo__1"), (config.style, "a__b")):
-        next(folder.glob("0.*")).rename(folder / f"{name}.png")
-    (tmp_path / "pairs.txt").write_text("my photo__1__a__b\n")
-    evaluate(config.content, config.style, tmp_path / "named", pairs=tmp_path / "pairs.txt", device="cpu")
-    assert [p.name for p in (tmp_path / "named").iterdir()] == ["my photo__1__a__b.png"]
-    (tmp_path / "pairs.txt").write_text("0__9\n")
-    with pytest.raises(ValueError, match="found '0__9'"):
-        evaluate(config.content, config.style, tmp_path / "scored", pairs=tmp_path / "pairs.txt", device="cpu")
-    (tmp_path / "pairs.txt").write_text("2__2\n")
-    picture().save(tmp_path / "scored" / "2__1.png")
-    with pytest.raises(ValueError, match=r"2__1\.png: a result of another call, which `score` would count among these"):
-        evaluate(config.content, config.style, tmp_path / "scored", pairs=tmp_path / "pairs.txt", device="cpu")
-    for wrong, message in ((b"\n", "expected at least one pair, found none"), (b"\xff", "expected lines of text")):
-        (tmp_path / "pairs.txt").write_bytes(wrong)
-        with pytest.raises(ValueError, match=rf"pairs\.txt: {message}"):
-            evaluate(config.content, config.style, tmp_path / "none", pairs=tmp_path / "pairs.txt", device="cpu")
-    assert not (tmp_path / "none").exists()
-
-
-def test_holdout_writes_what_fit_does_not_train_on(config: TrainConfig, tmp_path: Path) -> None:
-    out = tmp_path / "held"
-    holdout(config.content, config.style, out, count=2, size=32)
-    for name in ("content", "style"):
-        pictures = Pictures(getattr(config, name), config.max_side, 2)
-        files = sorted((out / name).iterdir())
-        assert [path.name for path in files] == [f"{name}-1.png", f"{name}-2.png"]
-        for path, picture_kept in zip(files, pictures.held_out):
-            assert torch.equal(to_tensor(Image.open(path))[0].mul(255).round().byte(), center_crop(picture_kept, 32))
-    evaluate(out / "content", out / "style", tmp_path / "scored", device="cpu")
-    assert len(list((tmp_path / "scored").iterdir())) == 4
-    with pytest.raises(UsageError, match="out: expected a folder without content, for what is there would be scored too"):
-        holdout(config.content, config.style, out, count=2, size=32)
-    with pytest.raises(UsageError, match="out: expected a folder outside of style"):
-        holdout(config.content, config.style, config.style / "held", count=2)
-    with pytest.raises(ValueError, match="expected more than the 8 held-out pictures, found 8 readable"):
-        holdout(config.content, config.style, tmp_path / "all", count=8)
-    assert not (tmp_path / "all").exists()
+from train.measure.evaluate import evaluate
+from train.measure.score import score
 
 
 def plain_features(weights: dict[str, torch.Tensor], path: Path) -> list[torch.Tensor]:
@@ -119,12 +72,6 @@ def test_scores_are_those_of_the_papers_formulas(
         score(photos, paintings, scored, find_weights("slim"))
 
 
-def test_names_that_two_pairs_would_have_are_said() -> None:
-    assert len(pairs_by_name(["a", "b"], ["c__d", "e"])) == 4
-    with pytest.raises(ValueError, match="a__b__c: would be the result of a in the style b__c and of a__b in the style c"):
-        pairs_by_name(["a", "a__b"], ["c", "b__c"])
-
-
 def test_pictures_that_are_too_small_to_be_scored_are_named(config: TrainConfig, tmp_path: Path, teacher: Path) -> None:
     for folder, name in (("photos", "a"), ("paintings", "b"), ("scored", "a__b")):
         (tmp_path / folder).mkdir()
@@ -133,8 +80,3 @@ def test_pictures_that_are_too_small_to_be_scored_are_named(config: TrainConfig,
         score(tmp_path / "photos", tmp_path / "paintings", tmp_path / "scored", teacher)
     with pytest.raises(ValueError, match=r"teacher\.safetensors: expected full-width VGG-19, .* conv1_1\.weight has the shape"):
         score(tmp_path / "photos", tmp_path / "paintings", tmp_path / "scored", config.teacher)
-
-
-def test_results_do_not_go_among_the_photographs(config: TrainConfig) -> None:
-    with pytest.raises(UsageError, match="out: expected a folder outside of content"):
-        evaluate(config.content, config.style, config.content, device="cpu")

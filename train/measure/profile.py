@@ -14,13 +14,13 @@ from nst_adain.device import Precision
 from nst_adain.errors import at_least
 from nst_adain.models.convolution import Conv3x3
 from nst_adain.stylizer import Stylizer
-from train.benchmark import now
+from train.measure.benchmark import now
 
-__all__ = ["layers"]
+__all__ = ["profile"]
 
 
 @torch.no_grad()
-def layers(
+def profile(
     model: str = "slim",
     size: int = 512,
     repeats: int = 9,

@@ -23,8 +23,8 @@ from nst_adain.images.opening import find_images
 from nst_adain.models.architecture import LAYERS
 from nst_adain.models.networks import Encoder
 from nst_adain.models.pretrained import compare
-from train.evaluate import by_stem, pairs_by_name
 from train.losses import content_loss, load_teacher, style_loss, style_targets
+from train.measure.evaluate import by_stem, pairs_by_name
 
 __all__ = ["Judge", "Score", "score"]
 

@@ -10,7 +10,7 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain.video.frames import save_video
-from train.flicker import flicker, flow, warping_error
+from train.measure.flicker import flicker, flow, warping_error
 
 
 def pan(frames: int, step: int) -> list[np.ndarray]:
@@ -53,12 +53,12 @@ def test_cuts_are_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str
     save_video(frames, tmp_path / "clip.mkv", crf=0)
     places, seen = np.indices((64, 96)).astype(float), np.ones((64, 96), bool)
     flows = iter([(places, ~seen), (places, seen)])
-    monkeypatch.setattr("train.flicker.flow", lambda *pair: next(flows))
+    monkeypatch.setattr("train.measure.flicker.flow", lambda *pair: next(flows))
     flicker(tmp_path / "clip.mkv", tmp_path / "style.png", size=64, steadiness=(0.0,), device="cpu")
     error = float(capsys.readouterr().out.splitlines()[2].split("|")[2])
     _, second, third = pan(3, 2)
     assert error == pytest.approx(1000 * ((second - third) ** 2).mean(), rel=0.05)
 
-    monkeypatch.setattr("train.flicker.flow", lambda *pair: (places, ~seen))
+    monkeypatch.setattr("train.measure.flicker.flow", lambda *pair: (places, ~seen))
     with pytest.raises(ValueError, match=r"clip\.mkv: expected frames that show what the frame before shows, found none"):
         flicker(tmp_path / "clip.mkv", tmp_path / "style.png", size=64, steadiness=(0.0,), device="cpu")

@@ -17,7 +17,7 @@ from nst_adain.errors import UsageError, at_least
 from nst_adain.figures.gallery import draw
 from nst_adain.images.io import WRITABLE_SUFFIXES, load_image, save_image
 from nst_adain.stylizer import Stylizer
-from train.benchmark import now
+from train.measure.benchmark import now
 
 __all__ = ["throughput"]
 
