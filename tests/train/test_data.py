@@ -14,7 +14,6 @@ from PIL import Image, ImageDraw
 
 from train.config import TrainConfig
 from train.data import Batch, Pictures, batches, center_crop, square_crop
-from train.patterns import KINDS, SIZE, Patterns, draw_pattern
 from train.trainer import Trainer
 
 
@@ -68,18 +67,6 @@ def test_a_share_of_the_styles_are_drawn(config: TrainConfig, share: float) -> N
     assert abs(kinds.count(0) / len(kinds) - 0.2) < 0.15
     assert {index for kind, index, _ in keys if kind == 2} == (set(range(7)) if share else set())
     assert all(kind == 0 for batch in drawn for kind, *_ in batch.content_keys)
-
-
-def test_patterns_are_pictures_of_their_own() -> None:
-    patterns = Patterns(3 * len(KINDS), seed=5)
-    small = [np.asarray(p.convert("L").resize((32, 32)), dtype=float) for p in patterns]
-    assert all(p.size == (SIZE, SIZE) and p.mode == "RGB" for p in patterns)
-    assert all(p.std() > 2 for p in small)  # not blank
-    assert all(np.abs(a - b).mean() > 2 for i, a in enumerate(small) for b in small[:i])  # no two alike
-    assert patterns[-1].tobytes() == draw_pattern(len(patterns) - 1, seed=5).tobytes()  # the same each time
-    assert patterns[0].tobytes() != draw_pattern(0, seed=6).tobytes()
-    with pytest.raises(IndexError):
-        patterns[len(patterns)]
 
 
 def test_paintings_get_other_colours_and_nothing_else_changes(config: TrainConfig) -> None:

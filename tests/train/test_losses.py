@@ -1,29 +1,19 @@
-"""Losses, and the loss network's features that are kept."""
+"""Losses against their formulas, and the loss network that they are computed in."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import pytest
 import torch
 
+from nst_adain.models import winograd
+from nst_adain.models.networks import StyleTransfer
+from nst_adain.models.pretrained import save_weights
+from train.config import TrainConfig
+from train.data import Pictures, batches
 from train.losses import content_loss, gram_matrix, grid_energy, style_loss, style_targets, total_variation
-from train.tasks import TargetCache
-
-
-def test_target_cache_computes_each_crop_once_and_keeps_to_its_limit() -> None:
-    computed: list[int] = []
-
-    def compute(x: torch.Tensor) -> list[torch.Tensor]:
-        computed.append(len(x))
-        return [x * 2]
-
-    x = torch.arange(8.0).view(4, 1, 1, 2)
-    keys = [(0, i, 0) for i in range(4)]
-    cache = TargetCache(compute, gigabytes=3 * 8 / 2**30)  # three entries of two float32
-    for _ in range(2):
-        torch.testing.assert_close(cache(x, keys)[0], x * 2)
-    assert computed == [4, 1]
-    torch.testing.assert_close(cache(x[[1, 1]], [keys[1], keys[1]])[0], x[[1, 1]] * 2)
-    assert len({part.untyped_storage().data_ptr() for (part,) in cache.entries.values()}) == 1  # no holes between them
+from train.trainer import Trainer
 
 
 def test_content_loss_is_the_mean_squared_error() -> None:
@@ -67,3 +57,27 @@ def test_grid_energy_is_that_of_what_repeats() -> None:
     assert grid_energy(flat + 0.2 * stripes[:, None], 2).item() == pytest.approx(0.01)
     assert grid_energy(noise, 8).item() == pytest.approx(1 / 64, rel=0.4)
     assert grid_energy(torch.cat([stripes, 1 - stripes]).expand(1, 3, 64, -1), 8).item() < 1e-9  # out of step
+
+
+def test_the_loss_network_computes_as_fast_as_it_can(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By Winograd convolutions, which change no loss beyond rounding."""
+    batch = next(batches(Pictures(config.content, 64, 1), Pictures(config.style, 64, 1), config, 0))
+    found = []
+    for pays in (False, True):
+        monkeypatch.setattr(winograd, "pays", lambda weight, pays=pays: pays)
+        trainer = Trainer("fit", config)
+        loss = trainer.raw(batch)["loss"]
+        loss.backward()
+        found.append((loss.detach(), trainer.raw.model.decoder.conv1_1.weight.grad))
+    assert not torch.equal(found[0][1], found[1][1])  # one number, the loss, may be rounded to the same
+    for direct, fast in zip(*found):
+        torch.testing.assert_close(fast, direct, rtol=1e-2, atol=1e-3)
+
+
+def test_a_loss_network_without_a_layer_is_named(config: TrainConfig) -> None:
+    own = config.teacher.with_name("own.safetensors")
+    save_weights(own, config.arch, StyleTransfer(config.arch).state_dict())
+    with pytest.raises(
+        ValueError, match=r"own\.safetensors: expected a loss network with relu1_1, .* relu4_1, found .* relu3_2"
+    ):
+        Trainer("fit", dataclasses.replace(config, teacher=own))

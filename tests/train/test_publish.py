@@ -1,4 +1,4 @@
-"""Averages of weights, what their metadata tells, and what may ship."""
+"""What may ship, and what is written of it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,19 @@ import dataclasses
 import hashlib
 import json
 import math
-import tracemalloc
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import picture, weights_of
+from conftest import weights_of
 from safetensors.torch import save_file
 
-from nst_adain.errors import UsageError
 from nst_adain.models.architecture import Architecture
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import read_weights, save_weights
-from nst_adain.stylizer import Stylizer
 from train.average import average
-from train.checkpoint import latest_checkpoint
 from train.config import TrainConfig
 from train.publish import describe, publish
-from train.recipe import runs_of
 from train.trainer import Trainer
 
 
@@ -94,95 +89,6 @@ def test_weights_of_unknown_origin_are_not_published(config: TrainConfig, tmp_pa
     assert not (tmp_path / "x.safetensors").exists()
 
 
-def test_an_average_knows_the_runs_it_is_of(config: TrainConfig, tmp_path: Path) -> None:
-    Trainer("fit", dataclasses.replace(config, steps=2)).run()
-    start = config.out / "weights.safetensors"
-    files = [start]
-    for seed in (1, 2):
-        run = dataclasses.replace(config, init=start, out=tmp_path / f"run{seed}", steps=4, seed=seed)
-        Trainer("fit", run).run()
-        files.append(run.out / "weights.safetensors")
-    average((*files, files[2]), tmp_path / "mean.safetensors")
-    mean, metadata = read_weights(tmp_path / "mean.safetensors")
-    a, b, c = (read_weights(path)[0] for path in files)
-    for name, value in mean.items():
-        torch.testing.assert_close(value, (a[name] + b[name] + 2 * c[name]) / 4)
-    first, joined = json.loads(metadata["recipe"])
-    assert (first["task"], joined["task"]) == ("fit", "average")
-    assert [[run["seed"] for run in branch] for branch in joined["of"]] == [[], [1], [2], [2]]
-    assert metadata["steps"] == "10"  # a run counts once
-    average((files[0], files[1]), tmp_path / "unequal.safetensors", shares=(3, 1))
-    unequal, metadata = read_weights(tmp_path / "unequal.safetensors")
-    for name, value in unequal.items():
-        torch.testing.assert_close(value, 0.75 * a[name] + 0.25 * b[name])
-    assert json.loads(metadata["recipe"])[-1]["shares"] == [0.75, 0.25]
-    further = dataclasses.replace(config, init=tmp_path / "mean.safetensors", out=tmp_path / "further", steps=2)
-    Trainer("fit", further).run()
-    metadata = read_weights(further.out / "weights.safetensors")[1]
-    assert (len(json.loads(metadata["recipe"])), metadata["steps"]) == (3, "12")
-    average((further.out / "weights.safetensors", files[1]), tmp_path / "nested.safetensors")
-    assert read_weights(tmp_path / "nested.safetensors")[1]["steps"] == "12"  # nor does one within what was averaged before
-    Stylizer.from_pretrained(tmp_path / "mean.safetensors")(picture(32, 32), picture(32, 32))
-
-
-def test_only_what_belongs_together_is_averaged(config: TrainConfig, tmp_path: Path) -> None:
-    Trainer("fit", dataclasses.replace(config, steps=2)).run()
-    one, out = config.out / "weights.safetensors", tmp_path / "mean.safetensors"
-    tensors, metadata = read_weights(one)
-    kept = {key: metadata[key] for key in ("recipe", "steps", "data")}
-    encoder = {name: tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
-    save_weights(tmp_path / "encoder.safetensors", config.arch, encoder, **kept)
-    save_weights(tmp_path / "other.safetensors", dataclasses.replace(config.arch, modulation=0), tensors, **kept)
-    save_weights(tmp_path / "data.safetensors", config.arch, tensors, **{**kept, "data": "3 paintings"})
-    save_weights(tmp_path / "bare.safetensors", config.arch, tensors, data=kept["data"])
-    for name, error in {
-        "encoder": r"encoder\.safetensors: expected the tensors of .*: decoder\.conv1_1\.bias is missing",
-        "other": r"other\.safetensors: expected the architecture of .*weights\.safetensors, .*, found .*modulation=0\)",
-        "data": r"data\.safetensors: expected weights trained with the same as .*, found data 3 paintings",
-        "bare": r"bare\.safetensors: expected weights of nst_adain with their recipe, found none",
-    }.items():
-        with pytest.raises(ValueError, match=error):
-            average((one, tmp_path / f"{name}.safetensors"), out)
-    with pytest.raises(UsageError, match="weights: expected at least two files, got 1"):
-        average((one,), out)
-    with pytest.raises(UsageError, match=r"out: expected a name ending in \.safetensors, got .*x\.bin"):
-        average((one, one), tmp_path / "x.bin")
-    for shares in ((1.0,), (1.0, 0.0), (1.0, -1.0), (1.0, math.nan), (1.0, math.inf), (1e308, 1e308)):
-        with pytest.raises(UsageError, match=r"shares: expected a number above 0 for each of 2 files, got 1(\.0|e\+308)"):
-            average((one, one), out, shares)
-    apart = dataclasses.replace(config, steps=2, seed=5, out=tmp_path / "apart")
-    Trainer("fit", apart).run()
-    with pytest.raises(ValueError, match=r"apart.*: expected weights that go back to the first run of .*, found others"):
-        average((one, apart.out / "weights.safetensors"), out)
-    assert not out.exists()
-
-
-def test_a_resumed_run_remembers_what_it_started_from(config: TrainConfig, tmp_path: Path) -> None:
-    Trainer("fit", dataclasses.replace(config, steps=2)).run()
-    more = dataclasses.replace(config, steps=4, out=tmp_path / "more")
-    Trainer("fit", dataclasses.replace(more, init=config.out / "weights.safetensors")).run(until=2)
-    resumed, checkpoint = Trainer("fit", more), latest_checkpoint(more.out)
-    assert checkpoint is not None
-    resumed.load(checkpoint)
-    resumed.run()
-    metadata = read_weights(more.out / "weights.safetensors")[1]
-    assert (len(json.loads(metadata["recipe"])), metadata["steps"]) == (2, "6")
-
-
-def test_no_input_is_replaced(config: TrainConfig, tmp_path: Path) -> None:
-    Trainer("fit", config).run()
-    weights = config.out / "weights.safetensors"
-    before = weights.read_bytes()
-    (config.out / "scores.json").write_text("{}")
-    for write in (
-        lambda: average((weights, weights), weights),
-        lambda: publish(weights, config.out / "scores.json", weights),
-    ):
-        with pytest.raises(UsageError, match=r"weights\.safetensors: expected another name than that of an input$"):
-            write()
-    assert weights.read_bytes() == before
-
-
 def unpublished(folder: Path, recipe: str, largest: float = 1.0) -> tuple[Path, Path]:
     """A file of weights in a folder of its own, with this recipe and one weight that large; and scores."""
     arch = Architecture(width=1 / 8)
@@ -210,16 +116,6 @@ def test_weights_that_half_precision_cannot_hold_are_not_published_in_it(tmp_pat
     with pytest.raises(ValueError, match=r"w\.safetensors: expected finite weights in half precision, found others in decoder"):
         publish(weights, scores, tmp_path / "x.safetensors", half=True)
     publish(weights, scores, tmp_path / "x.safetensors")
-
-
-def test_a_recipe_of_many_runs_takes_memory_in_proportion() -> None:
-    runs = [{"task": "fit", "steps_done": 1, "seed": seed} for seed in range(2000)]
-    tracemalloc.start()
-    try:
-        assert runs_of([*runs, {"task": "average", "steps_done": 0, "of": [[], []]}]) == runs
-        assert tracemalloc.get_traced_memory()[1] < 2000 * 2000  # 2 kB a run; the way to the last is 100 kB long
-    finally:
-        tracemalloc.stop()
 
 
 def test_scores_that_are_none_are_named(tmp_path: Path) -> None:
