@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -21,13 +23,20 @@ import torch
 from hypothesis import configuration, settings
 from PIL import Image
 
-from nst_adain import files
+from nst_adain import demo, files
+from nst_adain.figures import gallery
 from nst_adain.models.architecture import LAYERS, Architecture
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import read_weights, save_weights
 from nst_adain.stylizer import Stylizer
 from train.config import TrainConfig
 from train.report import read_losses
+
+# Processes of tests that run at once, and the commands that they start, share out the cores: threads that wait for one another
+# on a core that another process has take many times as long.
+if at_once := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(at_once)))
+    os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
 
 # Property tests find the same examples in every run, are never late, and leave nothing in the folder that they run in.
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "nst_adain-hypothesis")
@@ -74,6 +83,24 @@ def painting(tmp_path: Path) -> Path:
 def slim() -> Stylizer:
     """The shipped weights, in the same precision on every machine."""
     return Stylizer.from_pretrained("slim", device="cpu", precision="float32")
+
+
+draw = functools.cache(gallery.draw)  # a style takes a third of a second
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _each_style_is_drawn_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "draw", draw)
+        yield
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `nst-adain demo --inputs` writes; to be left as it is."""
+    folder = tmp_path_factory.mktemp("page") / "samples"
+    demo.save_inputs(folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -172,4 +199,30 @@ def serving(*options: str, **environment: str) -> Iterator[tuple[str, subprocess
 def address() -> Iterator[str]:
     """Where a page is served."""
     with serving() as (address, *_):
+        yield address
+
+
+@pytest.fixture(scope="session")
+def closed() -> Iterator[tuple[str, list[str]]]:
+    """A page that "ada" opens with the password "in", and the lines of its log."""
+    with serving(NST_ADAIN_USER="ada", NST_ADAIN_PASSWORD="in") as (address, process, _):
+        assert process.stdout is not None
+        log: list[str] = []
+        reader = threading.Thread(target=log.extend, args=(process.stdout,), daemon=True)
+        reader.start()
+        yield address, log
+        process.terminate()
+        reader.join(60)
+
+
+@pytest.fixture(scope="session")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page that waits a second for what a client sends, and for what is never finished."""
+    folder = tmp_path_factory.mktemp("impatient")
+    (folder / "sitecustomize.py").write_text("""
+from nst_adain.web import limits, uploads
+limits.HEADER_SECONDS = limits.PIECE_SECONDS = uploads.UNFINISHED_SECONDS = 1.0
+uploads.SWEEP_SECONDS = 0.2
+""")
+    with serving(PYTHONPATH=str(folder)) as (address, *_):
         yield address

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import picture
+from conftest import draw, picture
 from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nst_adain.controls import Controls
 from nst_adain.demo import photograph
-from nst_adain.figures.gallery import draw
 from nst_adain.functional import ChannelStats, blend
 from nst_adain.images.inputs import to_tensor
 from nst_adain.images.io import load_image

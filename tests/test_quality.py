@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from conftest import draw
 from PIL import Image
 from skimage.metrics import structural_similarity
 
 from nst_adain.demo import PHOTOGRAPHS, photograph
-from nst_adain.figures.gallery import STYLES, draw
+from nst_adain.figures.gallery import STYLES
 from nst_adain.images.inputs import to_tensor
 from nst_adain.models.architecture import STRIDE
 from nst_adain.models.pretrained import available_models, needs_encoder
@@ -71,15 +73,28 @@ def luma(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("L"), dtype=float) / 255
 
 
-@torch.inference_mode()
-def test_scores_of_the_shipped_weights(name: str, stylizer: Stylizer, teacher: Path) -> None:
-    judge = Judge(load_teacher(teacher))
+@pytest.fixture(scope="module")
+def judge(teacher: Path) -> Judge:
+    return Judge(load_teacher(teacher))
+
+
+@pytest.fixture(scope="module")
+def wanted(judge: Judge) -> list[tuple[Image.Image, Any]]:
+    """The styles, and what the judge looks for of each."""
     styles = [draw(style).resize((SIDE, SIDE), Image.Resampling.LANCZOS) for style in STYLES]
-    wanted, scores, grids = [judge.moments(style) for style in styles], [], []
+    with torch.inference_mode():
+        return [(style, judge.moments(style)) for style in styles]
+
+
+@torch.inference_mode()
+def test_scores_of_the_shipped_weights(
+    name: str, stylizer: Stylizer, judge: Judge, wanted: list[tuple[Image.Image, Any]]
+) -> None:
+    scores, grids = [], []
     for subject in PHOTOGRAPHS:
         photo = photograph(subject).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
         target = judge.target(photo)
-        for style, moments in zip(styles, wanted):
+        for style, moments in wanted:
             result = stylizer(photo, style)
             scores.append(judge(result, photo, target, moments))
             grids.append(grid_energy(to_tensor(result) * 255, STRIDE))

@@ -30,9 +30,8 @@ def test_photographs_ship_with_a_dependency(name: str) -> None:
     assert image.width == image.height >= 256
 
 
-def test_inputs_can_be_saved(tmp_path: Path) -> None:
-    save_inputs(tmp_path / "inputs")
-    assert {p.stem for p in (tmp_path / "inputs").glob("*.png")} == {*PHOTOGRAPHS, *STYLES}
+def test_inputs_can_be_saved(samples: Path) -> None:
+    assert {p.stem for p in samples.glob("*.png")} == {*PHOTOGRAPHS, *STYLES}
 
 
 def test_controls_all_show(slim: Stylizer) -> None:

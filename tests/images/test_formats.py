@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import struct
 import time
@@ -31,6 +32,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
+@functools.cache
 def many_pieces() -> dict[str, bytes]:
     jpg, png = file("JPEG"), file("PNG")
     gif, one_pixel = b"GIF89a\1\0\1\0\x80\0\0" + bytes(6), b",\0\0\0\0\1\0\1\0\0\2\2D\1\0;"

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import picture, serving
+from conftest import picture
 from PIL import Image
 from samples import film
 
@@ -384,12 +384,11 @@ def test_a_move_of_the_slider_is_shown_at_once(opened: Callable[..., Any], tmp_p
     assert statistics.median(times) < 0.5
 
 
-def test_it_works_with_a_password(browser: Any) -> None:
-    with serving(NST_ADAIN_USER="ada", NST_ADAIN_PASSWORD="in") as (address, *_):
-        page = browser.new_page()
-        page.goto(address)
-        page.get_by_label("username").fill("ada")
-        page.get_by_label("password").fill("in")
-        page.get_by_role("button", name="Login").click()
-        shown(page)
-        page.close()
+def test_it_works_with_a_password(browser: Any, closed: tuple[str, list[str]]) -> None:
+    page = browser.new_page()
+    page.goto(closed[0])
+    page.get_by_label("username").fill("ada")
+    page.get_by_label("password").fill("in")
+    page.get_by_role("button", name="Login").click()
+    shown(page)
+    page.close()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,7 +13,6 @@ pytest.importorskip("gradio")
 
 import httpx
 from asgi import App, ask
-from conftest import serving
 from starlette.types import Message, Receive, Scope, Send
 
 from nst_adain.web import gate as web_gate
@@ -192,19 +189,6 @@ def test_a_login_that_is_half_sent_keeps_nobody_waiting(monkeypatch: pytest.Monk
 
 def test_letters_that_terminals_obey_stay_out_of_the_log() -> None:
     assert web_gate.told(ValueError("a\x1b[2Jb\nc")) == "ValueError: a [2Jb c"
-
-
-@pytest.fixture(scope="module")
-def closed() -> Iterator[tuple[str, list[str]]]:
-    """A page with a password, and the lines of its log."""
-    with serving(NST_ADAIN_USER="ada", NST_ADAIN_PASSWORD="in") as (address, process, _):
-        assert process.stdout is not None
-        log: list[str] = []
-        reader = threading.Thread(target=log.extend, args=(process.stdout,), daemon=True)
-        reader.start()
-        yield address, log
-        process.terminate()
-        reader.join(60)
 
 
 def test_every_route_but_the_logins_own_asks_for_it(closed: tuple[str, list[str]]) -> None:

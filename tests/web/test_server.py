@@ -42,13 +42,6 @@ REQUEST: Any = types.SimpleNamespace(session_hash="a")
 SAMPLES = ("coffee", "mosaic", "ink_wash")
 
 
-@pytest.fixture(scope="session")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page") / "samples"
-    save_inputs(folder)
-    return folder
-
-
 @pytest.fixture
 def actions(samples: Path) -> Actions:
     return Actions(Studio(device="cpu", precision="float32"), samples.parent.resolve())
@@ -553,16 +546,16 @@ def test_wrong_files_are_named(client: Client, photo: Path, painting: Path, tmp_
         client.predict(handle_file(photo), [handle_file(painting)], weights=[1, 2], api_name="/stylize")
 
 
-def test_a_name_and_a_password_are_asked_for(photo: Path) -> None:
-    with serving(NST_ADAIN_USER="ada", NST_ADAIN_PASSWORD="in") as (address, *_):
-        for path in ("/config", "/gradio_api/info", "/gradio_api/file=/x"):
-            assert httpx.get(address + path).status_code == 401
-        assert httpx.post(f"{address}/gradio_api/upload", files={"files": ("x.png", b"0")}).status_code == 401
-        assert join(address, {"data": [], "fn_index": 0, "session_hash": "x"}).status_code == 401
-        assert httpx.post(f"{address}/login", data={"username": "ada", "password": "out"}).status_code == 400
-        client = Client(address, auth=("ada", "in"), verbose=False, analytics_enabled=False)
-        assert Path(client.predict(handle_file(photo), [handle_file(photo)], api_name="/stylize")).is_file()
-        client.close()
+def test_a_name_and_a_password_are_asked_for(closed: tuple[str, list[str]], photo: Path) -> None:
+    address, _ = closed
+    for path in ("/config", "/gradio_api/info", "/gradio_api/file=/x"):
+        assert httpx.get(address + path).status_code == 401
+    assert httpx.post(f"{address}/gradio_api/upload", files={"files": ("x.png", b"0")}).status_code == 401
+    assert join(address, {"data": [], "fn_index": 0, "session_hash": "x"}).status_code == 401
+    assert httpx.post(f"{address}/login", data={"username": "ada", "password": "out"}).status_code == 400
+    client = Client(address, auth=("ada", "in"), verbose=False, analytics_enabled=False)
+    assert Path(client.predict(handle_file(photo), [handle_file(photo)], api_name="/stylize")).is_file()
+    client.close()
 
 
 # Python's own record of every connection and every look-up of a name in the process of the page.

@@ -16,10 +16,10 @@ import pytest
 pytest.importorskip("gradio")
 
 import httpx
-from conftest import serving
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
+from nst_adain.web import limits
 from nst_adain.web import uploads as web_uploads
 from nst_adain.web.gate import Gate
 from nst_adain.web.uploads import Uploads, sweep, sweeping
@@ -70,7 +70,7 @@ def test_a_whole_upload_arrives_as_it_was_sent(tmp_path: Path) -> None:
 
 def test_what_is_broken_off_or_too_long_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert send_pieces(tmp_path, [bytes(10**6), bytes(10**6), None]) is None
-    monkeypatch.setattr("nst_adain.web.gate.MAX_UPLOAD", 10**6)
+    monkeypatch.setattr(limits, "MAX_UPLOAD", 10**6)
     assert send_pieces(tmp_path, [bytes(10**6), bytes(10**6)]) == 413
     assert list(tmp_path.iterdir()) == []
 
@@ -151,30 +151,28 @@ def test_sweeping_goes_on_past_what_cannot_be_removed(tmp_path: Path, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_folder_for_a_photograph_ends_no_removal(tmp_path: Path, photo: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "from nst_adain.web import uploads; uploads.SWEEP_SECONDS, uploads.KEPT_SECONDS = 0.2, 1.5"
-    )
-    with serving(PYTHONPATH=str(tmp_path)) as (address, *_):
+def test_a_folder_for_a_photograph_ends_no_removal(impatient: str, photo: Path) -> None:
+    def upload() -> Path:
+        answer = httpx.post(f"{impatient}/gradio_api/upload", files={"files": ("x.png", photo.read_bytes())})
+        return Path(answer.json()[0])
 
-        def upload() -> Path:
-            answer = httpx.post(f"{address}/gradio_api/upload", files={"files": ("x.png", photo.read_bytes())})
-            return Path(answer.json()[0])
-
-        first = upload()
-        folder = {"path": str(first.parent.parent), "meta": {"_type": "gradio.FileData"}}
-        body = {"data": [folder, [folder], None, 1.0, None, None, None, 512, "slim"]}
-        event = httpx.post(f"{address}/gradio_api/call/stylize", json=body, timeout=30).json()["event_id"]
-        with httpx.stream("GET", f"{address}/gradio_api/call/stylize/{event}", timeout=30) as stream:
-            assert "event: error" in "".join(stream.iter_text())
-        second = upload()
-        for _ in range(100):
-            time.sleep(0.1)
-            if not first.exists() and not second.exists():
-                break
-        assert not first.exists()
-        assert not second.exists()
-        assert (first.parent.parent / "samples" / "mosaic.png").is_file()
+    first = upload()
+    folder = {"path": str(first.parent.parent), "meta": {"_type": "gradio.FileData"}}
+    body = {"data": [folder, [folder], None, 1.0, None, None, None, 512, "slim"]}
+    event = httpx.post(f"{impatient}/gradio_api/call/stylize", json=body, timeout=30).json()["event_id"]
+    with httpx.stream("GET", f"{impatient}/gradio_api/call/stylize/{event}", timeout=30) as stream:
+        assert "event: error" in "".join(stream.iter_text())
+    second = upload()
+    assert first.exists()
+    for path in (first, second):
+        os.utime(path, (time.time() - web_uploads.KEPT_SECONDS - 1,) * 2)
+    for _ in range(100):
+        time.sleep(0.1)
+        if not first.exists() and not second.exists():
+            break
+    assert not first.exists()
+    assert not second.exists()
+    assert (first.parent.parent / "samples" / "mosaic.png").is_file()
 
 
 def test_uploads_that_began_before_others_ended_count_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,24 +231,20 @@ def test_a_folder_that_is_removed_meanwhile_is_not_counted(tmp_path: Path, monke
     assert send_pieces(tmp_path, [b"x"]) == 200
 
 
-def test_what_gradio_does_not_finish_is_removed_soon(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "from nst_adain.web import uploads; uploads.SWEEP_SECONDS, uploads.UNFINISHED_SECONDS = 0.2, 1.0"
-    )
+def test_what_gradio_does_not_finish_is_removed_soon(impatient: str) -> None:
     head = b'--x\r\nContent-Disposition: form-data; name="%s"; filename="x.png"\r\n\r\nabc'
-    with serving(PYTHONPATH=str(tmp_path)) as (address, *_):
 
-        def upload(body: bytes) -> httpx.Response:
-            kind = {"content-type": "multipart/form-data; boundary=x"}
-            return httpx.post(f"{address}/gradio_api/upload", content=body, headers=kind, timeout=30)
+    def upload(body: bytes) -> httpx.Response:
+        kind = {"content-type": "multipart/form-data; boundary=x"}
+        return httpx.post(f"{impatient}/gradio_api/upload", content=body, headers=kind, timeout=30)
 
-        whole = Path(upload(head % b"files" + b"\r\n--x--\r\n").json()[0])
-        folder = whole.parent.parent
-        assert upload(head % b"files").json() == []  # without its end
-        assert upload(head % b"other" + b"\r\n--x--\r\n").json() == []
-        for _ in range(100):
-            time.sleep(0.1)
-            if not [path for path in folder.iterdir() if path.is_file()]:
-                break
-        assert [path for path in folder.iterdir() if path.is_file()] == []
-        assert whole.is_file()
+    whole = Path(upload(head % b"files" + b"\r\n--x--\r\n").json()[0])
+    folder = whole.parent.parent
+    assert upload(head % b"files").json() == []  # without its end
+    assert upload(head % b"other" + b"\r\n--x--\r\n").json() == []
+    for _ in range(100):
+        time.sleep(0.1)
+        if not [path for path in folder.iterdir() if path.is_file()]:
+            break
+    assert [path for path in folder.iterdir() if path.is_file()] == []
+    assert whole.is_file()
