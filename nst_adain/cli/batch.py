@@ -23,14 +23,22 @@ __all__ = ["add_options", "run"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `nst-adain batch` is asked with."""
-    parser.add_argument("photos", type=Path, help="folder, searched with its subfolders")
-    parser.add_argument("--styles", type=Path, required=True, metavar="STYLES", help="folder of styles, or one style")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for results; the tree is mirrored")
-    parser.add_argument("--random", action="store_true", help="one style for each photograph, drawn at random")
-    parser.add_argument("--seed", type=whole_from(0), help="of the draw (default: 0)")
-    parser.add_argument("--format", type=suffix, default=".png", help="suffix of the results (%(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="make again what is there already")
+    """Add the options of `nst-adain batch`."""
+    parser.description = """\
+Stylise every photograph in a folder and its subfolders, in every style or in a
+random one each. Run the same command again to continue after an interruption:
+it makes only the results that are missing. Files that cannot be read are
+skipped, listed in failures.csv, and make the exit status 1."""
+    parser.epilog = "example:\n  nst-adain batch samples --styles samples/ink_wash.png -o stylised"
+    parser.add_argument("photos", type=Path, help="folder of photographs, searched with its subfolders")
+    parser.add_argument("--styles", type=Path, required=True, metavar="STYLES", help="a folder of styles, or one style")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="where results go; subfolders are mirrored"
+    )
+    parser.add_argument("--random", action="store_true", help="give each photograph one style, chosen at random")
+    parser.add_argument("--seed", type=whole_from(0), help="seed of that choice (default: 0)")
+    parser.add_argument("--format", type=suffix, default=".png", help="file format of the results (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="make results again that exist already")
     add_controls(parser, ["alpha", "preserve_color", "size", "style_size", "max_pixels"])
     add_quality(parser)
     add_metadata(parser)
@@ -39,9 +47,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """A folder of photographs; raises ValueError if some failed."""
+    """Stylise a folder of photographs; raises ValueError if some failed."""
     if arguments.preserve_color == "coral":
-        raise UsageError("--preserve-color: expected luminance, got 'coral', which would need each style anew for each photo")
+        raise UsageError("--preserve-color: expected luminance, got 'coral', which needs each style anew for each photo")
     if arguments.seed is not None and not arguments.random:
         raise UsageError("--seed: not allowed without --random, which draws")
     report = stylize_folder(

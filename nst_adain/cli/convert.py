@@ -13,8 +13,13 @@ __all__ = ["add_options", "run"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `nst-adain convert` is asked with."""
-    parser.add_argument("source", type=Path, help="vgg_normalised.pth, decoder.pth, or torchvision's vgg19")
+    """Add the options of `nst-adain convert`."""
+    parser.description = """\
+Turn published PyTorch weights into a .safetensors file for --encoder or
+--model: vgg_normalised.pth and decoder.pth from the releases of
+https://github.com/naoto0804/pytorch-AdaIN, or torchvision's vgg19."""
+    parser.epilog = "example:\n  nst-adain convert vgg_normalised.pth -o vgg19.safetensors"
+    parser.add_argument("source", type=Path, help="the .pth file")
     parser.add_argument(
         "-o", "--output", type=path_ending_in(".safetensors"), required=True, help="the .safetensors file to write"
     )
@@ -22,6 +27,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Published weights to .safetensors."""
+    """Turn published weights into .safetensors."""
     check_folder(arguments.output)
     print(f"{arguments.output}: {convert_published(arguments.source, arguments.output)}")

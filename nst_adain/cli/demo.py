@@ -19,17 +19,21 @@ __all__ = ["add_options", "run"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `nst-adain demo` is asked with."""
-    parser.add_argument("-o", "--output", type=PICTURE, default=Path("nst-adain-demo.png"), help="default: %(default)s")
-    parser.add_argument("--controls", action="store_true", help="show strength, mixture, masks and colour instead")
-    parser.add_argument("--inputs", type=Path, metavar="FOLDER", help="also write the photographs and styles there, to try")
+    """Add the options of `nst-adain demo`."""
+    parser.description = """\
+Make a sheet of photographs in several styles, from pictures that come with the
+installation. With --inputs, also save these pictures, to try commands on."""
+    parser.epilog = "example:\n  nst-adain demo --model base --inputs samples"
+    parser.add_argument("-o", "--output", type=PICTURE, default=Path("nst-adain-demo.png"), help="the sheet (%(default)s)")
+    parser.add_argument("--controls", action="store_true", help="show strength, mixture, masks and colour instead of styles")
+    parser.add_argument("--inputs", type=Path, metavar="FOLDER", help="also save the photographs and styles in this folder")
     add_quality(parser)
     add_model(parser)
     parser.set_defaults(job=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """A sheet of results from the package's own pictures."""
+    """Make a sheet of results from the package's own pictures."""
     if arguments.inputs:  # the sheet may be asked for in the same new folder
         save_inputs(arguments.inputs)
     output_format(arguments.output)

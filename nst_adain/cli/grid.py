@@ -25,16 +25,40 @@ __all__ = ["add_options", "run"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `nst-adain grid` is asked with."""
-    parser.add_argument("--contents", type=Path, nargs="+", required=True, metavar="PHOTO", help="the rows; one for the others")
-    parser.add_argument("--styles", type=Path, nargs="+", required=True, metavar="STYLE")
-    kinds = parser.add_mutually_exclusive_group()
-    kinds.add_argument("--alphas", type=number_from_0, nargs="+", metavar="A", help="a row for each style, a column for each")
-    kinds.add_argument("--corners", type=whole_from(2), metavar="N", help="N x N mixtures of four styles")
-    parser.add_argument("-o", "--output", type=PICTURE, default=Path("grid.png"), help="default: %(default)s")
-    parser.add_argument("--cell", type=whole_from(16), default=256, help="side of a picture on the sheet (%(default)s)")
+    """Add the options of `nst-adain grid`."""
+    parser.description = """\
+Compare results on one sheet: photographs x styles; with --alphas, styles x
+strengths of one photograph; with --corners, mixtures of four styles."""
+    parser.epilog = """\
+example:
+  nst-adain grid --contents samples/chelsea.png samples/coffee.png \\
+      --styles samples/brush_strokes.png samples/ink_wash.png -o sheet.png"""
     parser.add_argument(
-        "--size", type=whole_from(1), help="short side at which photographs are stylised, in pixels (default: that of --cell)"
+        "--contents",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PHOTO",
+        help="the rows; one photograph with --alphas or --corners",
+    )
+    parser.add_argument(
+        "--styles", type=Path, nargs="+", required=True, metavar="STYLE", help="the columns; four with --corners"
+    )
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
+        "--alphas",
+        type=number_from_0,
+        nargs="+",
+        metavar="A",
+        help="strengths: a row for each style, a column for each strength",
+    )
+    kinds.add_argument("--corners", type=whole_from(2), metavar="N", help="N x N mixtures of four styles, one in each corner")
+    parser.add_argument("-o", "--output", type=PICTURE, default=Path("grid.png"), help="the sheet (%(default)s)")
+    parser.add_argument(
+        "--cell", type=whole_from(16), default=256, help="side of each picture on the sheet, in pixels (%(default)s)"
+    )
+    parser.add_argument(
+        "--size", type=whole_from(1), help="short side at which photographs are stylised, in pixels (default: as --cell)"
     )
     add_controls(parser, ["alpha", "style_size", "max_pixels"])
     add_quality(parser)
@@ -43,7 +67,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """A sheet of results."""
+    """Make a sheet of results."""
     output_format(arguments.output)
     check_apart(arguments.output, *arguments.contents, *arguments.styles, arguments.alpha)
     single = arguments.alphas or arguments.corners

@@ -1,11 +1,9 @@
-"""The command `nst-adain`. Exit status: 0 done, 1 the job failed, 2 it was asked for wrongly."""
+"""The command `nst-adain`. Exit status: 0 done, 1 the job failed, 2 wrong usage, 130 interrupted."""
 
 from __future__ import annotations
 
-import argparse
 import codecs
 import contextlib
-import importlib
 import io
 import re
 import sys
@@ -13,57 +11,38 @@ import warnings
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from nst_adain import __version__
 from nst_adain.allocator import keep_freed_memory, wait_briefly
+from nst_adain.cli.parser import Command, Parser, describe
 from nst_adain.errors import ImageWarning, UsageError, out_of_memory
 from nst_adain.files import remove_strays
 from nst_adain.interrupts import STATUS, interruptible
 
 __all__ = ["main"]
 
-# Modules of nst_adain.cli, and what they are for.
+# Modules of nst_adain.cli, and what they do.
 _COMMANDS = {
-    "stylize": "a photograph in the style of one or more pictures",
-    "grid": "contents x styles, styles x strengths, or four styles mixed, on one sheet",
-    "morph": "an animation on the way from style to style",
-    "batch": "a folder of photographs in every style of a folder, or a random one each",
-    "video": "a video; frame times and sound are kept (needs the extra: video)",
-    "app": "a web page with sliders and a brush (needs the extra: web)",
-    "demo": "a sheet of results that needs no file",
-    "convert": "published PyTorch weights to .safetensors",
-    "export": "a model for ONNX Runtime and others (needs the extra: onnx)",
+    "demo": "show what the models do, and write pictures to try them on",
+    "stylize": "render photographs in the style of one or more pictures",
+    "grid": "compare photographs, styles and strengths on one sheet",
+    "morph": "animate a photograph from one style to the next",
+    "batch": "stylise a folder of photographs",
+    "video": "stylise a video (needs the extra: video)",
+    "app": "open a web page with sliders and a brush (needs the extra: web)",
+    "export": "write a model for ONNX Runtime (needs the extra: onnx)",
+    "convert": "turn published PyTorch weights into .safetensors",
 }
+_EXAMPLE = """\
+start here:
+  nst-adain demo --inputs samples
+  nst-adain stylize samples/chelsea.png samples/brush_strokes.png --model base -o cat.png
+
+nst-adain COMMAND --help explains a command."""
 _INTERRUPTED = "nst-adain: interrupted"
 _PRINTED = "nst_adain"  # how standard output treats letters that it does not have
 # Optional libraries, and the extra that brings each.
 _EXTRAS = {"av": "video", "cv2": "video", "onnx": "onnx", "onnxscript": "onnx", "gradio": "web"}
-
-
-class _Command(argparse.ArgumentParser):
-    """A command's parser, which loads its options, and with them torch, when they are looked at."""
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As of the base class."""
-        if self._defaults.get("job") is None:
-            importlib.import_module(f"nst_adain.cli.{self.prog.split()[-1]}").add_options(self)
-            self.set_defaults(parser=self)
-        return super().parse_known_args(args, namespace)
-
-    def describe(self, error: Exception, arguments: argparse.Namespace) -> str:
-        """What an error says; if it is about a file that an option names, with the option."""
-        message = str(error)
-        for action in self._actions:
-            given = getattr(arguments, action.dest, None) if action.option_strings else None
-            for file in given if isinstance(given, list) else [given]:
-                if not isinstance(file, (str, Path)):
-                    continue
-                if isinstance(error, OSError) and error.strerror and str(error.filename) == str(file):
-                    return f"{action.option_strings[-1]} {file}: {error.strerror}"
-                if message.startswith((f"{file}: ", f"{Path(file)}: ")):
-                    return f"{action.option_strings[-1]} {message}"
-        return message
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,7 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str]) -> int:
     options = words.index("--") if "--" in words else len(words)
-    arguments = _parser().parse_args([*map(_plain, words[:options]), *words[options:]])
+    parser = _parser()
+    if not words:
+        parser.exit(2, parser.format_help())
+    arguments = parser.parse_args([*map(_plain, words[:options]), *words[options:]])
     keep_freed_memory()
     if isinstance(sys.stdout, io.TextIOWrapper):
         codecs.register_error(_PRINTED, _printed)
@@ -92,9 +74,9 @@ def _run(words: Sequence[str]) -> int:
             warnings.showwarning = _warned
             arguments.job(arguments)
     except UsageError as error:
-        arguments.parser.error(arguments.parser.describe(error, arguments))  # of the command; exits with 2
+        arguments.parser.error(describe(arguments.parser, error, arguments))  # of the command; exits with 2
     except (OSError, ValueError) as error:
-        return _failed(arguments.parser.describe(error, arguments))
+        return _failed(describe(arguments.parser, error, arguments))
     except ModuleNotFoundError as error:
         if error.name not in _EXTRAS:
             raise
@@ -120,10 +102,10 @@ def _plain(word: str) -> str:
     return format(Decimal(word), "f") if unknown else word
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nst-adain", description="A photograph in the style of any picture.")
+def _parser() -> Parser:
+    parser = Parser(prog="nst-adain", description="Render photographs in the style of any picture.", epilog=_EXAMPLE)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Command)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Command)
     for name, purpose in _COMMANDS.items():
         commands.add_parser(name, help=purpose)
     return parser

@@ -23,26 +23,30 @@ __all__ = ["add_options", "run"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `nst-adain morph` is asked with."""
+    """Add the options of `nst-adain morph`."""
+    parser.description = "Animate a photograph on its way from one style to the next."
+    parser.epilog = """\
+example:
+  nst-adain morph samples/coffee.png samples/brush_strokes.png samples/ink_wash.png -o coffee.gif"""
     parser.add_argument("content", type=Path, help="the photograph")
-    parser.add_argument("styles", type=Path, nargs="+", metavar="style", help="two or more pictures")
+    parser.add_argument("styles", type=Path, nargs="+", metavar="style", help="two or more pictures, in order")
     parser.add_argument(
         "-o",
         "--output",
         type=path_ending_in(*ANIMATIONS),
         default=Path("morph.gif"),
-        help=".gif, .webp, or a video (%(default)s)",
+        help='.gif, .webp or, with the extra "video", .mp4 and other videos (%(default)s)',
     )
-    parser.add_argument("--frames", type=whole_from(2), default=24, help="pictures (%(default)s)")
-    parser.add_argument("--fps", type=whole_from(1), default=12, help="pictures in a second (%(default)s)")
-    parser.add_argument("--loop", action="store_true", help="and back to the first style")
+    parser.add_argument("--frames", type=whole_from(2), default=24, help="number of frames (%(default)s)")
+    parser.add_argument("--fps", type=whole_from(1), default=12, help="frames per second (%(default)s)")
+    parser.add_argument("--loop", action="store_true", help="return to the first style at the end")
     add_controls(parser, ["alpha", "size", "style_size", "max_pixels"])
     add_model(parser)
     parser.set_defaults(job=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """An animation from style to style."""
+    """Animate a photograph from style to style."""
     if len(arguments.styles) < 2:
         raise UsageError(f"style: expected at least two, got {len(arguments.styles)}")
     check_folder(arguments.output)

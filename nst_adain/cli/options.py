@@ -1,4 +1,4 @@
-"""The options that several commands share, and the types of their values."""
+"""Options that several commands share, and the types of their values."""
 
 from __future__ import annotations
 
@@ -44,16 +44,21 @@ __all__ = [
 def add_controls(parser: argparse.ArgumentParser, only: Sequence[str] | None = None) -> None:
     """The keywords of calling a `Stylizer`, or those in `only`, as options; each default is the Python call's."""
     controls: dict[str, dict[str, object]] = {
-        "alpha": {"type": strength, "help": "strength: 0 none, 1 all (default), more extrapolates; or a mask file"},
-        "weights": {"type": number, "nargs": "+", "metavar": "W", "help": "one number for each style, scaled to sum to 1"},
-        "raw_weights": {"action": "store_true", "help": "do not scale the weights"},
+        "alpha": {"type": strength,
+                  "help": "strength: 0 none, 1 full (default), above 1 exaggerated; or a mask: the strength at each place"},
+        "weights": {"type": number, "nargs": "+", "metavar": "W",
+                  "help": "how much of each style: any numbers, scaled to sum to 1"},
+        "raw_weights": {"action": "store_true", "help": "use the weights as they are, without scaling"},
         "masks": {"type": Path, "nargs": "+", "metavar": "MASK",
-                  "help": "a file for each style, white where it applies; one fewer: the last gets the rest"},
-        "preserve_color": {"choices": ["luminance", "coral"], "help": "keep the photograph's colours"},
-        "size": {"type": whole_from(1), "help": "short side of the output in pixels (default: the photograph's)"},
-        "style_size": {"type": whole_from(1), "help": "short side to which styles are reduced: less is finer (%(default)s)"},
-        "tile": {"type": tile, "help": "side of tiles in pixels, or none; %(default)s: large pictures, in constant memory"},
-        "max_pixels": {"type": whole_from(1), "help": "largest picture to be read or made (%(default)s)"},
+                  "help": "one picture for each style, white where it applies; with one fewer the last style gets the rest"},
+        "preserve_color": {"choices": ["luminance", "coral"],
+                  "help": "keep the photograph's colours: luminance recolours the result, coral the style"},
+        "size": {"type": whole_from(1), "help": "short side of the result, in pixels (default: the photograph's)"},
+        "style_size": {"type": whole_from(1),
+                  "help": "short side to which larger style pictures are reduced: less gives finer strokes (%(default)s)"},
+        "tile": {"type": tile,
+                  "help": "render in tiles of this side, in constant memory; none: at once (%(default)s: above 2048 x 2048)"},
+        "max_pixels": {"type": whole_from(1), "help": "largest picture to read or make (%(default)s)"},
     }  # fmt: skip
     defaults = inspect.signature(Stylizer.__call__).parameters
     for name in only or controls:
@@ -61,7 +66,9 @@ def add_controls(parser: argparse.ArgumentParser, only: Sequence[str] | None = N
         if name == "masks":
             regions = parser.add_mutually_exclusive_group()
             regions.add_argument("--masks", **option)
-            regions.add_argument("--label-map", type=Path, help="one file for all styles: pixels of the value k get style k")
+            regions.add_argument(
+                "--label-map", type=Path, help="instead of masks: one picture whose pixels of value k get style k"
+            )
         else:
             parser.add_argument(f"--{name.replace('_', '-')}", **option)
 
@@ -69,28 +76,35 @@ def add_controls(parser: argparse.ArgumentParser, only: Sequence[str] | None = N
 def add_quality(parser: argparse.ArgumentParser) -> None:
     """How pictures are written."""
     quality = inspect.signature(save_image).parameters["quality"].default
-    parser.add_argument("--quality", type=whole_from(1, 100), default=quality, help="of JPEG and WebP (%(default)s)")
+    parser.add_argument("--quality", type=whole_from(1, 100), default=quality, help="quality of JPEG and WebP (%(default)s)")
 
 
 def add_metadata(parser: argparse.ArgumentParser) -> None:
     """Whether what is made keeps what its source says of itself."""
-    text = "copy date, camera, place, author and description from the source, as far as it has them"
+    text = "copy date, camera, lens, place, author, copyright and description from the source; the default copies nothing"
     parser.add_argument("--keep-metadata", action="store_true", help=text)
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
     """The choice of the model."""
-    text = "%(default)s, base (better, about three times the time), vgg19 (needs --encoder), or a .safetensors file"
+    text = "%(default)s, base (cleaner, about three times the time), vgg19 (needs --encoder), or a .safetensors file"
     parser.add_argument("--model", default="slim", help=text)
-    parser.add_argument("--encoder", type=Path, help="full-width VGG-19, for a model that is a decoder alone")
+    parser.add_argument(
+        "--encoder", type=Path, help="the full-width VGG-19, for vgg19 and other decoders (default: NST_ADAIN_VGG19, if set)"
+    )
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """The choice of the model and where it runs."""
     add_weights(parser)
-    parser.add_argument("--device", default="auto", help="cpu, cuda, mps ... (%(default)s: a GPU if there is one)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, mps ... (%(default)s: the first GPU, else cpu)")
     choices = get_args(Precision)
-    parser.add_argument("--precision", choices=choices, default="auto", help="(%(default)s: bfloat16 where the device has it)")
+    parser.add_argument(
+        "--precision",
+        choices=choices,
+        default="auto",
+        help="arithmetic of the convolutions (%(default)s: bfloat16 where the device has it)",
+    )
 
 
 def number(text: str) -> float:

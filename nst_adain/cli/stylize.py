@@ -31,17 +31,24 @@ __all__ = ["add_options", "run"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `nst-adain stylize` is asked with."""
-    parser.description = (
-        "Transparency and size of the photograph are kept. Formats: PNG, JPEG, WebP and TIFF, by the output's name."
-    )
+    """Add the options of `nst-adain stylize`."""
+    parser.description = """\
+Render a photograph in the style of one or more pictures, at its own size and
+with its own transparency. The name of the output chooses its format: PNG,
+JPEG, WebP or TIFF. Several photographs get the same style with --styles."""
+    parser.epilog = """\
+examples:
+  nst-adain stylize samples/chelsea.png samples/brush_strokes.png --alpha 0.8 -o cat.png
+  nst-adain stylize samples/chelsea.png samples/coffee.png --styles samples/ink_wash.png -o inked/"""
     parser.add_argument("content", type=Path, help="the photograph")
-    styles = parser.add_argument("styles", type=Path, nargs="+", metavar="style", help="the pictures whose style it gets")
+    styles = parser.add_argument(
+        "styles", type=Path, nargs="+", metavar="style", help="pictures whose style it gets, mixed if several"
+    )
     styles.required = False  # by argparse: --styles takes its place
     parser.add_argument("--styles", dest="named", type=Path, nargs="+", metavar="STYLE",
-                        help="the styles; then all that comes before is photographs")  # fmt: skip
+                        help="the styles; everything before this option is then a photograph")  # fmt: skip
     parser.add_argument("-o", "--output", type=picture_or_folder,
-                        help="with --styles also a folder (default: CONTENT__STYLE.png in this folder)")  # fmt: skip
+                        help="the result, or with --styles a folder (default: CONTENT__STYLE.png, here)")  # fmt: skip
     add_controls(parser)
     add_quality(parser)
     add_metadata(parser)
@@ -50,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Photographs in the style of others; raises ValueError if some of several failed."""
+    """Stylise photographs; raises ValueError if some of several failed."""
     regions = [*(arguments.masks or []), arguments.label_map, arguments.alpha]
     mixed = bool(arguments.weights or arguments.masks or arguments.label_map)
     photos, names = tell_apart([arguments.content, *(arguments.styles or [])], arguments.named, mixed)

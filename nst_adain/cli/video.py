@@ -25,16 +25,31 @@ __all__ = ["add_options", "run"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `nst-adain video` is asked with."""
+    """Add the options of `nst-adain video`."""
+    parser.description = """\
+Stylise a video. The times of its frames and its sound are kept; subtitles and
+chapters are not. High dynamic range becomes standard range (BT.709). A source
+that is cut short is stylised as far as it goes; the exit status is then 1."""
+    parser.epilog = """\
+example, with a clip to try it on:
+  nst-adain morph samples/coffee.png samples/mosaic.png samples/ink_wash.png -o clip.mp4
+  nst-adain video clip.mp4 samples/brush_strokes.png -o painted.mp4"""
     parser.add_argument("source", type=Path, help="the video")
-    parser.add_argument("styles", type=Path, nargs="*", metavar="style", help="the pictures whose style it gets")
-    parser.add_argument("--from", dest="start", type=Path, metavar="STYLE", help="instead: the style at the beginning,")
-    parser.add_argument("--to", dest="end", type=Path, metavar="STYLE", help="and that at the end, mixed in between")
-    parser.add_argument("-o", "--output", type=path_ending_in(*VIDEO_SUFFIXES), required=True, help=".mp4, .mkv, .mov or .webm")
+    parser.add_argument("styles", type=Path, nargs="*", metavar="style", help="pictures whose style it gets, mixed if several")
+    parser.add_argument("--from", dest="start", type=Path, metavar="STYLE", help="instead of style: the style at the beginning")
     parser.add_argument(
-        "--steadiness", type=number_below_1, default=0.7, help="0: none; to 1: less flicker, softer (%(default)s)"
+        "--to", dest="end", type=Path, metavar="STYLE", help="and the style at the end, with mixtures in between"
     )
-    parser.add_argument("--crf", type=whole_from(0, 51), default=18, help="quality, 0 is best (%(default)s)")
+    parser.add_argument(
+        "-o", "--output", type=path_ending_in(*VIDEO_SUFFIXES), required=True, help="the result: .mp4, .mkv, .mov or .webm"
+    )
+    parser.add_argument(
+        "--steadiness",
+        type=number_below_1,
+        default=0.7,
+        help="temporal smoothing from 0, none, to below 1: less flicker, softer (%(default)s)",
+    )
+    parser.add_argument("--crf", type=whole_from(0, 51), default=18, help="quality, from 0, the best, to 51 (%(default)s)")
     add_controls(parser, ["alpha", "weights", "preserve_color", "size", "style_size", "max_pixels"])
     add_metadata(parser)
     add_model(parser)
@@ -42,14 +57,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """A video; raises ValueError if it was cut short."""
+    """Stylise a video; raises ValueError if it was cut short."""
     ends = [path for path in (arguments.start, arguments.end) if path]
     if bool(arguments.styles) == bool(ends) or len(ends) == 1:
         raise UsageError("style: expected a style, or --from and --to")
     if ends and arguments.weights:
         raise UsageError("--weights: not allowed with --from and --to")
     if arguments.preserve_color == "coral":
-        raise UsageError("--preserve-color: expected luminance, got 'coral', which would need the style anew for each frame")
+        raise UsageError("--preserve-color: expected luminance, got 'coral', which needs the style anew for each frame")
     stylizer = load_stylizer(arguments)
     styles = encode_styles(stylizer, arguments.styles or ends, arguments)
     count = stylize_video(

@@ -60,7 +60,7 @@ def test_demo_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--alpha", "-1"], "--alpha: expected a number from 0, got '-1'"),
         (["--alpha", "nan"], "--alpha: expected a number"),
         (["--weights", "much"], "--weights: expected a number, got 'much'"),
-        (["--preserve-color", "hue"], "--preserve-color: invalid choice: 'hue'"),
+        (["--preserve-color", "hue"], "--preserve-color: expected one of luminance, coral, got 'hue'"),
         (["--tile", "100"], "--tile: expected auto, none or a multiple of 8, got '100'"),
         (["--masks", "a.png", "--label-map", "b.png"], "not allowed with"),
         (["--size", "0"], "--size: expected a whole number from 1, got '0'"),
@@ -84,22 +84,28 @@ def test_wrong_usage_exits_2(photo: Path, options: list[str], message: str, caps
     with pytest.raises(SystemExit) as stopped:
         main(["stylize", str(photo), str(photo), *options])
     assert stopped.value.code == 2
-    assert message in capsys.readouterr().err
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("nst-adain stylize: error: ")
+    assert message in error
+    assert hint == "try 'nst-adain stylize --help'"
 
 
-@pytest.mark.parametrize("command", ["stylize", "demo", "convert", "grid", "morph", "batch", "app"])
-def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main([command, "--help"])
-    assert stopped.value.code == 0
-    assert f"usage: nst-adain {command}" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("command", [[], ["paint"], ["convert", "x.pth", "-o", "x.pth"], ["convert", "x.pth"]])
+@pytest.mark.parametrize("command", [["paint"], ["convert", "x.pth", "-o", "x.pth"], ["convert", "x.pth"]])
 def test_wrong_commands_exit_2(command: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(command)
     assert stopped.value.code == 2
+
+
+def test_no_command_shows_the_help_and_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """As clap and click do: a script that forgot its command fails, and a person sees what there is."""
+    with pytest.raises(SystemExit) as stopped:
+        main([])
+    assert stopped.value.code == 2
+    said = capsys.readouterr()
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    assert (said.out, said.err) == ("", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def made(command: list[str]) -> dict[str, np.ndarray]:
 def test_more_than_four_styles_have_to_be_called_styles(names: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["stylize", *names])
-    error = capsys.readouterr().err.splitlines()[-1]
+    error, _ = capsys.readouterr().err.splitlines()
     assert "style: expected at most 4, got 5, which would all be mixed" in error
     assert "`nst-adain stylize PHOTO --styles STYLE ...`" in error
     assert "`nst-adain stylize PHOTO ... --styles STYLE -o FOLDER`" in error
