@@ -9,53 +9,94 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import picture
 from PIL import Image
 
 import train.cli as training
-from nst_adain.cli.main import _parser
+from nst_adain.cli.main import _parser, main
+from nst_adain.stylizer import Stylizer
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def blocks(language: str, page: str = "README.md") -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+# Lines of the README that are not run here, by how they begin, and why.
+NOT_RUN = {
+    "pip install ": "the package that is tested is installed",
+    "python3 -m venv ": "the tests run in it",
+    "pytest": "these are the tests",
+    "nst-adain app": "a server; the one that the tests share answers in its place",
+    "nst-adain convert vgg_normalised.pth": "others publish this file",
+    "nst-adain stylize samples/coffee.png samples/ink_wash.png --model vgg19": "needs that file",
+    "nst-adain stylize samples/astronaut.png samples/brush_strokes.png --size 3464": "takes minutes in float32",
+}
+
+
+def blocks(page: str = "README.md") -> list[tuple[str, str]]:
+    """Language and text of the page's blocks of code, in order."""
+    return re.findall(r"^```(sh|python)\n(.*?)^```", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def lines(text: str) -> list[str]:
+    """The commands of a shell block."""
+    return [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
 
 
 def commands(start: str, page: str = "README.md") -> list[list[str]]:
     """What follows `start` in the lines of the page's shell blocks, as words."""
-    lines = [line for block in blocks("sh", page) for line in block.replace("\\\n", " ").splitlines()]
-    return [shlex.split(line.removeprefix(start), comments=True) for line in lines if line.startswith(start)]
+    given = [line for language, text in blocks(page) if language == "sh" for line in lines(text)]
+    return [shlex.split(line.removeprefix(start), comments=True) for line in given if line.startswith(start)]
 
 
-def test_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def written(folder: Path) -> dict[Path, int]:
+    """Every file in a folder, and when it was written."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_everything_runs_in_order_in_a_fresh_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, slim: Stylizer
+) -> None:
     monkeypatch.chdir(tmp_path)
-    picture(60, 40).save("photo.jpg")
-    picture(50, 50, seed=3).save("painting.jpg")
-    assert len(blocks("python")) >= 2
     names: dict[str, object] = {}
-    for code in blocks("python"):
-        exec(code.replace("http://127.0.0.1:7860", address), names)
-    with Image.open("out.png") as by_python, Image.open(str(names["file"])) as by_client:
-        assert by_python.tobytes() == by_client.tobytes()
+    skipped = set()
+    before: dict[Path, int] = {}
+    for language, text in blocks():
+        for step in [text] if language == "python" else lines(text):
+            start = next((start for start in NOT_RUN if step.startswith(start)), None)
+            if language == "python":
+                exec(step.replace("http://127.0.0.1:7860", address), names)
+            elif start:
+                skipped.add(start)
+            else:
+                program, *words = shlex.split(step, comments=True)
+                assert program == "nst-adain", step
+                assert main(words) == 0, step
+            after = written(tmp_path)
+            assert not [path for path, when in before.items() if after.get(path) != when], f"{step} writes what another wrote"
+            assert after != before or start or language == "python", f"{step} writes nothing"
+            before = after
+    assert skipped == NOT_RUN.keys()
+    with Image.open(str(names["file"])) as by_client:
+        by_call = slim("samples/chelsea.png", "samples/brush_strokes.png", alpha=0.8)
+        np.testing.assert_array_equal(np.asarray(by_client), np.asarray(by_call))
 
 
-def test_commands_are_understood() -> None:
-    given = commands("nst-adain ")
-    assert len(given) >= 3
-    for arguments in given:
-        assert callable(_parser().parse_args(arguments).job)
+def test_commands_are_understood_and_each_has_its_output() -> None:
+    """Also of those that are not run."""
+    given = [_parser().parse_args(words) for words in commands("nst-adain ")]
+    assert len(given) >= 15
+    assert all(callable(arguments.job) for arguments in given)
+    outputs = [arguments.output for arguments in given if hasattr(arguments, "output")]
+    assert len(outputs) == len(set(outputs))
 
 
-@pytest.mark.parametrize("page", ["README.md", "train/README.md"])
-def test_training_commands_are_understood(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_commands_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
 
     def noted(name: str) -> Callable[..., None]:
         return functools.wraps(getattr(training, name))(lambda *_, **__: called.append(name))
 
-    given = commands("python -m train ", page)
+    given = commands("python -m train ", "train/README.md")
     names = [arguments[0] for arguments in given]
     assert len(given) >= 5
     for name in set(names):
@@ -72,3 +113,11 @@ def test_pictures_and_files_exist(page: str) -> None:
     assert links
     for link in links:
         assert link.startswith("https://") or (ROOT / page).parent.joinpath(link).exists(), link
+
+
+def test_links_within_the_page_lead_to_a_heading() -> None:
+    text = (ROOT / "README.md").read_text()
+    headings = {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)}
+    links = re.findall(r"\]\(#([^)]*)\)", text)
+    assert len(links) > 10
+    assert set(links) <= headings

@@ -38,7 +38,8 @@ start here:
   nst-adain demo --inputs samples
   nst-adain stylize samples/chelsea.png samples/brush_strokes.png --model base -o cat.png
 
-nst-adain COMMAND --help explains a command."""
+nst-adain COMMAND --help explains a command. Exit status: 0 done, 1 the job
+failed, 2 wrong usage, 130 interrupted."""
 _INTERRUPTED = "nst-adain: interrupted"
 _PRINTED = "nst_adain"  # how standard output treats letters that it does not have
 # Optional libraries, and the extra that brings each.

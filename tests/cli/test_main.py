@@ -48,7 +48,7 @@ def test_demo_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == f"{output}\n"
     with Image.open(output) as image:
         sheet = np.asarray(image.convert("RGB"), dtype=float)
-    cells = [sheet[282:538, 260 * c : 260 * c + 256] for c in range(7)]  # the first photograph, then in each style
+    cells = [sheet[326:626, 304 * c : 304 * c + 300] for c in range(5)]  # the first photograph, then in each style
     for i, a in enumerate(cells):
         for b in cells[:i]:
             assert np.abs(a - b).mean() > 5  # every style shows

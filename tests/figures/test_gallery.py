@@ -23,6 +23,14 @@ def test_styles_are_the_same_each_time() -> None:
     assert draw("mosaic").tobytes() == draw("mosaic").tobytes()
 
 
+def test_every_style_shows(slim: Stylizer) -> None:
+    photo = photograph("chelsea")
+    results = [np.asarray(image, dtype=float) for image in (photo, *(slim(photo, draw(name)) for name in STYLES))]
+    for i, a in enumerate(results):
+        for b in results[:i]:
+            assert np.abs(a - b).mean() > 5
+
+
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_photographs_ship_with_a_dependency(name: str) -> None:
     image = photograph(name)
