@@ -25,7 +25,7 @@ from nst_adain.errors import UsageError
 from nst_adain.files import write_atomic
 from nst_adain.tensors import check_finite, read_tensors
 
-__all__ = ["EPS", "SAVED", "ChannelStats", "adain", "blend", "channel_stats", "strengthen"]
+__all__ = ["EPS", "SAVED", "ChannelStats", "adain", "at_least_float32", "blend", "channel_stats", "strengthen"]
 
 SAVED = ".safetensors"  # the suffix of files of statistics, by which they are told from pictures
 

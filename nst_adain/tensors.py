@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nst_adain.errors import one_line
 
-__all__ = ["LARGEST_FILE", "check_file", "check_finite", "open_tensors", "read_tensors"]
+__all__ = ["FLOATS", "LARGEST_FILE", "LARGEST_HEADER", "check_file", "check_finite", "open_tensors", "read_tensors"]
 
 LARGEST_FILE = 2**30  # bytes; the whole of VGG-19, with the layers that nothing here uses, has 575 MB
 LARGEST_HEADER = 2**22  # bytes; the longest recipe of weights that ship has 22 kB

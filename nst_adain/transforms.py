@@ -19,7 +19,7 @@ from nst_adain.images.inputs import in_range
 from nst_adain.images.io import to_srgb
 from nst_adain.stylizer import Stylizer
 
-__all__ = ["RandomStyle"]
+__all__ = ["Input", "RandomStyle"]
 
 Input = TypeVar("Input", Image.Image, Tensor)
 

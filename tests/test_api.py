@@ -11,6 +11,7 @@ import pkgutil
 import subprocess
 import sys
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,15 +33,42 @@ def test_all_is_what_the_stub_says() -> None:
         assert name in importlib.import_module(home).__all__
 
 
+def defined(node: ast.AST) -> Iterator[str]:
+    """The names that a module's own statements define, imports aside."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield child.name
+        elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+            yield child.id
+        elif not isinstance(child, (ast.Lambda, ast.comprehension)):
+            yield from defined(child)
+
+
 @pytest.mark.parametrize("name", MODULES)
-def test_all_of_each_module_exists_and_is_documented(name: str) -> None:
+def test_all_of_each_module_is_exact_and_documented(name: str) -> None:
+    """It holds every public name that the module defines, and no other."""
     module = importlib.import_module(name)
     assert module.__doc__
+    own = {name for name in defined(ast.parse(Path(str(module.__file__)).read_text())) if not name.startswith("_")}
+    assert len(module.__all__) == len(set(module.__all__))
+    assert set(module.__all__) == own
     for public in module.__all__:
         value = getattr(module, public)
         if inspect.isclass(value) or inspect.isfunction(value):
             assert value.__module__ == name
             assert value.__doc__, f"{name}.{public} has no docstring"
+
+
+@pytest.mark.parametrize("name", sorted({name.rpartition(".")[0] for name in MODULES} - {"nst_adain"}))
+def test_a_package_defines_nothing(name: str) -> None:
+    """It may hand on names of its modules, which are loaded as they are used."""
+    package = importlib.import_module(name)
+    assert package.__doc__
+    assert set(defined(ast.parse(Path(str(package.__file__)).read_text()))) <= {"__getattr__", "__dir__", "__all__"}
+    for public in getattr(package, "__all__", []):
+        home = getattr(package, public).__module__
+        assert home.startswith(f"{name}.")
+        assert public in importlib.import_module(home).__all__
 
 
 def test_import_loads_nothing_heavy_besides_torch() -> None:

@@ -18,7 +18,16 @@ from torch import Tensor
 
 from nst_adain.files import lock, make_folder, remove_strays
 
-__all__ = ["latest_checkpoint", "read_checkpoint", "sole_run", "under", "with_tensors", "without_tensors", "write_checkpoint"]
+__all__ = [
+    "CHECKPOINTS",
+    "latest_checkpoint",
+    "read_checkpoint",
+    "sole_run",
+    "under",
+    "with_tensors",
+    "without_tensors",
+    "write_checkpoint",
+]
 
 CHECKPOINTS = "step-" + "[0-9]" * 8
 _PARTIAL = re.compile(r"partial-(\d+|step-\d{8})")  # what is being written, by its process, and what is being deleted

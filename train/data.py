@@ -26,7 +26,7 @@ from nst_adain.images.opening import find_images
 from train.config import TrainConfig
 from train.patterns import Patterns
 
-__all__ = ["Batch", "Pictures", "batches", "center_crop", "check_outside"]
+__all__ = ["Batch", "Pictures", "batches", "center_crop", "check_outside", "recolor", "sharpen", "square_crop"]
 
 
 class Pictures:

@@ -13,7 +13,21 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from nst_adain.figures.gallery import FloatArray, nearest_two, rgb, smooth_noise, to_image, unit_grid
 
-__all__ = ["Patterns", "draw_pattern"]
+__all__ = [
+    "KINDS",
+    "OVERSAMPLING",
+    "SIDE",
+    "SIZE",
+    "Patterns",
+    "bands",
+    "cells",
+    "dots",
+    "draw_pattern",
+    "hatching",
+    "shapes",
+    "strokes",
+    "washes",
+]
 
 SIZE = 384
 OVERSAMPLING = 2  # drawn twice as large and reduced: smooth edges

@@ -12,7 +12,7 @@ from nst_adain.models.pretrained import NORMS_KEY, read_architecture, read_entry
 from nst_adain.tensors import check_finite
 from train.recipe import check_output, given_files, read_recipe, recipe_entries
 
-__all__ = ["describe", "publish"]
+__all__ = ["TITLE", "describe", "publish"]
 
 TITLE = "# Weights"
 

@@ -18,7 +18,7 @@ from nst_adain.models.networks import Encoder, StyleTransfer
 from train.data import center_crop
 from train.losses import content_loss, style_loss, style_targets
 
-__all__ = ["LossLog", "Validation", "plot_losses", "read_losses"]
+__all__ = ["SIZE", "LossLog", "Validation", "plot_losses", "read_losses"]
 
 SIZE = 256  # of held-out pictures; the paper's training size
 

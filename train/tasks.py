@@ -19,7 +19,7 @@ from train.config import TrainConfig
 from train.data import Batch
 from train.losses import content_loss, grid_energy, style_loss, style_targets, total_variation
 
-__all__ = ["Distillation", "StyleTransferTask", "TargetCache"]
+__all__ = ["Distillation", "Key", "StyleTransferTask", "TargetCache"]
 
 Key = tuple[int, int, int]
 

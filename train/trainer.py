@@ -32,7 +32,7 @@ from train.recipe import history_of, recipe_entries
 from train.report import LossLog, Validation, plot_losses
 from train.tasks import Distillation, StyleTransferTask
 
-__all__ = ["Trainer"]
+__all__ = ["FREE_TO_CHANGE", "LOG_EVERY", "TASKS", "WIDEST_BASIS", "Trainer", "compiles", "limited_steps", "quick_products"]
 
 TASKS = {"distill": Distillation, "fit": StyleTransferTask}
 LOG_EVERY = 20  # steps averaged into a row of losses.csv

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["CORE_PIXELS", "Cores"]
+__all__ = ["CORE_PIXELS", "READERS", "Cores"]
 
 CORE_PIXELS = 1024 * 1024  # of a picture for each core that computes it: with more cores memory grows no faster
 READERS = 2  # threads that read and write while the others compute

@@ -32,7 +32,7 @@ from nst_adain.images.opening import MAX_PIXELS
 from nst_adain.results import pairs_by_result
 from nst_adain.stylizer import Stylizer
 
-__all__ = ["Report", "stylize_folder"]
+__all__ = ["FAILURES", "Report", "stylize_folder"]
 
 FAILURES = "failures.csv"  # in the output folder; removed when there are none
 

@@ -9,7 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-__all__ = ["STYLES", "FloatArray", "draw", "nearest_two", "rgb", "smooth_noise", "to_image", "unit_grid"]
+__all__ = [
+    "OVERSAMPLING",
+    "SIZE",
+    "STYLES",
+    "Colour",
+    "FloatArray",
+    "brush_strokes",
+    "draw",
+    "ink_wash",
+    "mosaic",
+    "nearest_two",
+    "pointillism",
+    "rgb",
+    "smooth_noise",
+    "stained_glass",
+    "to_image",
+    "unit_grid",
+    "woodcut_waves",
+]
 
 SIZE = 512
 OVERSAMPLING = 2  # drawn twice as large and reduced: smooth edges

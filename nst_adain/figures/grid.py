@@ -12,7 +12,7 @@ from nst_adain.images.io import flatten
 from nst_adain.rendering.contents import EncodedContent
 from nst_adain.stylizer import Stylizer
 
-__all__ = ["alpha_grid", "corner_grid", "corner_weights", "cross_grid", "sheet"]
+__all__ = ["GAP", "LABEL", "Labelled", "Styles", "alpha_grid", "corner_grid", "corner_weights", "cross_grid", "sheet"]
 
 GAP = 4  # pixels between cells
 LABEL = 22  # pixels of height for a label

@@ -15,7 +15,7 @@ from nst_adain.errors import ImageError
 from nst_adain.images.io import load_image
 from nst_adain.images.opening import MAX_PIXELS
 
-__all__ = ["load_image_apart"]
+__all__ = ["MEMORY", "SECONDS", "load_image_apart"]
 
 SECONDS = 20  # most pictures take less than one; the limits in `formats` keep them below ten
 MEMORY = 1536 << 20  # bytes, beside the interpreter's own

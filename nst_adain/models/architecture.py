@@ -7,7 +7,7 @@ import dataclasses
 from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats
 
-__all__ = ["LAYERS", "STRIDE", "TOPOLOGIES", "Architecture", "Topology", "find_topology"]
+__all__ = ["LARGEST_MODULATION", "LAYERS", "STRIDE", "TOPOLOGIES", "Architecture", "Topology", "find_topology"]
 
 STRIDE = 8  # pixels of the picture per position of the deepest layer
 LARGEST_MODULATION = 2**16  # hidden units; the models that ship have 48 and 96

@@ -18,7 +18,7 @@ from nst_adain.functional import ChannelStats, strengthen
 from nst_adain.models.architecture import STRIDE
 from nst_adain.models.networks import StyleTransfer
 
-__all__ = ["export_onnx"]
+__all__ = ["OPSET", "export_onnx"]
 
 OPSET = 18  # the one that torch's exporter is written in
 

@@ -31,7 +31,7 @@ from nst_adain.functional import ChannelStats, adain, channel_stats, strengthen
 from nst_adain.models.architecture import STRIDE, Architecture, find_topology
 from nst_adain.models.convolution import Conv3x3
 
-__all__ = ["Decoder", "Encoder", "Lazy", "Modulator", "StyleTransfer", "pad_to_stride"]
+__all__ = ["Decoder", "Encoder", "Lazy", "Modulator", "StyleTransfer", "Value", "pad_to_stride"]
 
 Value = TypeVar("Value")
 

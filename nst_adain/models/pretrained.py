@@ -25,7 +25,10 @@ from nst_adain.models.networks import Encoder, StyleTransfer
 from nst_adain.tensors import check_finite, open_tensors, read_tensors
 
 __all__ = [
+    "ARCHITECTURE_KEY",
+    "ENCODER_HELP",
     "ENCODER_VARIABLE",
+    "NORMS_KEY",
     "available_models",
     "compare",
     "compare_norms",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["match_color", "transfer_luminance"]
+__all__ = ["LUMA", "match_color", "transfer_luminance"]
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
 

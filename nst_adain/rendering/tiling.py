@@ -14,7 +14,7 @@ from torch import Tensor
 from nst_adain.images.tiff import Pixels
 from nst_adain.models.architecture import STRIDE, Architecture
 
-__all__ = ["Tile", "as_float", "auto_side", "halo", "reported", "tiles", "whole"]
+__all__ = ["AUTO_PIXELS", "AUTO_TILE", "Tile", "as_float", "auto_side", "halo", "reported", "tiles", "whole"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats, blend
 
-__all__ = ["SmoothedPictures", "SmoothedStats", "check_steadiness"]
+__all__ = ["CUT", "SMALLEST", "Pixels", "SmoothedPictures", "SmoothedStats", "check_steadiness"]
 
 # Relative change of the mean activations from one frame to the next that is a cut: a pan stays below 0.1.
 CUT = 0.35

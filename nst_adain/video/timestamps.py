@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Timestamps"]
+__all__ = ["JOIN", "Timestamps"]
 
 JOIN = 4  # frames or packets: what goes back further is another file, what does not is out of order
 

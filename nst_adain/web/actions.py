@@ -25,7 +25,7 @@ from nst_adain.web.studio import Studio
 from nst_adain.web.telling import CancelledError, in_words, reporting
 from nst_adain.web.uploads import SAMPLES, new_file, uploaded
 
-__all__ = ["SLOTS", "Actions"]
+__all__ = ["MAX_CELLS", "MAX_FRAMES", "SLOTS", "Actions", "Asked"]
 
 SLOTS = 4  # styles that can be mixed
 MAX_FRAMES = 1800  # of a video: a minute at 30 frames a second

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nst_adain.errors import one_line
 from nst_adain.web.limits import bounded, is_login
 
-__all__ = ["Gate", "host_name", "in_words", "told"]
+__all__ = ["LOGIN_SECONDS", "MAX_LOGINS", "POLICY", "Gate", "host_name", "in_words", "told"]
 
 LOGIN_SECONDS = 1.0  # that a wrong password costs
 MAX_LOGINS = 8  # attempts at once, of different addresses

@@ -14,7 +14,20 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-__all__ = ["BACKLOG", "MAX_UPLOAD", "BoundedProtocol", "bounded", "is_login", "is_upload"]
+__all__ = [
+    "BACKLOG",
+    "HEADER_SECONDS",
+    "MAX_CONNECTIONS",
+    "MAX_LOGIN",
+    "MAX_REQUEST",
+    "MAX_UPLOAD",
+    "PIECE",
+    "PIECE_SECONDS",
+    "BoundedProtocol",
+    "bounded",
+    "is_login",
+    "is_upload",
+]
 
 MAX_UPLOAD = 50 * 2**20  # bytes of a file, and of all files that are sent at once
 MAX_REQUEST = 2 * 2**20  # of any other request

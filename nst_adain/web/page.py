@@ -16,7 +16,7 @@ from nst_adain.web.actions import MAX_CELLS, SLOTS, Actions
 from nst_adain.web.parts import comparison, easel, shelf
 from nst_adain.web.studio import Studio
 
-__all__ = ["page"]
+__all__ = ["DEVICE", "QUIET", "Form", "page"]
 
 DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}  # one job at a time, whoever asks
 QUIET: dict[str, Any] = {"api_visibility": "private", "preprocess": False}

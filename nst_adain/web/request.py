@@ -16,7 +16,7 @@ from PIL import Image
 from nst_adain.controls import Controls, check_alpha, check_side, check_weights
 from nst_adain.stylizer import Stylizer
 
-__all__ = ["Request"]
+__all__ = ["PREVIEW", "PREVIEW_PIXELS", "Request"]
 
 
 PREVIEW = 512  # short side of a preview in pixels, and

@@ -36,7 +36,7 @@ from nst_adain.web.page import page
 from nst_adain.web.studio import Studio
 from nst_adain.web.uploads import SAMPLES, Uploads, sweeping
 
-__all__ = ["serve"]
+__all__ = ["MAX_SESSIONS", "MAX_WAITING", "serve"]
 
 MAX_WAITING = 64  # requests; who comes later is told to try again
 MAX_SESSIONS = 256  # whose settings are kept

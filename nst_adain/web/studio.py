@@ -21,7 +21,7 @@ from nst_adain.rendering.contents import EncodedContent
 from nst_adain.stylizer import Stylizer
 from nst_adain.web.request import PREVIEW, PREVIEW_PIXELS, Request
 
-__all__ = ["Studio"]
+__all__ = ["SMALL_TILE", "Studio"]
 
 SMALL_TILE = 512  # side of the tiles when memory ran out
 

@@ -19,7 +19,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nst_adain.web.limits import MAX_UPLOAD, is_upload
 
-__all__ = ["SAMPLES", "Uploads", "check_room", "make_room", "new_file", "sweep", "sweeping", "uploaded"]
+__all__ = [
+    "CROWDED_SECONDS",
+    "FULL",
+    "KEPT_SECONDS",
+    "QUOTA",
+    "RESERVE",
+    "SAMPLES",
+    "SWEEP_SECONDS",
+    "UNFINISHED_SECONDS",
+    "Uploads",
+    "check_room",
+    "make_room",
+    "new_file",
+    "sweep",
+    "sweeping",
+    "uploaded",
+]
 
 QUOTA = 40 * MAX_UPLOAD  # bytes of all files in the page's folder, 2 GB: then nothing more is taken until some are removed
 RESERVE = 4 * MAX_UPLOAD  # bytes of the disk that are left free, for results and for others

@@ -28,7 +28,7 @@ from nst_adain.models.pretrained import find_weights, load_model
 from nst_adain.stylizer import Stylizer
 from train.measure.baselines import MicroAST, published_vgg
 
-__all__ = ["PeakRss", "benchmark", "now"]
+__all__ = ["HALF", "KINDS", "MICRO", "ONNX", "STYLE_SIDE", "VGG", "PeakRss", "benchmark", "now"]
 
 VGG, MICRO = "published VGG-19", "MicroAST's layers"
 ONNX, HALF = "ONNX Runtime", ", bfloat16"

@@ -16,7 +16,7 @@ from nst_adain.stylizer import Stylizer
 from nst_adain.video.frames import read_frames, save_video, scaled
 from nst_adain.video.stylize import stylize_video
 
-__all__ = ["flicker", "flow", "warping_error"]
+__all__ = ["Floats", "flicker", "flow", "warping_error"]
 
 Floats = NDArray[np.floating]
 

@@ -26,7 +26,7 @@ from nst_adain.models.pretrained import compare
 from train.losses import content_loss, load_teacher, style_loss, style_targets
 from train.measure.evaluate import by_stem, pairs_by_name
 
-__all__ = ["Judge", "Score", "score"]
+__all__ = ["SMALLEST", "Judge", "Score", "score"]
 
 SMALLEST = 16  # pixels a side that the loss network can read
 
