@@ -7,9 +7,11 @@ import doctest
 import functools
 import importlib
 import inspect
+import io
 import pkgutil
 import subprocess
 import sys
+import tokenize
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 
 import nst_adain
 
+ROOT = Path(nst_adain.__file__).parents[1]
 MODULES = [
     m.name for m in pkgutil.walk_packages(nst_adain.__path__, "nst_adain.") if not m.ispkg and m.name != "nst_adain.__main__"
 ]
@@ -149,3 +152,59 @@ def test_imports_run_one_way_on_few_levels() -> None:
         for other in others:
             upper, lower = (name.split(".")[1] for name in (module, other))
             assert ranks.get(upper, 9) >= ranks.get(lower, -1), f"{module} imports {other}"
+
+
+# What is still longer than a reader takes in at once; a name goes as it is cut, and none comes.
+STILL_TOO_LONG: set[str] = {
+    "nst_adain/batch/folder.py",
+    "nst_adain/batch/folder.py: _run",
+    "nst_adain/batch/folder.py: stylize_folder",
+    "nst_adain/stylizer.py",
+    "nst_adain/stylizer.py: Stylizer.__call__",
+    "nst_adain/video/stylize.py: stylize_video",
+    "nst_adain/web/actions.py",
+    "nst_adain/web/server.py: serve",
+    "train/benchmark.py",
+    "train/data.py: batches",
+    "train/trainer.py",
+}
+
+
+def code_lines(source: str) -> set[int]:
+    """The lines that hold code, rather than a docstring, a comment or nothing."""
+    empty = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in empty]
+    lines = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines -= set(range(node.lineno, int(node.end_lineno or 0) + 1))
+    return lines
+
+
+def functions(node: ast.AST, place: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Every function below a node, methods and inner ones too, under its qualified name."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield f"{place}{child.name}", child
+        inner = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        yield from functions(child, f"{place}{child.name}." if inner else place)  # type: ignore[attr-defined]
+
+
+def test_no_function_has_over_45_lines_of_code_and_no_file_over_280_lines() -> None:
+    too_long = set()
+    for path in sorted(path for folder in ("nst_adain", "train") for path in (ROOT / folder).rglob("*.py")):
+        name, source = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+        code = code_lines(source)
+        if source.count("\n") > 280:
+            too_long.add(name)
+        for function, node in functions(ast.parse(source), f"{name}: "):
+            if len(code & set(range(node.lineno, int(node.end_lineno or 0) + 1))) > 45:
+                too_long.add(function)
+    assert too_long == STILL_TOO_LONG
+
+
+def test_docstrings_comments_and_empty_lines_are_not_counted_as_code() -> None:
+    source = 'def f():\n    """Says.\n\n    More.\n    """\n\n    # Why.\n    return """\nthree\n"""  # lines\n'
+    assert code_lines(source) == {1, 8, 9, 10}
+    nested = ast.parse("class A:\n    def f(self):\n        if 1:\n            def g(): pass\n")
+    assert [name for name, _ in functions(nested, "x: ")] == ["x: A.f", "x: A.f.g"]
