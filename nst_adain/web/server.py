@@ -71,6 +71,7 @@ def serve(
     if login is None and not _is_local(host):
         print(f"nst-adain: warning: everyone who can reach {host} can use this page (NST_ADAIN_USER, NST_ADAIN_PASSWORD)",
               file=sys.stderr)  # fmt: skip
+    _check_port(host, port)
     with tempfile.TemporaryDirectory(prefix="nst-adain-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # read by every component as it is made
@@ -78,7 +79,6 @@ def serve(
         register_heic()  # Gradio opens uploads with Pillow too
         _restrain_gradio(_names(host), allowed_hosts)
         blocks = page(studio, folder).queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
-        _check_port(host, port)
         _, address, _ = blocks.launch(
             server_name=f"[{host}]" if ":" in host else host,
             server_port=port,

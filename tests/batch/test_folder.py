@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,15 @@ from nst_adain.controls import Controls
 from nst_adain.errors import UsageError
 from nst_adain.models.pretrained import load_model
 from nst_adain.stylizer import Stylizer
+
+
+@pytest.fixture(autouse=True)
+def _several_cores() -> Iterator[None]:
+    """Pictures are computed at the same time, however few cores these tests are given."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(2, threads))
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
