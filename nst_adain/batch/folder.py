@@ -5,6 +5,7 @@ Geirhos et al. 2019, https://arxiv.org/abs/1811.12231. Several pictures are read
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -14,8 +15,9 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Any, Literal
 
+from PIL import Image
 from tqdm import tqdm
 
 from nst_adain.batch.cores import Cores
@@ -29,6 +31,7 @@ from nst_adain.functional import ChannelStats
 from nst_adain.images.io import load_image, output_format, save_image
 from nst_adain.images.masks import read_controls
 from nst_adain.images.opening import MAX_PIXELS
+from nst_adain.rendering.contents import EncodedContent
 from nst_adain.results import pairs_by_result
 from nst_adain.stylizer import Stylizer
 
@@ -99,58 +102,66 @@ def stylize_folder(
             option is out of range, two pairs would have one result, or `out` has results of other settings.
     """
     photos, styles, out = Path(photos), Path(styles), Path(out)
+    _check_options(pairing, size, style_size)
+    loaded = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "masks", "preserve_color"))
+    report = Report()
+    found = names_of(find_pictures(photos, "photographs", out, report.failed, apart=styles), photos)
+    candidates = find_styles(styles, out, report.failed)
+    check_style_size(style_size, candidates)
+    planned = list(pair(found, list(candidates.values()), out, pairing, seed, suffix))
+    _prepare(out, planned, suffix)
+    settings = settings_of(
+        stylizer.digest, loaded, list(candidates.values()), size=size, style_size=style_size,
+        pairing=pairing, seed=seed, suffix=suffix, quality=quality, keep_metadata=keep_metadata,
+    )  # fmt: skip
+    with _claimed(out, settings, planned, report) as before:
+        encoded, digests = encode_styles(stylizer, candidates, style_size, max_pixels, report.failed, progress)
+        if not encoded:
+            raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
+        jobs, there = _missing(planned, encoded, overwrite, report)
+        known = before | settings | join_sources(out, before, photos, digests, there)
+        write_atomic(out / SETTINGS, json.dumps(known, indent=1).encode())
+        try:
+            _run(_Making(stylizer, loaded, size, quality, keep_metadata), jobs, encoded, report, progress)
+        finally:
+            _write_failures(out / FAILURES, report)
+            if report.done:
+                claim(out / SETTINGS, known)  # another call may have removed it as it ended, while this one ran
+    return report
+
+
+def _check_options(pairing: str, size: int | None, style_size: int | None) -> None:
     if pairing not in ("all", "random"):
         raise UsageError(f"pairing: expected 'all' or 'random', got {pairing!r}")
     for name, side in (("size", size), ("style_size", style_size)):
         if side is not None:
             check_side(name, side)
-    loaded = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "masks", "preserve_color"))
-    report = Report()
-    found = find_pictures(photos, "photographs", out, report.failed, apart=styles)
-    candidates = find_styles(styles, out, report.failed)
-    check_style_size(style_size, candidates)
-    _check_writable(out, suffix)
-    planned = list(pair(names_of(found, photos), list(candidates.values()), out, pairing, seed, suffix))
-    pairs_by_result((path, (job.photo, style)) for job in planned for style, path in job.outputs)
-    for folder in {out, *(path.parent for job in planned for _, path in job.outputs)}:
-        remove_strays(folder)
-    settings = settings_of(
-        stylizer.digest, loaded, list(candidates.values()), size=size, style_size=style_size,
-        pairing=pairing, seed=seed, suffix=suffix, quality=quality, keep_metadata=keep_metadata,
-    )  # fmt: skip
-    new = claim(out / SETTINGS, settings)  # before the work: another call may begin meanwhile
-    try:
-        before = check_settings(out / SETTINGS, settings)
-        encoded, digests = encode_styles(stylizer, candidates, style_size, max_pixels, report.failed, progress)
-        if not encoded:
-            raise ValueError(f"{styles}: expected readable pictures, found none: {report.failed[-1][1]}")
-        there: dict[Path, Path] = {}
-        jobs = list(_missing(planned, encoded, overwrite, report, there))
-        report.skipped = len(there)
-        sources = join_sources(out, before, photos, digests, there)
-        told = before | settings | sources
-        write_atomic(out / SETTINGS, json.dumps(told, indent=1).encode())
-        bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
-        try:
-            _run(stylizer, jobs, encoded, report, bar, quality, keep_metadata, size, loaded)
-        finally:
-            bar.close()
-            _write_failures(out / FAILURES, report)
-            if report.done:
-                claim(out / SETTINGS, told)  # the line below may have removed it, in a call that ended while this one ran
-    finally:
-        made = report.done + report.skipped or any(_exists(path) for job in planned for _, path in job.outputs)
-        if new and not made:  # so, neither here nor by another call
-            (out / SETTINGS).unlink(missing_ok=True)
-    return report
 
 
-def _check_writable(out: Path, suffix: str) -> None:
-    """Said before the work, not after it."""
+def _prepare(out: Path, planned: Sequence[Job], suffix: str) -> None:
+    """Make the output folder and remove what killed calls left; whatever would fail after the work fails here, before it."""
     make_folder(out)
     if not os.access(out, os.W_OK | os.X_OK):
         raise PermissionError(f"{out}: expected a folder that can be written to")
     output_format(out / f"x{suffix}")
+    pairs_by_result((path, (job.photo, style)) for job in planned for style, path in job.outputs)
+    for folder in {out, *(path.parent for job in planned for _, path in job.outputs)}:
+        remove_strays(folder)
+
+
+@contextlib.contextmanager
+def _claimed(out: Path, settings: Mapping[str, object], planned: Sequence[Job], report: Report) -> Iterator[dict[str, Any]]:
+    """Write the settings before the work, as another call may begin meanwhile; if nothing was made, remove them afterwards.
+
+    Yields what was written there before, if it agrees with them.
+    """
+    new = claim(out / SETTINGS, settings)
+    try:
+        yield check_settings(out / SETTINGS, settings)
+    finally:
+        made = report.done + report.skipped or any(_exists(path) for job in planned for _, path in job.outputs)
+        if new and not made:  # neither here nor by another call
+            (out / SETTINGS).unlink(missing_ok=True)
 
 
 def _exists(path: Path) -> bool:
@@ -161,32 +172,51 @@ def _exists(path: Path) -> bool:
 
 
 def _missing(
-    planned: Sequence[Job], encoded: Mapping[Path, ChannelStats], overwrite: bool, report: Report, there: dict[Path, Path]
-) -> Iterator[Job]:
-    """What of it can be made and is to be made. What is made already goes to `there`, with its photograph."""
+    planned: Sequence[Job], encoded: Mapping[Path, ChannelStats], overwrite: bool, report: Report
+) -> tuple[list[Job], dict[Path, Path]]:
+    """What of it can be made and is to be made; and the results that are there already, each with its photograph."""
+    jobs: list[Job] = []
+    there: dict[Path, Path] = {}
     for job in planned:
         possible = [(style, path) for style, path in job.outputs if style in encoded]
         if not possible:
             report.failed.append((job.photo, f"the style drawn for it, {job.outputs[0][0]}, cannot be read"))
         made = {path: job.photo for _, path in possible if not overwrite and _exists(path)}
         there |= made
-        wanted = [(style, path) for style, path in possible if path not in made]
-        if wanted:
-            yield Job(job.photo, wanted)
+        if missing := [(style, path) for style, path in possible if path not in made]:
+            jobs.append(Job(job.photo, missing))
+    report.skipped = len(there)
+    return jobs, there
 
 
-def _run(
-    stylizer: Stylizer,
-    jobs: Sequence[Job],
-    encoded: Mapping[Path, ChannelStats],
-    report: Report,
-    bar: tqdm[NoReturn],
-    quality: int,
-    keep_metadata: bool,
-    size: int | None,
-    controls: Controls,
-) -> None:
-    cores = Cores(stylizer.device)
+@dataclasses.dataclass(frozen=True)
+class _Making:
+    """How a photograph becomes results: the model, and options of `stylize_folder`."""
+
+    stylizer: Stylizer
+    controls: Controls
+    size: int | None
+    quality: int
+    keep_metadata: bool
+
+    def encode(self, photo: Path, cores: Cores, least: int) -> EncodedContent[Image.Image]:
+        limit = self.controls["max_pixels"]
+        picture = load_image(photo, max_pixels=limit)
+        with cores.share(area(picture, self.size), least):
+            return self.stylizer.encode_content(picture, size=self.size, max_pixels=limit)
+
+    def write(
+        self, path: Path, photo: Path, content: EncodedContent[Image.Image], style: ChannelStats, cores: Cores, least: int
+    ) -> None:
+        with cores.share(math.prod(content.content.size), least):
+            result = self.stylizer(content, style, **self.controls)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_image(result, path, quality=self.quality, metadata_of=photo if self.keep_metadata else None)
+
+
+def _run(making: _Making, jobs: Sequence[Job], encoded: Mapping[Path, ChannelStats], report: Report, progress: bool) -> None:
+    cores = Cores(making.stylizer.device)
+    bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
     jobs = list(split(jobs, cores.workers))
     least = cores.total // max(1, len(jobs))
     failed: dict[Path, str] = {}
@@ -203,9 +233,7 @@ def _run(
 
     def work(job: Job) -> None:
         try:
-            photo = load_image(job.photo, max_pixels=controls["max_pixels"])
-            with cores.share(area(photo, size), least):
-                content = stylizer.encode_content(photo, size=size, max_pixels=controls["max_pixels"])
+            content = making.encode(job.photo, cores, least)
         except Exception as error:
             finish(len(job.outputs), job.photo, error)
             return
@@ -213,16 +241,14 @@ def _run(
             if cores.stopped.is_set():
                 return
             try:
-                with cores.share(math.prod(content.content.size), least):
-                    result = stylizer(content, encoded[style], **controls)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                save_image(result, path, quality=quality, metadata_of=job.photo if keep_metadata else None)
+                making.write(path, job.photo, content, encoded[style], cores, least)
                 finish(1, path, None)
             except Exception as error:
                 finish(1, path, error)
 
     try:
-        cores.work(work, jobs)
+        with bar:
+            cores.work(work, jobs)
     finally:
         report.failed += sorted(failed.items())
 

@@ -101,16 +101,11 @@ def stylize_video(
     import av
 
     source, output = Path(source), Path(output)
-    if not source.is_file():
-        raise FileNotFoundError(f"{source}: expected a video, found {'a folder' if source.is_dir() else 'no such file'}")
-    if output.resolve() == source.resolve():
-        raise UsageError(f"{output}: expected another name than the source's")
+    _check_files(source, output)
     # No masks: their regions have statistics that are not smoothed over time.
     kept = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "preserve_color"))
     start = check_weights(weights, len(styles))
     end = start if end_weights is None else check_weights(end_weights, len(styles))
-    if size is not None:
-        check_side("size", size)
     restyle = _restyler(stylizer, list(styles), (start, end), steadiness, size, kept)
     hidden, sounds = "", False
     try:
@@ -135,6 +130,13 @@ def stylize_video(
     return frames.count
 
 
+def _check_files(source: Path, output: Path) -> None:
+    if not source.is_file():
+        raise FileNotFoundError(f"{source}: expected a video, found {'a folder' if source.is_dir() else 'no such file'}")
+    if output.resolve() == source.resolve():
+        raise UsageError(f"{output}: expected another name than the source's")
+
+
 def _restyler(
     stylizer: Stylizer,
     styles: list[ChannelStats],
@@ -144,6 +146,8 @@ def _restyler(
     kept: Controls,
 ) -> Callable[[Image.Image, float], NDArray[np.uint8]]:
     """What stylises one frame after the other, given how far the clip is on its way between the two weights, from 0 to 1."""
+    if size is not None:
+        check_side("size", size)
     statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
     pictures = SmoothedPictures(steadiness)
     max_pixels = kept["max_pixels"]

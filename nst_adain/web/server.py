@@ -64,9 +64,7 @@ def serve(
         OSError: if the port is taken.
         ValueError: if one of the environment variables is set and the other is not, or a host has no name.
     """
-    for given in allowed_hosts:
-        if not host_name(given):
-            raise UsageError(f"--allow-host: expected the name of a host, such as pictures.example.org, got {given!r}")
+    _check_hosts(allowed_hosts)
     login = _login()
     if login is None and not _is_local(host):
         print(f"nst-adain: warning: everyone who can reach {host} can use this page (NST_ADAIN_USER, NST_ADAIN_PASSWORD)",
@@ -102,6 +100,12 @@ def serve(
         print(f"{address} (end with Ctrl+C)", flush=True)
         with sweeping(folder):
             blocks.block_thread()
+
+
+def _check_hosts(names: Sequence[str]) -> None:
+    for given in names:
+        if not host_name(given):
+            raise UsageError(f"--allow-host: expected the name of a host, such as pictures.example.org, got {given!r}")
 
 
 def _names(host: str) -> list[str]:
