@@ -24,7 +24,6 @@ Up to a strength of 1.5, ONNX Runtime gives what torch does within 0.0001."""
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the two files go; made if missing"
     )
-    parser.add_argument("--format", choices=["onnx"], default="onnx", help="file format (%(default)s, the only one)")
     add_weights(parser)
     parser.set_defaults(job=run)
 

@@ -81,7 +81,7 @@ def _run(words: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if error.name not in _EXTRAS:
             raise
-        return _failed(f"{error.name} is missing: pip install 'nst-adain[{_EXTRAS[error.name]}]'")
+        return _failed(f"{error.name} is missing: pip install '.[{_EXTRAS[error.name]}]' in a checkout")
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise

@@ -148,7 +148,7 @@ def _formats(path: Path, start: bytes) -> list[str]:
         Image.init()
         return ["AVIF"] if "AVIF" in Image.OPEN else []  # a Pillow may have been built without it
     if not register_heic():
-        raise ImageError(f"{path}: to read pictures of type HEIC: pip install 'nst-adain[heic]'")
+        raise ImageError(f"{path}: to read pictures of type HEIC: pip install '.[heic]' in a checkout")
     return ["HEIF"]
 
 

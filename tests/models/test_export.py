@@ -89,5 +89,5 @@ def test_failures_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
     (tmp_path / "file").unlink()
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     assert main(["export", "-o", str(tmp_path)]) == 1
-    assert "onnxscript is missing: pip install 'nst-adain[onnx]'" in capsys.readouterr().err
+    assert "onnxscript is missing: pip install '.[onnx]' in a checkout" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

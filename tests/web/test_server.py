@@ -612,7 +612,7 @@ def test_a_taken_port_is_said(address: str, capsys: pytest.CaptureFixture[str]) 
 def test_without_gradio_the_extra_is_named() -> None:
     code = "import sys; sys.modules['gradio'] = None; from nst_adain.cli.main import main; sys.exit(main(['app']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, "nst-adain: error: gradio is missing: pip install 'nst-adain[web]'\n")
+    assert (done.returncode, done.stderr) == (1, "nst-adain: error: gradio is missing: pip install '.[web]' in a checkout\n")
 
 
 @pytest.mark.slow
