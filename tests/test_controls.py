@@ -301,7 +301,7 @@ def test_a_4k_picture_at_once(tmp_path: Path) -> None:
     code = """
 import torch
 from nst_adain.stylizer import Stylizer
-from train.measure.benchmark import PeakRss
+from train.measure.resources import PeakRss
 stylizer = Stylizer.from_pretrained("slim", device="cpu", precision="float32")
 content, style = torch.rand(1, 3, 2160, 3840), stylizer.encode_style(torch.rand(1, 3, 64, 64))
 with PeakRss() as peak:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,25 @@ from nst_adain.images.opening import find_images
 from train.config import TrainConfig
 from train.patterns import Patterns
 
-__all__ = ["Batch", "Pictures", "batches", "center_crop", "check_outside", "recolor", "sharpen", "square_crop"]
+__all__ = [
+    "PAINTING",
+    "PATTERN",
+    "PHOTOGRAPH",
+    "Batch",
+    "Crops",
+    "Key",
+    "Pictures",
+    "batches",
+    "center_crop",
+    "check_outside",
+    "draw_pair",
+    "recolor",
+    "sharpen",
+    "square_crop",
+]
+
+PHOTOGRAPH, PAINTING, PATTERN = range(3)  # kinds of pictures
+Key = tuple[int, int, int]  # a crop's name: its kind, the index of its picture, which of this picture's variants it is
 
 
 class Pictures:
@@ -95,65 +113,94 @@ class Batch(NamedTuple):
 
     Attributes:
         content, style: (B, 3, S, S) uint8.
-        content_keys, style_keys: for each crop, (kind, index of the picture, variant); 0 is a photograph, 1 a painting,
-            2 a pattern.
+        content_keys, style_keys: of each crop.
         number: of the first pair.
     """
 
     content: Tensor
     style: Tensor
-    content_keys: list[tuple[int, int, int]]
-    style_keys: list[tuple[int, int, int]]
+    content_keys: list[Key]
+    style_keys: list[Key]
     number: int
+
+
+def draw_pair(number: int, config: TrainConfig, counts: Sequence[int]) -> tuple[Key, Key]:
+    """The crops of pair `number`, a content and a style, at random.
+
+    Args:
+        number: from 0; what the pair is depends on this and the settings alone.
+        config: the settings.
+        counts: how many pictures there are of each kind.
+    """
+    rng = np.random.default_rng([config.seed, 2, number])
+
+    def key(kind: int) -> Key:
+        return kind, int(rng.integers(counts[kind])), int(rng.integers(config.variants))
+
+    content = key(PHOTOGRAPH)
+    style = PAINTING
+    if config.pattern_styles + config.photo_styles:  # without them the pairs are those of old runs
+        drawn = rng.random()
+        if drawn < config.pattern_styles:
+            style = PATTERN
+        elif drawn < config.pattern_styles + config.photo_styles:
+            style = PHOTOGRAPH
+    return content, key(style)
+
+
+class Crops:
+    """Crops of pictures by their keys, cut when they are first asked for and kept while `crops_gb` has room.
+
+    Args:
+        pictures: those of each kind.
+        config: the settings.
+    """
+
+    def __init__(self, pictures: Sequence[Sequence[Image.Image]], config: TrainConfig) -> None:
+        self.pictures, self.config = pictures, config
+        self.kept: dict[Key, Tensor] = {}
+        self.room = config.crops_gb * 2**30 // (3 * config.crop**2)
+
+    def __call__(self, keys: Sequence[Key]) -> Tensor:
+        """(B, 3, S, S) uint8."""
+        return torch.stack([self._crop(key) for key in keys])
+
+    def _crop(self, key: Key) -> Tensor:
+        if (pixels := self.kept.get(key)) is None:
+            pixels = self._cut(key)
+            if len(self.kept) < self.room:
+                self.kept[key] = pixels
+        return pixels
+
+    def _cut(self, key: Key) -> Tensor:
+        (kind, index, _), c = key, self.config
+        image, rng = self.pictures[kind][index], np.random.default_rng([c.seed, *key])
+        short = min(image.size)
+        # No further enlarged, unless the whole picture is smaller than that.
+        side = rng.uniform(max(c.min_scale * short, min(c.crop / c.enlarge, short)), short)
+        left, top = rng.uniform(0, image.width - side), rng.uniform(0, image.height - side)
+        pixels = square_crop(image, side, left, top, c.crop, flip=bool(rng.integers(2)))
+        # Drawn last: without recolouring and sharpening the crops are those of old runs. Patterns are sharp as they are.
+        if kind == PAINTING and rng.random() < c.recolor_styles:
+            pixels = recolor(pixels, rng)
+        return sharpen(pixels, rng) if kind != PATTERN and rng.random() < c.sharpen else pixels
 
 
 def batches(
     content: Pictures, style: Pictures, config: TrainConfig, start: int, rank: int = 0, world: int = 1
 ) -> Iterator[Batch]:
     """The batches of steps `start`, `start + 1`, ... without end, for process `rank` of `world`."""
-    pools = (content.train, style.train, Patterns(config.patterns, config.seed))
-    # What a style is, by chance: a pattern, a photograph or else a painting.
-    limits = (config.pattern_styles, config.pattern_styles + config.photo_styles)
-    kept: dict[tuple[int, int, int], Tensor] = {}
-    room = config.crops_gb * 2**30 // (3 * config.crop**2)
+    pictures = (content.train, style.train, Patterns(config.patterns, config.seed))
+    crops, counts = Crops(pictures, config), [len(kind) for kind in pictures]
     # From memory that is pinned a GPU takes the batch while it computes the one before.
     pinned = torch.cuda.is_available() and not config.cpu
 
-    def crop(key: tuple[int, int, int]) -> Tensor:
-        if (pixels := kept.get(key)) is None:
-            pixels = cut(key)
-            if len(kept) < room:
-                kept[key] = pixels
-        return pixels
-
-    def cut(key: tuple[int, int, int]) -> Tensor:
-        image = pools[key[0]][key[1]]
-        rng = np.random.default_rng([config.seed, *key])
-        short = min(image.size)
-        # No further enlarged, unless the whole picture is smaller than that.
-        side = rng.uniform(max(config.min_scale * short, min(config.crop / config.enlarge, short)), short)
-        left, top = rng.uniform(0, image.width - side), rng.uniform(0, image.height - side)
-        pixels = square_crop(image, side, left, top, config.crop, flip=bool(rng.integers(2)))
-        # Drawn last: without recolouring and sharpening the crops are those of old runs. Patterns are sharp as they are.
-        if key[0] == 1 and rng.random() < config.recolor_styles:
-            pixels = recolor(pixels, rng)
-        return sharpen(pixels, rng) if key[0] != 2 and rng.random() < config.sharpen else pixels
-
     def batch(step: int) -> Batch:
-        keys: tuple[list[tuple[int, int, int]], ...] = ([], [])
         first = (step * world + rank) * config.batch_size
-        for number in range(first, first + config.batch_size):
-            rng = np.random.default_rng([config.seed, 2, number])
-            for kind in (0, 1):
-                source = kind
-                if kind == 1 and limits[1]:  # without them the batches are those of old runs
-                    drawn = rng.random()
-                    source = 2 if drawn < limits[0] else 0 if drawn < limits[1] else 1
-                keys[kind].append((source, int(rng.integers(len(pools[source]))), int(rng.integers(config.variants))))
-        crops = [torch.stack([crop(key) for key in side]) for side in keys]
-        if pinned:
-            crops = [side.pin_memory() for side in crops]
-        return Batch(crops[0], crops[1], keys[0], keys[1], first)
+        pairs = [draw_pair(number, config, counts) for number in range(first, first + config.batch_size)]
+        keys = [list(side) for side in zip(*pairs)]
+        cut = [crops(side).pin_memory() if pinned else crops(side) for side in keys]
+        return Batch(cut[0], cut[1], keys[0], keys[1], first)
 
     with ThreadPoolExecutor(config.workers) as pool:
         ahead = deque(pool.submit(batch, start + i) for i in range(2 * config.workers))

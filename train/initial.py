@@ -1,4 +1,4 @@
-"""The weights that a run starts from."""
+"""The weights that a run starts from: random ones, scaled on pictures, and those of other runs or of the loss network."""
 
 from __future__ import annotations
 
@@ -7,16 +7,81 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
+from nst_adain.errors import UsageError
 from nst_adain.models.architecture import Architecture
 from nst_adain.models.convolution import Conv3x3
 from nst_adain.models.networks import Decoder, Encoder, StyleTransfer
-from nst_adain.models.pretrained import ARCHITECTURE_KEY, compare, read_architecture, read_weights
+from nst_adain.models.pretrained import ARCHITECTURE_KEY, compare, compare_norms, read_architecture, read_weights
+from train.config import TrainConfig
+from train.data import center_crop
+from train.recipe import history_of
 
-__all__ = ["calibrate", "load_initial"]
+__all__ = ["calibrate", "initialise", "keeps_encoder", "load_initial"]
+
+
+def initialise(
+    model: StyleTransfer, config: TrainConfig, teacher: Encoder, content: Sequence[Image.Image], style: Sequence[Image.Image]
+) -> list[dict[str, Any]]:
+    """Load what `init` has and, if the encoder is not trained, the teacher's; scale what is random.
+
+    Args:
+        model: changed in place.
+        config: the settings.
+        teacher: the loss network.
+        content, style: pictures to train on, of which some serve to scale what is random.
+
+    Returns:
+        The runs that made what was loaded, oldest first.
+
+    Raises:
+        UsageError: if the encoder is neither trained nor given.
+        ValueError: if a file does not hold what it should.
+    """
+    history: list[dict[str, Any]] = []
+    known: dict[str, int] = {}
+    if config.init:
+        history += history_of(config.init, read_weights(config.init)[1])
+        known |= load_initial(model, config.init)
+    if not config.train_encoder:
+        if "encoder.conv1_1" not in known:
+            known |= _load_teachers_encoder(model, config, teacher)
+            if keeps_encoder(model.encoder, config, teacher):
+                history += history_of(config.teacher, read_weights(config.teacher)[1])
+        names = model.encoder.names
+        random = [n for n in names if known[f"encoder.{n}"] < model.encoder.get_submodule(n).out_channels]
+        if random:
+            found = f"found a narrower {random[0]}"
+            raise ValueError(f"{config.init}: expected the whole encoder, which is not trained, {found}")
+    count = min(32, len(content), len(style))
+    crops = [torch.stack([center_crop(picture, config.crop) for picture in side[:count]]) for side in (content, style)]
+    calibrate(model, crops[0].float() / 255, crops[1].float() / 255, known)
+    return history
+
+
+def _load_teachers_encoder(model: StyleTransfer, config: TrainConfig, teacher: Encoder) -> dict[str, int]:
+    """Give a model the encoder of the loss network; returns what `load_initial` does."""
+    wanted = {key: value.shape for key, value in model.encoder.state_dict().items()}
+    if difference := compare(teacher.state_dict(), wanted):
+        expected = "--init with an encoder, or the topology and width of the teacher, such as --topology vgg19"
+        raise UsageError(f"train_encoder: to leave the encoder as it is, expected {expected}: {difference} in {config.teacher}")
+    known = load_initial(model, config.teacher, ["encoder"])
+    if config.init and (difference := compare_norms(config.init, model.encoder, read_weights(config.init)[1])):
+        raise ValueError(f"{config.teacher}: expected the encoder that {config.init} was trained with: {difference}")
+    return known
+
+
+def keeps_encoder(encoder: Encoder, config: TrainConfig, teacher: Encoder) -> bool:
+    """Whether the encoder is part of the weights: the full-width one of the teacher is not ours to give."""
+    if config.train_encoder or (config.topology, config.width) != ("vgg19", 1):
+        return True
+    theirs = teacher.state_dict()
+    return any(not torch.equal(value, theirs[name].to(value.device)) for name, value in encoder.state_dict().items())
 
 
 @torch.no_grad()

@@ -16,12 +16,10 @@ from nst_adain.functional import ChannelStats, adain, at_least_float32, channel_
 from nst_adain.models.architecture import LAYERS, STRIDE
 from nst_adain.models.networks import Encoder, StyleTransfer, pad_to_stride
 from train.config import TrainConfig
-from train.data import Batch
+from train.data import Batch, Key
 from train.losses import content_loss, grid_energy, style_loss, style_targets, total_variation
 
-__all__ = ["Distillation", "Key", "StyleTransferTask", "TargetCache"]
-
-Key = tuple[int, int, int]
+__all__ = ["Distillation", "StyleTransferTask", "TargetCache"]
 
 
 class TargetCache:

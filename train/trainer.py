@@ -8,74 +8,49 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import set_seed
-from pytorch_optimizer import SOAP
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from nst_adain.device import is_half
 from nst_adain.errors import UsageError
 from nst_adain.models.convolution import freeze
-from nst_adain.models.pretrained import compare, compare_norms, encoder_norms, read_weights, save_weights
+from nst_adain.models.pretrained import compare_norms, encoder_norms, save_weights
 from train.checkpoint import read_checkpoint, under, with_tensors, without_tensors, write_checkpoint
 from train.config import FIT_ALONE, TrainConfig
-from train.data import Pictures, batches, center_crop, check_outside
-from train.initial import calibrate, load_initial
+from train.data import Pictures, batches, check_outside
+from train.initial import initialise, keeps_encoder
 from train.losses import load_teacher
-from train.recipe import history_of, recipe_entries
+from train.optimizer import limited_steps, quick_products, rate, soap
+from train.recipe import recipe_entries
 from train.report import LossLog, Validation, plot_losses
 from train.tasks import Distillation, StyleTransferTask
 
-__all__ = ["FREE_TO_CHANGE", "LOG_EVERY", "TASKS", "WIDEST_BASIS", "Trainer", "compiles", "limited_steps", "quick_products"]
+__all__ = ["FREE_TO_CHANGE", "LOG_EVERY", "TASKS", "Trainer"]
 
 TASKS = {"distill": Distillation, "fit": StyleTransferTask}
 LOG_EVERY = 20  # steps averaged into a row of losses.csv
-# The longest side of a weight that SOAP has an eigenbasis for. All of those of the small models; without this limit, those of
-# full width's modulator, of 1,920 and 2,816, took a sixth of each step.
-WIDEST_BASIS = 1536
 # Settings that may differ when a run is resumed: they change its speed and its reports, not its course.
 FREE_TO_CHANGE = {"workers", "cache_gb", "crops_gb", "save_every", "sample_every", "compile", "cpu"}
 
 
-def compiles(device: torch.device) -> bool:
+def _accelerator(config: TrainConfig) -> Accelerator:
+    half = is_half(config.precision, PartialState(cpu=config.cpu).device)
+    accelerator = Accelerator(cpu=config.cpu, mixed_precision="bf16" if half else "no")
+    if (found := accelerator.gradient_accumulation_steps) != 1:
+        raise UsageError(f"gradient_accumulation_steps: expected 1, for a step is one batch of batch_size, got {found}")
+    return accelerator
+
+
+def _compiles(device: torch.device) -> bool:
     """Whether torch.compile pays and can work: on a GPU, with Triton and a C compiler."""
     return device.type == "cuda" and importlib.util.find_spec("triton") is not None and bool(shutil.which("cc"))
-
-
-@contextlib.contextmanager
-def limited_steps(parameters: Sequence[torch.Tensor], lr: float) -> Iterator[None]:
-    """Shorten what the block changes to a root mean square of `lr` in each tensor (Shazeer & Stern 2018, section 6).
-
-    SOAP turns its first moment with the eigenbasis, its second not: a direction that was without gradient until then is
-    divided by next to nothing. One step of thousands of times `lr` in the modulator ended a run.
-    """
-    before = [p.detach().clone() for p in parameters]
-    yield
-    with torch.no_grad():
-        for old, new in zip(before, parameters):
-            size = (new - old).square().mean().sqrt()
-            new.copy_(torch.where(size > lr, old.lerp(new, lr / size), new))
-
-
-@contextlib.contextmanager
-def quick_products() -> Iterator[None]:
-    """Let the block's float32 matrix products be of less precision: those of SOAP were a quarter of a step of training.
-
-    On a GPU they are TF32 then. On a CPU it is oneDNN that computes them, on processors without matrix units in full float32
-    all the same, and where MKL, which else does, is slow (AMD) in half of the time.
-    """
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 class Trainer:
@@ -97,40 +72,28 @@ class Trainer:
         if task == "distill" and (ignored := config.changed(FIT_ALONE)):
             raise UsageError(f"{ignored[0]}: expected the default, for distill does not use it, got {ignored[1]}")
         check_outside(config.out, content=config.content, style=config.style)
-        device = PartialState(cpu=config.cpu).device
-        half = is_half(config.precision, device)
-        self.accelerator = accelerator = Accelerator(cpu=config.cpu, mixed_precision="bf16" if half else "no")
-        if accelerator.gradient_accumulation_steps != 1:
-            found = accelerator.gradient_accumulation_steps
-            raise UsageError(f"gradient_accumulation_steps: expected 1, for a step is one batch of batch_size, got {found}")
+        self.accelerator = accelerator = _accelerator(config)
         set_seed(config.seed)
-        teacher = load_teacher(config.teacher)
+        self.teacher = teacher = load_teacher(config.teacher)
         teacher.to(accelerator.device, memory_format=torch.channels_last)
-        if not half:  # which is faster still
+        if accelerator.mixed_precision == "no":  # half precision is faster still
             freeze(teacher)
         self.content = Pictures(config.content, config.max_side, config.holdout)
         self.style = Pictures(config.style, config.max_side, config.holdout)
         self.pictures = f"{len(self.content.train)} photographs, {len(self.style.train)} paintings"
         self.sources = {"photographs": self.content.digest, "paintings": self.style.digest, **encoder_norms(teacher)}
-        self.teacher = teacher
 
         self.raw = TASKS[task](config, teacher)
         self.history: list[dict[str, Any]] = []  # what made the weights this run starts from, oldest first
         if checkpoint is None:
-            self._initialise()
+            self.history = initialise(self.raw.model, config, teacher, self.content.train, self.style.train)
         self.raw.to(accelerator.device, memory_format=torch.channels_last)
         self.ema = AveragedModel(self.raw.model, multi_avg_fn=self._average)
         self.parameters = [p for p in self.raw.parameters() if p.requires_grad]
-        self.optimizer = SOAP(
-            self.parameters,
-            lr=config.lr,
-            weight_decay=0.0,
-            precondition_frequency=config.basis_every,
-            max_precondition_dim=WIDEST_BASIS,
-        )
+        self.optimizer = soap(self.parameters, config)
         # The schedule is not prepared: Accelerate would advance it once per process, but here a step is a step.
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self.rate)
-        if config.compile if config.compile is not None else compiles(accelerator.device):
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: rate(step, config))
+        if config.compile if config.compile is not None else _compiles(accelerator.device):
             self.raw.compile_networks()
         self.module, self.optimizer = accelerator.prepare(self.raw, self.optimizer)
         judged = task == "fit" and config.holdout > 0
@@ -138,55 +101,10 @@ class Trainer:
         if checkpoint:
             self.load(checkpoint)
 
-    def _initialise(self) -> None:
-        """Load what `init` has and, if the encoder is not trained, the teacher's; scale what is random."""
-        c, metadata, known = self.config, {}, {}
-        if c.init:
-            metadata = read_weights(c.init)[1]
-            self.history = history_of(c.init, metadata)
-            known |= load_initial(self.raw.model, c.init)
-        if self.task == "fit" and not c.train_encoder and "encoder.conv1_1" not in known:
-            if difference := compare(
-                self.teacher.state_dict(), {k: v.shape for k, v in self.raw.model.encoder.state_dict().items()}
-            ):
-                wanted = "--init with an encoder, or the topology and width of the teacher, such as --topology vgg19"
-                raise UsageError(
-                    f"train_encoder: to leave the encoder as it is, expected {wanted}: {difference} in {c.teacher}"
-                )
-            known |= load_initial(self.raw.model, c.teacher, ["encoder"])
-            if self._keeps_encoder():
-                self.history += history_of(c.teacher, read_weights(c.teacher)[1])
-            if difference := compare_norms(c.init or "", self.raw.model.encoder, metadata):
-                raise ValueError(f"{c.teacher}: expected the encoder that {c.init} was trained with: {difference}")
-        if self.task == "fit" and not c.train_encoder:
-            encoder = self.raw.model.encoder
-            random = [n for n in encoder.names if known[f"encoder.{n}"] < encoder.get_submodule(n).out_channels]
-            if random:
-                raise ValueError(f"{c.init}: expected the whole encoder, which is not trained, found a narrower {random[0]}")
-        count = min(32, len(self.content.train), len(self.style.train))
-        pictures = [[center_crop(p, c.crop) for p in side.train[:count]] for side in (self.content, self.style)]
-        calibrate(self.raw.model, *(torch.stack(crops).float() / 255 for crops in pictures), known)
-
-    def rate(self, step: int) -> float:
-        """The learning rate at a step, as a fraction of the peak: linear warm-up, then a cosine to 0."""
-        steps = self.config.steps
-        warmup = min(self.config.warmup, steps // 2)
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
-
     def _average(self, averaged: Sequence[torch.Tensor], weights: Sequence[torch.Tensor], count: object) -> None:
         """Fewer steps at first, as TensorFlow's does: or a short run would end with the average of its start."""
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         get_ema_multi_avg_fn(decay)(averaged, weights, count)
-
-    def _keeps_encoder(self) -> bool:
-        """Whether the encoder is part of the weights: the full-width one of the teacher is not ours to give."""
-        c, encoder = self.config, self.raw.model.encoder
-        if c.train_encoder or (c.topology, c.width) != ("vgg19", 1):
-            return True
-        theirs = self.teacher.state_dict()
-        return any(not torch.equal(value, theirs[name].to(value.device)) for name, value in encoder.state_dict().items())
 
     def run(self, until: int | None = None) -> None:
         """Train to step `until`, or to the end of the schedule, and write checkpoints, samples and a log.
@@ -216,10 +134,7 @@ class Trainer:
                 if (sample or saving) and not all(value.isfinite().all() for value in self.raw.state_dict().values()):
                     raise self._diverged("a weight is not finite")
                 if sample or self.step % LOG_EVERY == 0:
-                    means = accelerator.reduce(torch.stack(list(sums.values())), "mean") / (self.step - logged)
-                    row = dict(zip(sums, means.tolist()))
-                    if not all(math.isfinite(v) for v in row.values()):
-                        raise self._diverged(f"a loss is not finite: {row}")
+                    row = self._means(sums, self.step - logged)
                     elapsed = time.perf_counter() - since
                     row["images_per_s"] = (self.step - logged) * c.batch_size * accelerator.num_processes / elapsed
                     row["data_wait"] = waited / elapsed
@@ -233,6 +148,14 @@ class Trainer:
                     self.save()
         if log:
             plot_losses(c.out / "losses.csv", c.out / "losses.png")
+
+    def _means(self, sums: Mapping[str, torch.Tensor], steps: int) -> dict[str, float]:
+        """What each of the sums is in a step, over all processes."""
+        means = self.accelerator.reduce(torch.stack(list(sums.values())), "mean") / steps
+        row = dict(zip(sums, means.tolist()))
+        if not all(math.isfinite(value) for value in row.values()):
+            raise self._diverged(f"a loss is not finite: {row}")
+        return row
 
     def _step(self, batch: object) -> dict[str, torch.Tensor]:
         """One step of the optimizer; returns the losses and the gradient's norm before `clip`, detached."""
@@ -256,13 +179,13 @@ class Trainer:
     def export(self, path: Path) -> None:
         """Write the averaged weights as a model that `nst_adain` loads."""
         c = self.config
-        keep = {"encoder"} if self.task == "distill" else {"decoder", "modulator"}
-        if self.task == "fit" and self._keeps_encoder():
+        keep = set() if self.task == "distill" else {"decoder", "modulator"}
+        if keeps_encoder(self.raw.model.encoder, c, self.teacher):
             keep.add("encoder")
         tensors = {k: v for k, v in self.ema.module.state_dict().items() if k.split(".")[0] in keep}
         recipe = [*self.history, {"task": self.task, "steps_done": self.step, **json.loads(c.describe())}]
         entries = {**recipe_entries(recipe), "data": self.pictures}
-        if self.task == "fit" and "encoder" not in keep:
+        if "encoder" not in keep:
             entries |= encoder_norms(self.raw.model.encoder)
         save_weights(path, c.arch, tensors, **entries)
 
@@ -294,6 +217,19 @@ class Trainer:
             UsageError: if it is of another task or has other settings.
         """
         state, tensors = read_checkpoint(checkpoint)
+        self._check_same(checkpoint, state)
+        self.raw.load_state_dict(under("module.", tensors))
+        self.ema.load_state_dict(under("ema.", tensors))
+        moments = {int(index): with_tensors(entry, tensors) for index, entry in state["optimizer"].items()}
+        self.optimizer.load_state_dict({"state": moments, "param_groups": state["groups"]})
+        self.schedule.load_state_dict(state["schedule"] | {"lr_lambdas": [None]})
+        torch.set_rng_state(tensors["rng.cpu"])
+        if "rng.cuda" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["rng.cuda"])
+        self.step, self.history = state["step"], state.get("history", self.history)
+
+    def _check_same(self, checkpoint: Path, state: Mapping[str, Any]) -> None:
+        """Raise unless this run is the one that wrote a checkpoint: see `load`."""
         if (pictures := state.get("pictures", self.pictures)) != self.pictures:
             raise ValueError(f"{checkpoint}: was made with {pictures}, found {self.pictures}; start a new run with --init")
         sources = state.get("sources", {})
@@ -309,12 +245,3 @@ class Trainer:
             name = changed[0]
             made = f"with {name} {there[name]}" if name in there else f"before there was {name}"
             raise UsageError(f"{checkpoint}: was made {made}, not with {here[name]}; start a new run with --init")
-        self.raw.load_state_dict(under("module.", tensors))
-        self.ema.load_state_dict(under("ema.", tensors))
-        moments = {int(index): with_tensors(entry, tensors) for index, entry in state["optimizer"].items()}
-        self.optimizer.load_state_dict({"state": moments, "param_groups": state["groups"]})
-        self.schedule.load_state_dict(state["schedule"] | {"lr_lambdas": [None]})
-        torch.set_rng_state(tensors["rng.cpu"])
-        if "rng.cuda" in tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(tensors["rng.cuda"])
-        self.step, self.history = state["step"], state.get("history", self.history)

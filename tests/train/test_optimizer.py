@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from train.config import TrainConfig
-from train.trainer import Trainer, limited_steps
+from train.optimizer import limited_steps
+from train.trainer import Trainer
 
 
 def test_a_step_is_no_longer_than_the_learning_rate() -> None:

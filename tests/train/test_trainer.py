@@ -23,8 +23,9 @@ from nst_adain.models.pretrained import load_model, read_weights
 from nst_adain.stylizer import Stylizer
 from train.checkpoint import latest_checkpoint
 from train.config import TrainConfig
+from train.optimizer import WIDEST_BASIS, rate
 from train.publish import publish
-from train.trainer import WIDEST_BASIS, Trainer
+from train.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -123,8 +124,9 @@ def test_full_width_decoder_alone_is_trained_against_the_teacher(config: TrainCo
 
 
 def test_a_short_run_ends_with_what_it_learned(config: TrainConfig) -> None:
-    trainer = Trainer("fit", dataclasses.replace(config, steps=40, warmup=500, ema=0.999))
-    assert trainer.rate(19) == trainer.rate(20) == 1
+    config = dataclasses.replace(config, steps=40, warmup=500, ema=0.999)
+    trainer = Trainer("fit", config)
+    assert rate(19, config) == rate(20, config) == 1
     start = [p.detach().clone() for p in trainer.raw.model.parameters()]
     trainer.run()
     moved = lambda model: sum(float((p.detach() - s).square().sum()) for p, s in zip(model.parameters(), start)) ** 0.5

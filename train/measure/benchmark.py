@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import multiprocessing
 import statistics
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import psutil
 import torch
-from torch import Tensor
 
 from nst_adain.device import Precision, is_half, pick_device
 from nst_adain.errors import UsageError, at_least
 from nst_adain.files import make_folder
-from nst_adain.models.export import export_onnx
-from nst_adain.models.pretrained import find_weights, load_model
-from nst_adain.stylizer import Stylizer
-from train.measure.baselines import MicroAST, published_vgg
+from train.measure.resources import PeakRss, now
+from train.measure.subjects import HALF, MICRO, ONNX, VGG, Subject, load_subject
 
-__all__ = ["HALF", "KINDS", "MICRO", "ONNX", "STYLE_SIDE", "VGG", "PeakRss", "benchmark", "now"]
+__all__ = ["KINDS", "STYLE_SIDE", "benchmark"]
 
-VGG, MICRO = "published VGG-19", "MicroAST's layers"
-ONNX, HALF = "ONNX Runtime", ", bfloat16"
 STYLE_SIDE = 512  # pixels; what `Stylizer` reduces style pictures to
 KINDS = ("slider", "cached", "all")  # content and style known, style known, nothing known
 
@@ -62,8 +52,9 @@ def benchmark(
     Raises:
         UsageError: if one of these cannot be measured.
     """
-    if onnx and pick_device(device).type != "cpu":
-        raise UsageError(f"onnx: expected the CPU, on which ONNX Runtime is measured, got {pick_device(device)}")
+    where = pick_device(device)
+    if onnx and where.type != "cpu":
+        raise UsageError(f"onnx: expected the CPU, on which ONNX Runtime is measured, got {where}")
     at_least(1, repeats=repeats)
     for size in (*sizes, *memory_sizes):
         if size < 16 or size % 8:
@@ -71,14 +62,14 @@ def benchmark(
     make_folder(out)
     runtimes = [*precisions, ONNX] if onnx else [*precisions]
     names = [*(f"{model}, {runtime}" for model in models for runtime in runtimes), VGG, MICRO]
-    if any(is_half(precision, pick_device(device)) for precision in precisions):
+    if any(is_half(precision, where) for precision in precisions):
         names += [VGG + HALF, MICRO + HALF]
-    files = {name: _file_size(name) for name in names}
+    subjects = {name: load_subject(name, device) for name in names}
     rows = []
     for size in dict.fromkeys((*sizes, *memory_sizes)):
-        timings = _latencies(names, size, repeats, device) if size in sizes else {name: {} for name in names}
-        for name in names:
-            row = {"model": name, "size": size, "file_mib": files[name], **timings[name]}
+        timings = _latencies(subjects, size, repeats, where) if size in sizes else {}
+        for name, subject in subjects.items():
+            row = {"model": name, "size": size, "file_mib": subject.file_mib, **timings.get(name, {})}
             if not name.endswith(ONNX):  # which leaves behind what its export took: a peak above that would be too small
                 row["peak_memory_mib"] = _in_child(_peak_memory, name, size, device)
             elif size not in sizes:
@@ -86,7 +77,11 @@ def benchmark(
             rows.append(row)
             took = f"{row['all']:.3f} s" if "all" in row else f"{row['peak_memory_mib']:.0f} MiB"
             print(f"{name} {size}: {took}", file=sys.stderr)
-    result = {"device": str(pick_device(device)), "threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}
+    _write(out, rows, where)
+
+
+def _write(out: Path, rows: list[dict[str, Any]], device: torch.device) -> None:
+    result = {"device": str(device), "threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}
     (out / "benchmark.json").write_text(json.dumps(result, indent=1))
     table = _table(rows)
     (out / "benchmark.md").write_text(table)
@@ -94,122 +89,30 @@ def benchmark(
     print(table)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Subject:
-    """What is measured: how a network reads a style, reads a content, and renders what it read."""
-
-    code: Callable[[Tensor], Any]
-    encode: Callable[[Tensor], Any]
-    render: Callable[[Any, Any], Tensor]
-
-
-def _subject(name: str, device: str) -> _Subject:
-    where = pick_device(device)
-    if name in (VGG + HALF, MICRO + HALF):
-        return _autocast(_subject(name.removesuffix(HALF), device), where)
-
-    def prepare(image: Tensor) -> Tensor:
-        return image.to(where).contiguous(memory_format=torch.channels_last)
-
-    if name == VGG:
-        vgg = published_vgg().eval().requires_grad_(False).to(where, memory_format=torch.channels_last)
-
-        def render(encoded: Any, target: Any) -> Tensor:
-            features, own = encoded
-            return vgg.decode(features, vgg.arch.split(own), vgg.arch.split(target))
-
-        return _Subject(
-            lambda image: vgg.code(vgg.encode(prepare(image))),
-            lambda image: (features := vgg.encode(prepare(image)), vgg.code(features)),
-            render,
-        )
-    if name == MICRO:
-        micro = MicroAST().eval().requires_grad_(False).to(where, memory_format=torch.channels_last)
-        return _Subject(
-            lambda image: micro.code(prepare(image)), lambda image: micro.content_encoder(prepare(image))[1], micro.decode
-        )
-    model, precision = name.rsplit(", ", 1)
-    if precision == ONNX:
-        return _onnx_subject(model)
-    stylizer = Stylizer.from_pretrained(model, device=device, precision=precision)  # type: ignore[arg-type]
-    return _Subject(stylizer.encode_style, lambda image: stylizer.encode_content(image, tile=None), stylizer)
-
-
-def _autocast(subject: _Subject, device: torch.device) -> _Subject:
-    def cast(function: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any) -> Any:
-            with torch.autocast(device.type, torch.bfloat16):
-                return function(*arguments)
-
-        return run
-
-    return _Subject(cast(subject.code), cast(subject.encode), cast(subject.render))
-
-
-def _onnx_subject(model: str) -> _Subject:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    with tempfile.TemporaryDirectory() as folder:
-        paths = export_onnx(load_model(model), folder)
-        encoder, decoder = (onnxruntime.InferenceSession(path, options) for path in paths)
-
-    def encode(image: Tensor) -> list[Any]:
-        features: list[Any] = encoder.run(None, {"image": image.numpy()})
-        return features
-
-    def render(encoded: list[Any], code: list[Any]) -> Tensor:
-        names = [each.name for each in decoder.get_inputs()]
-        return torch.from_numpy(decoder.run(None, dict(zip(names, [*encoded, *code, np.ones((), np.float32)])))[0])
-
-    return _Subject(lambda image: encode(image)[-2:], encode, render)
-
-
-def _file_size(name: str) -> float:
-    """MiB on disk of what is measured; of the published networks, of their weights in float32."""
-    if name.startswith((VGG, MICRO)):
-        network = published_vgg() if name.startswith(VGG) else MicroAST()
-        return sum(p.numel() * p.element_size() for p in network.parameters()) / 2**20
-    model, runtime = name.rsplit(", ", 1)
-    if runtime != ONNX:
-        return find_weights(model).stat().st_size / 2**20
-    with tempfile.TemporaryDirectory() as folder:
-        return sum(path.stat().st_size for path in export_onnx(load_model(model), folder)) / 2**20
-
-
-def _latencies(names: list[str], size: int, repeats: int, device: str) -> dict[str, dict[str, float]]:
+@torch.no_grad()
+def _latencies(subjects: Mapping[str, Subject], size: int, repeats: int, device: torch.device) -> dict[str, dict[str, float]]:
     """Median seconds of a picture, by what of it is known before: see `KINDS`."""
-    where, subjects = pick_device(device), {name: _subject(name, device) for name in names}
     content, style = torch.rand(1, 3, size, size), torch.rand(1, 3, STYLE_SIDE, STYLE_SIDE)
-    seconds: dict[str, dict[str, list[float]]] = {name: {kind: [] for kind in KINDS} for name in names}
-    with torch.no_grad():
-        for turn in range(repeats + 1):
-            for name, subject in subjects.items():
-                started = time.perf_counter()
-                code = subject.code(style)
-                middle = now(where)
-                encoded = subject.encode(content)
-                last = now(where)
-                subject.render(encoded, code).cpu()  # copying back waits for a GPU to finish
-                ended = time.perf_counter()
-                if turn:
-                    for kind, since in zip(KINDS, (last, middle, started)):
-                        seconds[name][kind].append(ended - since)
+    seconds: dict[str, dict[str, list[float]]] = {name: {kind: [] for kind in KINDS} for name in subjects}
+    for turn in range(repeats + 1):
+        for name, subject in subjects.items():
+            started = time.perf_counter()
+            code = subject.code(style)
+            middle = now(device)
+            encoded = subject.encode(content)
+            last = now(device)
+            subject.render(encoded, code).cpu()  # copying back waits for a GPU to finish
+            ended = time.perf_counter()
+            if turn:
+                for kind, since in zip(KINDS, (last, middle, started)):
+                    seconds[name][kind].append(ended - since)
     return {name: {kind: statistics.median(values) for kind, values in kinds.items()} for name, kinds in seconds.items()}
-
-
-def now(device: torch.device) -> float:
-    """The time, in seconds, when all that was asked of a device so far is done."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize()
-    return time.perf_counter()
 
 
 @torch.no_grad()
 def _peak_memory(name: str, size: int, device: str) -> float:
     """MiB that one picture takes above the loaded model, its style known."""
-    subject = _subject(name, device)
+    subject = load_subject(name, device)
     content = torch.rand(1, 3, size, size)
     code = subject.code(torch.rand(1, 3, 64, 64))
     if pick_device(device).type == "cuda":
@@ -220,30 +123,6 @@ def _peak_memory(name: str, size: int, device: str) -> float:
     with PeakRss() as peak:
         subject.render(subject.encode(content), code)
     return peak.above_start / 2**20
-
-
-class PeakRss(threading.Thread):
-    """The most resident memory this process has while the block runs, looked up every millisecond."""
-
-    def __enter__(self) -> PeakRss:
-        self.process, self.done = psutil.Process(), threading.Event()
-        self.first = self.highest = self.process.memory_info().rss
-        self.start()
-        return self
-
-    def run(self) -> None:
-        """Watch until the block ends."""
-        while not self.done.wait(0.001):
-            self.highest = max(self.highest, self.process.memory_info().rss)
-
-    def __exit__(self, *_: object) -> None:
-        self.done.set()
-        self.join()
-
-    @property
-    def above_start(self) -> int:
-        """Bytes."""
-        return self.highest - self.first
 
 
 def _in_child(function: Callable[[str, int, str], float], *arguments: object) -> float:

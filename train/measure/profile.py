@@ -14,7 +14,7 @@ from nst_adain.device import Precision
 from nst_adain.errors import at_least
 from nst_adain.models.convolution import Conv3x3
 from nst_adain.stylizer import Stylizer
-from train.measure.benchmark import now
+from train.measure.resources import now
 
 __all__ = ["profile"]
 
@@ -47,23 +47,7 @@ def profile(
     at_least(1, repeats=repeats)
     stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device, precision=precision)
     style, content = stylizer.encode_style(torch.rand(1, 3, size, size)), torch.rand(1, 3, size, size)
-    seconds: dict[str, list[float]] = defaultdict(list)
-    work: dict[str, float] = {}
-    started = 0.0
-
-    def before(*_: object) -> None:
-        nonlocal started
-        started = now(stylizer.device)
-
-    def after(name: str, conv: nn.Module, output: Tensor) -> None:
-        seconds[name].append(now(stylizer.device) - started)
-        weight = conv.get_parameter("weight")
-        work[name] = 2 * weight.numel() * output[0, 0].numel()
-
-    for name, module in stylizer.model.named_modules():
-        if isinstance(module, Conv3x3):
-            module.register_forward_pre_hook(before)
-            module.register_forward_hook(lambda conv, _, output, name=name: after(name, conv, output))
+    seconds, work = _watch(stylizer)
     for _ in range(repeats + 1):
         begun = now(stylizer.device)
         stylizer(stylizer.encode_content(content, tile=None), style)
@@ -79,6 +63,27 @@ def profile(
     rest, whole = total - sum(medians.values()), sum(work.values())
     print(f"| all else | | {1e3 * rest:.2f} | {rest / total:.0%} | |")
     print(f"| a picture, its style known | {whole / 1e6:.1f} | {1e3 * total:.2f} | 100% | {whole / total / peak:.0%} |")
+
+
+def _watch(stylizer: Stylizer) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Lists to which each run of a convolution adds its seconds, and the operations of each, by its name."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    work: dict[str, float] = {}
+    started = 0.0
+
+    def before(*_: object) -> None:
+        nonlocal started
+        started = now(stylizer.device)
+
+    def after(name: str, conv: nn.Module, output: Tensor) -> None:
+        seconds[name].append(now(stylizer.device) - started)
+        work[name] = 2 * conv.get_parameter("weight").numel() * output[0, 0].numel()
+
+    for name, module in stylizer.model.named_modules():
+        if isinstance(module, Conv3x3):
+            module.register_forward_pre_hook(before)
+            module.register_forward_hook(lambda conv, _, output, name=name: after(name, conv, output))
+    return seconds, work
 
 
 def _peak(device: torch.device, dtype: torch.dtype) -> float:

@@ -17,7 +17,7 @@ from nst_adain.errors import UsageError, at_least
 from nst_adain.figures.gallery import draw
 from nst_adain.images.io import WRITABLE_SUFFIXES, load_image, save_image
 from nst_adain.stylizer import Stylizer
-from train.measure.benchmark import now
+from train.measure.resources import now
 
 __all__ = ["throughput"]
 
@@ -53,14 +53,9 @@ def throughput(
     stylizer = Stylizer.from_pretrained(model, encoder=encoder, device=device, precision=precision)
     with tempfile.TemporaryDirectory() as folder:
         photos, styles = Path(folder, "photos"), Path(folder, "styles")
-        photos.mkdir()
+        painting, paths = styles / "mosaic.png", _make_photographs(photos, count, size, suffix)
         styles.mkdir()
-        painting = styles / "mosaic.png"
         save_image(draw("mosaic"), painting)
-        for index in range(count):
-            picture = photograph(PHOTOGRAPHS[index % len(PHOTOGRAPHS)]).rotate(90 * (index // len(PHOTOGRAPHS)))
-            save_image(picture.resize((size, size), Image.Resampling.LANCZOS), photos / f"{index}{suffix}")
-        paths = sorted(photos.iterdir())
         loaded = [load_image(path) for path in paths]
 
         def alone() -> None:
@@ -81,6 +76,15 @@ def throughput(
     print("| | pictures per second | time, of the network alone |\n| --- | --- | --- |")
     for name, taken in seconds.items():
         print(f"| {name} | {count / taken:.1f} | {taken / seconds['the network alone']:.2f} |")
+
+
+def _make_photographs(folder: Path, count: int, size: int, suffix: str) -> list[Path]:
+    """Files of `count` squares in a new folder: scikit-image's photographs, and then the same turned."""
+    folder.mkdir()
+    for index in range(count):
+        picture = photograph(PHOTOGRAPHS[index % len(PHOTOGRAPHS)]).rotate(90 * (index // len(PHOTOGRAPHS)))
+        save_image(picture.resize((size, size), Image.Resampling.LANCZOS), folder / f"{index}{suffix}")
+    return sorted(folder.iterdir())
 
 
 def _medians(jobs: dict[str, Callable[[], None]], repeats: int, device: torch.device) -> dict[str, float]:

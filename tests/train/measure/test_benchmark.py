@@ -2,44 +2,79 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
 from nst_adain.models.pretrained import find_weights
-from train.measure.benchmark import MICRO, ONNX, VGG, benchmark
+from train.measure import benchmark as measure
+from train.measure.benchmark import benchmark
+from train.measure.subjects import HALF, MICRO, ONNX, VGG
+
+SIZE, LARGER = 128, 192
 
 
-def test_benchmark_measures_beside_published_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    benchmark(tmp_path, sizes=(256,), repeats=1, device="cpu", precisions=("float32",), onnx=True, memory_sizes=(320,))
-    table = capsys.readouterr().out
-    for name in ("slim, float32", f"slim, {ONNX}", VGG, MICRO):
-        assert f"| {name} | 256 |" in table
-        # Of ONNX Runtime no memory is measured, and so nothing at this size.
-        assert (f"| {name} | 320 |  |  |  |" in table) == (ONNX not in name)
-    assert {p.name for p in tmp_path.iterdir()} == {"benchmark.md", "benchmark.json", "benchmark.png"}
-    measured = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
-    assert all(row["peak_memory_mib"] > 0 for row in measured if ONNX not in row["model"])
-    rows = {row["model"]: row for row in measured if row["size"] == 256}
-    for row in rows.values():
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder and the printed table of one benchmark, its memory not measured, for which each picture needs a process."""
+    out = tmp_path_factory.mktemp("benchmark")
+
+    def memory(function: Callable[..., float], name: str, size: int, device: str) -> float:
+        assert function is measure._peak_memory
+        return float(size)
+
+    with mock.patch.object(measure, "_in_child", memory), contextlib.redirect_stdout(io.StringIO()) as said:
+        benchmark(
+            out, sizes=(SIZE,), repeats=1, device="cpu", precisions=("float32", "bfloat16"), onnx=True, memory_sizes=(LARGER,)
+        )
+    return out, said.getvalue()
+
+
+def rows(written: tuple[Path, str], size: int) -> dict[str, dict[str, Any]]:
+    measured = json.loads((written[0] / "benchmark.json").read_text())["rows"]
+    return {row["model"]: row for row in measured if row["size"] == size}
+
+
+def test_models_are_measured_beside_published_networks(written: tuple[Path, str]) -> None:
+    out, table = written
+    assert {p.name for p in out.iterdir()} == {"benchmark.md", "benchmark.json", "benchmark.png"}
+    assert table.strip() == (out / "benchmark.md").read_text().strip()
+    names = {"slim, float32", "slim, bfloat16", f"slim, {ONNX}", VGG, VGG + HALF, MICRO, MICRO + HALF}
+    assert rows(written, SIZE).keys() == names
+    for name in names:
+        assert f"| {name} | {SIZE} | 0." in table
+        # Of ONNX Runtime no memory is measured, and so nothing at the size that is there for memory alone.
+        assert (f"| {name} | {LARGER} |  |  |  | {LARGER} |" in table) == (ONNX not in name)
+        assert rows(written, SIZE)[name].get("peak_memory_mib") == (None if ONNX in name else SIZE)
+
+
+def test_times_add_up_and_slim_is_faster_than_the_published_vgg(written: tuple[Path, str]) -> None:
+    timed = rows(written, SIZE)
+    for row in timed.values():
         assert 0 < row["slider"] < row["cached"] < row["all"]
-    assert rows["slim, float32"]["all"] < rows[VGG]["all"]
-    shipped = find_weights("slim").stat().st_size / 2**20
-    assert rows["slim, float32"]["file_mib"] == pytest.approx(shipped)
-    assert shipped < rows[f"slim, {ONNX}"]["file_mib"] < 1.5 * shipped
-    assert rows[VGG]["file_mib"] == pytest.approx(26.7, abs=0.1)  # 7.01 M parameters
+    assert timed["slim, float32"]["all"] < timed[VGG]["all"]
 
 
-def test_benchmark_measures_the_published_networks_in_half_precision_too(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    benchmark(tmp_path, sizes=(64,), repeats=1, device="cpu", precisions=("bfloat16",))
-    table = capsys.readouterr().out
-    for name in ("slim", VGG, MICRO):
-        assert f"| {name}, bfloat16 | 64 | 0." in table
-    assert f"| {VGG} | 64 |" in table
+def test_files_have_their_size_on_disk(written: tuple[Path, str]) -> None:
+    found, shipped = rows(written, SIZE), find_weights("slim").stat().st_size / 2**20
+    assert found["slim, float32"]["file_mib"] == pytest.approx(shipped)
+    assert shipped < found[f"slim, {ONNX}"]["file_mib"] < 1.5 * shipped
+    assert found[VGG]["file_mib"] == pytest.approx(26.7, abs=0.1)  # 7.01 M parameters
+
+
+def test_memory_is_that_of_one_picture() -> None:
+    names = ("slim, float32", MICRO, VGG)
+    with ThreadPoolExecutor() as pool:
+        slim, micro, vgg = pool.map(lambda name: measure._in_child(measure._peak_memory, name, 256, "cpu"), names)
+    assert 0 < slim < vgg
+    assert 0 < micro < vgg
 
 
 @pytest.mark.parametrize(
