@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -31,6 +32,9 @@ from nst_adain.models.pretrained import read_weights, save_weights
 from nst_adain.stylizer import Stylizer
 from train.config import TrainConfig
 from train.report import read_losses
+
+if TYPE_CHECKING:
+    from nst_adain.web.actions import Actions
 
 # Processes of tests that run at once, and the commands that they start, share out the cores: threads that wait for one another
 # on a core that another process has take many times as long.
@@ -101,6 +105,34 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page") / "samples"
     demo.save_inputs(folder)
     return folder
+
+
+@pytest.fixture
+def actions(samples: Path) -> Actions:
+    """Of a page that nobody serves."""
+    from nst_adain.web.actions import Actions
+    from nst_adain.web.studio import Studio
+
+    return Actions(Studio(device="cpu", precision="float32"), samples.parent.resolve())
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Three photographs in a tree, one of them damaged, and two styles."""
+    for name, seed in (("photos/a.png", 1), ("photos/deep/b.png", 2), ("styles/x.png", 3), ("styles/y.png", 4)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        picture(40, 30, seed).save(tmp_path / name)
+    (tmp_path / "photos" / "bad.png").write_text("no picture")
+    return tmp_path
+
+
+@pytest.fixture
+def several_cores() -> Iterator[None]:
+    """Pictures of a batch are computed at the same time, however few cores these tests are given."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(2, threads))
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)

@@ -192,3 +192,33 @@ def test_docstrings_comments_and_empty_lines_are_not_counted_as_code() -> None:
     assert code_lines(source) == {1, 8, 9, 10}
     nested = ast.parse("class A:\n    def f(self):\n        if 1:\n            def g(): pass\n")
     assert [name for name, _ in functions(nested, "x: ")] == ["x: A.f", "x: A.f.g"]
+
+
+# What has its tests in a file of another name, and why.
+TESTED_ELSEWHERE = {
+    "nst_adain/cli/app.py": "tests/web/test_server.py",  # a command is its options and one call: the test of what it calls
+    "nst_adain/cli/batch.py": "tests/batch/test_folder.py",
+    "nst_adain/cli/grid.py": "tests/figures/test_grid.py",
+    "nst_adain/cli/morph.py": "tests/figures/test_grid.py",
+    "nst_adain/cli/stylize.py": "tests/cli/test_main.py",
+    "nst_adain/cli/video.py": "tests/video/test_stylize.py",
+    "nst_adain/cli/options.py": "tests/cli/test_main.py",  # options that several commands have: the test of the commands
+}
+
+
+def test_every_module_has_its_tests_at_the_mirrored_path() -> None:
+    missing = set()
+    for path in sorted((ROOT / "nst_adain").rglob("*.py")):
+        name = path.relative_to(ROOT / "nst_adain")
+        tests = ROOT / "tests" / name.with_name(f"test_{name.name}")
+        if len(code_lines(path.read_text(encoding="utf-8"))) > 40 and not tests.is_file():
+            missing.add(path.relative_to(ROOT).as_posix())
+    assert missing == TESTED_ELSEWHERE.keys()
+    assert all((ROOT / other).is_file() for other in TESTED_ELSEWHERE.values())
+
+
+def test_every_test_file_says_in_its_first_line_what_it_covers() -> None:
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        first = path.read_text(encoding="utf-8").split("\n")[0]
+        assert first.startswith('"""'), path
+        assert len(first) > 20, path

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import struct
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-import torch
 from conftest import picture, png
 from PIL import Image, ImageCms
 
 from nst_adain.errors import ImageError
-from nst_adain.images.inputs import to_tensor
 from nst_adain.images.io import flatten, load_image, resize_short_side, save_image, to_srgb
-from nst_adain.images.opening import find_images, register_heic
+from nst_adain.images.opening import register_heic
 
 
 def difference(a: Image.Image, b: Image.Image) -> float:
@@ -192,14 +188,6 @@ def test_pictures_of_phones(tmp_path: Path, suffix: str) -> None:
         load_image(tmp_path / f"x{suffix}")
 
 
-def test_heic_says_which_library_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    register_heic()
-    picture(64, 48).save(tmp_path / "x.heic")
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(ImageError, match=r"x\.heic: to read pictures of type HEIC: pip install '\.\[heic\]' in a checkout"):
-        load_image(tmp_path / "x.heic")
-
-
 def test_first_frame_of_an_animation(tmp_path: Path) -> None:
     picture().save(tmp_path / "x.gif", save_all=True, append_images=[picture(seed=3)])
     assert difference(load_image(tmp_path / "x.gif"), picture()) < 12
@@ -272,20 +260,6 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         load_image(tmp_path / "none.png")
 
 
-def test_pixel_limit_says_both_numbers_and_can_be_raised(tmp_path: Path) -> None:
-    picture(100, 50).save(tmp_path / "x.png")
-    with pytest.raises(ImageError, match=r"100 x 50 is 5,000 pixels, more than the limit of 4,999"):
-        load_image(tmp_path / "x.png", max_pixels=4999)
-    assert load_image(tmp_path / "x.png", max_pixels=5000).size == (100, 50)
-
-
-def test_our_limit_replaces_pillows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    picture(100, 50).save(tmp_path / "x.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    assert load_image(tmp_path / "x.png").size == (100, 50)
-    assert Image.MAX_IMAGE_PIXELS == 10
-
-
 @pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "webp", "tif", "tiff", "PNG"])
 def test_output_format_is_the_suffix(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x.{suffix}"
@@ -330,56 +304,6 @@ def test_unknown_suffix_and_missing_folder_are_named(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(IsADirectoryError, match=r"folder\.png: expected the name of a file, found a folder"):
         save_image(picture(), tmp_path / "folder.png")
-
-
-def test_find_images_is_recursive_sorted_and_skips_hidden_files(tmp_path: Path) -> None:
-    (tmp_path / "scans.jpg").mkdir()
-    for name in ("b.JPG", "a.png", ".hidden.png", "notes.txt", "deep/c.webp", ".git/d.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert [str(p.relative_to(tmp_path)) for p in find_images(tmp_path)] == ["a.png", "b.JPG", "deep/c.webp"]
-    with pytest.raises(NotADirectoryError, match="no such folder"):
-        find_images(tmp_path / "none")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="empty: expected pictures"):
-        find_images(tmp_path / "empty")
-
-
-def test_find_images_follows_links_but_not_in_circles(tmp_path: Path) -> None:
-    (tmp_path / "data" / "class").mkdir(parents=True)
-    (tmp_path / "data" / "class" / "a.png").touch()
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "one").symlink_to(tmp_path / "data" / "class")
-    (tmp_path / "data" / "class" / "back").symlink_to(tmp_path / "photos")
-    assert [str(p.relative_to(tmp_path)) for p in find_images(tmp_path / "photos")] == ["photos/one/a.png"]
-
-
-def test_folders_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("a.png", "locked/b.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-
-    def locked(folder: Path) -> Iterator[Path]:  # as for who is not root
-        if folder.name == "locked":
-            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
-        return iterdir(folder)
-
-    iterdir = Path.iterdir
-    monkeypatch.setattr(Path, "iterdir", locked)
-    failed: list[tuple[Path, str]] = []
-    assert find_images(tmp_path, failed) == [tmp_path / "a.png"]
-    assert failed[0][0] == tmp_path / "locked"
-    assert "expected a folder that can be read: Permission denied" in failed[0][1]
-    with pytest.raises(PermissionError, match="locked"):
-        find_images(tmp_path)
-
-
-def test_tensors_hold_every_pixel() -> None:
-    image = picture()
-    tensor = to_tensor(image)
-    assert tensor.shape == (1, 3, 30, 40)
-    assert tensor.dtype == torch.float32
-    assert difference(Image.fromarray((tensor[0] * 255).round().byte().permute(1, 2, 0).numpy()), image) == 0
 
 
 def test_resize_keeps_the_aspect_ratio() -> None:

@@ -12,12 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from nst_adain.functional import ChannelStats, adain, channel_stats
-from nst_adain.models.architecture import STRIDE, TOPOLOGIES, Architecture
-from nst_adain.models.convolution import freeze
+from nst_adain.functional import adain, channel_stats
+from nst_adain.models.architecture import Architecture
 from nst_adain.models.networks import Decoder, Encoder, StyleTransfer, pad_to_stride
-from nst_adain.models.pretrained import load_encoder, load_model
-from train.initial import calibrate
+from nst_adain.models.pretrained import load_encoder
 
 
 def torchvision_features(tensors: dict[str, Tensor], config: str, x: Tensor) -> dict[str, Tensor]:
@@ -122,20 +120,6 @@ def test_half_precision_throughout(tiny_model: StyleTransfer) -> None:
     assert (narrow.float() - wide).abs().mean() < 0.1 * wide.std()
 
 
-def test_what_is_trained_again_is_no_longer_constant() -> None:
-    model = load_model("base")
-    freeze(model)
-    content, style = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
-    model.requires_grad_(True)
-    model(content, style).sum().backward()
-    assert all(p.grad is not None for name, p in model.named_parameters() if not name.startswith("modulator"))
-    model.requires_grad_(False)
-    before = model(content, style)
-    with torch.no_grad():
-        model.encoder.get_parameter("conv3_2.weight").mul_(0.5)
-    assert not torch.equal(model(content, style), before)
-
-
 @torch.inference_mode()
 def test_alpha_zero_is_encode_and_decode(tiny_model: StyleTransfer) -> None:
     content, style = torch.rand(2, 3, 24, 40), torch.rand(2, 3, 32, 32)
@@ -203,34 +187,6 @@ def test_pad_repeats_the_edge() -> None:
     assert torch.equal(padded[0, 0, -1], torch.tensor([0.0, 1.0] + [2.0] * 14))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"topology": "vgg11"}, r"topology: expected one of \['compact', 'vgg16', 'vgg19'\], got 'vgg11'"),
-        ({"width": 0}, "width: expected .* got 0"),
-        ({"modulation": -1}, "modulation: expected .* got -1"),
-        ({"taps": ("relu2_1",)}, r"relu3_2 among them, got \['relu2_1'\]"),
-        ({"taps": ("relu3_2", "relu2_1")}, "in this order"),
-        ({"taps": ("relu5_1", "relu3_2")}, "taps: expected"),
-        ({"topology": "vgg19", "taps": ("relu3_2",)}, r"taps: expected layers of .* relu4_1 in this order, relu4_1 among them"),
-    ],
-)
-def test_impossible_architectures_are_named(arguments: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Architecture(**arguments)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("topology", TOPOLOGIES)
-def test_every_topology_has_one_position_for_8_x_8_pixels(topology: str) -> None:
-    arch = Architecture(topology, 1 / 16)
-    with torch.inference_mode():
-        features = Encoder(topology, 1 / 16).features(torch.rand(1, 3, 64, 48))
-    assert list(features) == list(arch.taps)
-    for (layer, x), channels in zip(features.items(), arch.tap_channels):
-        assert x.shape == (1, channels, 64 // arch.plan.stride_of(layer), 48 // arch.plan.stride_of(layer))
-    assert arch.plan.stride_of(arch.taps[-1]) == STRIDE
-
-
 @torch.inference_mode()
 def test_the_pixels_of_a_patch_are_neighbours() -> None:
     """A decoder's last layer that only copies gives the picture that its 12 channels are the patches of."""
@@ -239,67 +195,6 @@ def test_the_pixels_of_a_patch_are_neighbours() -> None:
     patches = F.pixel_unshuffle(picture, 2).contiguous(memory_format=torch.channels_last)
     decoder.conv1_1.forward = lambda x: patches  # type: ignore[method-assign, assignment]
     torch.testing.assert_close(decoder({"relu3_2": torch.rand(1, 16, 2, 3)}), picture, rtol=0, atol=0)
-
-
-@pytest.fixture
-def lively() -> StyleTransfer:
-    """As wide as what ships, so that frozen weights are used in another form, and every part of it matters."""
-    torch.manual_seed(0)
-    model = StyleTransfer(Architecture(modulation=8))
-    assert model.modulator is not None
-    torch.nn.init.normal_(model.modulator.output.weight, std=0.1)
-    calibrate(model, torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64))
-    return model
-
-
-@torch.inference_mode()
-@pytest.mark.parametrize("batch", [1, 2])  # one style's modulation is folded into the weights, two are not
-def test_frozen_weights_give_the_same_picture(lively: StyleTransfer, batch: int) -> None:
-    content, style = torch.rand(batch, 3, 45, 70), torch.rand(batch, 3, 50, 50)
-    before = lively(content, style)
-    assert lively.encoder.conv3_2.transformed is None
-    freeze(lively)
-    assert lively.encoder.conv3_2.transformed is not None
-    torch.testing.assert_close(lively(content, style), before, rtol=0, atol=1e-4)
-    assert "transformed" not in " ".join(lively.state_dict())
-    assert not any(p.requires_grad for p in lively.parameters())
-
-
-def test_frozen_weights_follow_what_becomes_of_the_model(lively: StyleTransfer) -> None:
-    content, style = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
-    freeze(lively)
-    other = {key: 0.9 * value for key, value in lively.state_dict().items()}
-    lively.load_state_dict(other)
-    fresh = StyleTransfer(lively.arch)
-    fresh.load_state_dict(other)
-    with torch.no_grad():
-        torch.testing.assert_close(lively(content, style), fresh(content, style))
-        freeze(lively)
-        half, expected = lively.bfloat16(), fresh.bfloat16()
-        torch.testing.assert_close(half.encoder(content.bfloat16()), expected.encoder(content.bfloat16()))
-
-
-def test_biases_alone_can_be_trained_again(lively: StyleTransfer) -> None:
-    freeze(lively)
-    biases = [p.requires_grad_() for name, p in lively.named_parameters() if name.endswith("bias")]
-    lively(torch.rand(1, 3, 32, 40), torch.rand(1, 3, 32, 32)).sum().backward()
-    assert all(bias.grad is not None for bias in biases)
-
-
-def test_a_code_can_be_optimised_through_a_frozen_model(lively: StyleTransfer) -> None:
-    content, style = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
-    grads = []
-    for _ in range(2):  # unfrozen, then frozen
-        with torch.no_grad():
-            features = lively.encode(content)
-            own, code = lively.code(features), lively.code(lively.encode(style))
-        code = ChannelStats(code.mean.requires_grad_(), code.std.requires_grad_())
-        output = lively.decode(features, lively.arch.split(own), lively.arch.split(code))
-        grads.append(torch.autograd.grad(output.square().sum(), [code.mean, code.std]))
-        freeze(lively)
-    for unfrozen, frozen in zip(*grads):
-        torch.testing.assert_close(frozen, unfrozen, rtol=1e-2, atol=1e-2 * float(unfrozen.abs().max()))
-        assert frozen.flatten()[-32:].abs().max() > 0  # the last are a modulation's
 
 
 def test_the_pixels_of_a_patch_start_alike() -> None:

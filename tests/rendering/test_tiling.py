@@ -8,10 +8,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_adain.functional import channel_stats
 from nst_adain.models.architecture import TOPOLOGIES, Architecture, find_topology
 from nst_adain.models.networks import Encoder, StyleTransfer, pad_to_stride
-from nst_adain.rendering.statistics import Moments
 from nst_adain.rendering.tiling import halo, tiles
 from train.initial import calibrate
 
@@ -31,29 +29,6 @@ def test_tiles_cover_every_pixel_once(height: int, width: int, side: int) -> Non
 def test_wrong_sides_are_named(side: int) -> None:
     with pytest.raises(ValueError, match=f"tile: expected a positive multiple of 8 pixels, got {side}"):
         list(tiles(10, 10, side, 8))
-
-
-def test_moments_of_pieces_are_those_of_the_whole() -> None:
-    x = torch.randn(2, 5, 24, 40) * 3 + 100
-    moments = Moments()
-    for piece in (x[..., :7, :], x[..., 7:, :13], x[..., 7:, 13:]):
-        moments.add(piece)
-    whole = channel_stats(x.double())
-    torch.testing.assert_close(moments.stats().mean.double(), whole.mean, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(moments.stats().std.double(), whole.std, rtol=1e-5, atol=1e-6)
-
-
-def test_weighted_moments_are_those_of_the_region() -> None:
-    x = torch.randn(1, 3, 8, 8)
-    inside = torch.zeros(1, 1, 8, 8)
-    inside[..., :3] = 1
-    moments = Moments()
-    moments.add(x[..., :4, :], inside[..., :4, :])
-    moments.add(x[..., 4:, :], inside[..., 4:, :])
-    moments.add(x, torch.zeros(1, 1, 8, 8))
-    torch.testing.assert_close(moments.stats().std, channel_stats(x[..., :3]).std)
-    with pytest.raises(ValueError, match="got none"):
-        Moments().stats()
 
 
 @pytest.mark.parametrize("topology", sorted(TOPOLOGIES))
@@ -123,36 +98,6 @@ def test_the_insides_of_tiles_cover_every_position_of_features_once(
         top, left = tile.read_top // stride, tile.read_left // stride
         count[..., top + rows.start : top + rows.stop, left + columns.start : left + columns.stop] += 1
     assert count.eq(1).all()
-
-
-@given(
-    st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 40), st.integers(1, 40)),
-    st.integers(0, 2**32),
-    st.sampled_from([1e-3, 1.0, 100.0]),
-    st.sampled_from([0.0, 1.0, 1e3]),
-    st.sampled_from([torch.float32, torch.float16, torch.bfloat16, torch.float64]),
-    st.integers(1, 5).map(lambda n: 8 * n),
-    st.booleans(),
-)
-def test_moments_over_any_cut_are_those_of_the_whole(
-    shape: tuple[int, ...], seed: int, spread: float, offset: float, dtype: torch.dtype, side: int, masked: bool
-) -> None:
-    draw = torch.Generator().manual_seed(seed)
-    x = (torch.randn(shape, generator=draw).clamp(-4, 4) * spread + offset).to(dtype)
-    counted = torch.randint(2, (1, 1, *shape[2:]), generator=draw) if masked else torch.ones(1, 1, *shape[2:])
-    counted[..., 0, 0] = 1
-    moments = Moments()
-    for tile in tiles(*shape[2:], side, 0):
-        part = (..., slice(tile.top, tile.bottom), slice(tile.left, tile.right))
-        moments.add(x[part], counted[part] if masked else None)
-    exact = channel_stats(x.double()[..., counted[0, 0].bool()].unsqueeze(-1))
-    # As of sums over all positions: pieces are summed in float32 and joined in float64. Each mean that is off moves its piece
-    # once, and adds to its squares once. The results are float32.
-    positions, eps = x[0, 0].numel(), torch.finfo(torch.float32).eps
-    off = positions * eps * x.double().abs().amax((2, 3), keepdim=True)
-    got = moments.stats()
-    assert ((got.mean - exact.mean).abs() <= off + eps * exact.mean.abs()).all()
-    assert ((got.std - exact.std).abs() <= 2 * off + (positions + 6) * eps * exact.std).all()
 
 
 @given(st.sampled_from(sorted(TOPOLOGIES)), st.data())

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import struct
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import pytest
-import torch
 from av.stream import Disposition
 from conftest import picture, stray
 from PIL import Image
@@ -24,7 +20,6 @@ from nst_adain.errors import ImageError, UsageError
 from nst_adain.functional import ChannelStats
 from nst_adain.stylizer import Stylizer
 from nst_adain.video.frames import read_frames, save_video
-from nst_adain.video.hdr import BT2020, HLG, PQ, to_bt709
 from nst_adain.video.stylize import stylize_video
 
 
@@ -95,75 +90,6 @@ def test_colours_are_those_that_the_file_says(slim: Stylizer, style: ChannelStat
     assert np.abs(np.asarray(shown, float) - np.asarray(slim(seen, style), float)).mean() < 2
 
 
-@pytest.mark.parametrize(("transfer", "coded", "shown"), [
-    # Code values of 50, 203 (white paper) and 1000 cd/m2. White is 0.96 of BT.709's, which leaves room for what is brighter.
-    (PQ, 0.4400, 142), (PQ, 0.5807, 245), (PQ, 0.7518, 255), (PQ, 0.0, 0), (HLG, 0.75, 245), (HLG, 0.0, 0), (HLG, 1.0, 255),
-])  # fmt: skip
-def test_high_dynamic_range_is_converted(tmp_path: Path, transfer: int, coded: float, shown: int) -> None:
-    with av.open(str(tmp_path / "in.mkv"), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "0"})
-        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv444p10le"
-        context = stream.codec_context
-        context.colorspace, context.color_primaries, context.color_trc = BT2020, BT2020, transfer
-        grey = np.full((32, 32, 3), round(coded * 65535), np.uint16)
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb48le").reformat(format="yuv444p10le")))
-        container.mux(stream.encode())
-    (frame,) = read_frames(tmp_path / "in.mkv")
-    assert np.abs(np.asarray(frame, int) - shown).max() <= 2
-
-
-@pytest.mark.parametrize("told", [True, False])
-def test_saturated_colours_of_high_dynamic_range(tmp_path: Path, told: bool) -> None:
-    """BT.709's red, a fifth as bright as white, in BT.2020's primaries (ITU-R BT.2087) and PQ; its matrix tagged or not."""
-    light = 0.2 * np.array([0.6274, 0.0691, 0.0164]) * 203 / 10000
-    power = light ** (1305 / 8192)
-    coded = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** (2523 / 32)
-    with av.open(str(tmp_path / "in.mkv"), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "0"})
-        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv444p10le"
-        context = stream.codec_context
-        context.color_primaries, context.color_trc = BT2020, PQ
-        context.colorspace = BT2020 if told else 2
-        red = np.full((32, 32, 3), (coded * 65535).round(), np.uint16)
-        frame = av.VideoFrame.from_ndarray(red, format="rgb48le").reformat(format="yuv444p10le", dst_colorspace=BT2020)
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    (shown,) = read_frames(tmp_path / "in.mkv")
-    assert np.abs(np.asarray(shown, int)[16, 16] - [round(0.2 ** (1 / 2.4) * 255), 0, 0]).max() <= 12  # dark is steep
-
-
-def test_wide_colours_of_standard_range() -> None:
-    light = np.array([[[0.6274, 0.0691, 0.0164], [0.5**2.4] * 3]])  # BT.709's red, and a grey
-    coded = (light ** (1 / 2.4) * 65535).round().astype(np.uint16)
-    converted = to_bt709(coded, transfer=14).astype(int)
-    assert np.abs(converted[0, 0] - [255, 0, 0]).max() <= 8
-    assert np.abs(converted[0, 1] - 128).max() <= 1
-    assert np.abs(to_bt709(coded, transfer=14, wide=False)[0, 1].astype(int) - 128).max() <= 1
-
-
-def test_frames_that_cannot_be_encoded_are_said(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="size: expected frames that libx264 can encode, got 20000 x 2 pixels"):
-        save_video([Image.new("RGB", (20000, 2))], tmp_path / "out.mp4")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(("matrix", "shown"), [
-    ((1, 0, 0, 1), lambda x: x), ((-1, 0, 0, 1), lambda x: x[:, ::-1]), ((1, 0, 0, -1), lambda x: x[::-1]),
-    ((-1, 0, 0, -1), lambda x: x[::-1, ::-1]), ((0, 1, -1, 0), lambda x: np.rot90(x, 3)), ((0, -1, 1, 0), np.rot90),
-    ((0, 1, 1, 0), lambda x: x.transpose(1, 0, 2)), ((0, -1, -1, 0), lambda x: np.rot90(x, 2).transpose(1, 0, 2)),
-])  # fmt: skip
-def test_frames_are_turned_and_mirrored(tmp_path: Path, matrix: tuple[int, ...], shown: Callable[[Any], Any]) -> None:
-    source = make_video(tmp_path / "in.mp4", frames=1, sound_blocks=0)
-    (stored,) = read_frames(source)
-    box = bytearray(source.read_bytes())
-    at = box.index(b"tkhd") + 44  # of a matrix in fixed point, to which QuickTime's (x, y, 1) is multiplied from the left
-    a, b, c, d = (number << 16 for number in matrix)
-    box[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    source.write_bytes(box)
-    (frame,) = read_frames(source)
-    np.testing.assert_array_equal(np.asarray(frame), shown(np.asarray(stored)))
-
-
 def test_pixels_become_square(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
     source = tmp_path / "in.mp4"
     with av.open(str(source), "w") as container:
@@ -177,30 +103,6 @@ def test_pixels_become_square(slim: Stylizer, style: ChannelStats, tmp_path: Pat
         stream = container.streams.video[0]
         assert (stream.width, stream.height) == (64, 36)
         assert stream.sample_aspect_ratio in (None, 1)
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-def test_pictures_as_a_video(tmp_path: Path, suffix: str) -> None:
-    frames = [picture(192, 128, seed) for seed in range(5)]  # large: colour is stored at half the resolution
-    save_video(frames, tmp_path / f"a{suffix}", fps=12.5, crf=0)
-    times, pixels, _ = read(tmp_path / f"a{suffix}")
-    np.testing.assert_allclose(times, np.arange(5) / 12.5, atol=2e-3)
-    assert np.abs(np.asarray(pixels[3], float) - np.asarray(frames[3], float)).mean() < 3
-    with pytest.raises(ValueError, match="frames: expected at least one picture, got none"):
-        save_video([], tmp_path / f"b{suffix}")
-    with pytest.raises(ValueError, match="fps: expected 0.001 to 1000, got 0"):
-        save_video(frames, tmp_path / f"b{suffix}", fps=0)
-    with pytest.raises(ValueError, match="fps: expected 0.001 to 1000, got 10000000000"):
-        save_video(frames, tmp_path / f"b{suffix}", fps=1e10)
-    assert [p.name for p in tmp_path.iterdir()] == [f"a{suffix}"]
-
-
-def test_frames_of_what_is_no_video(tmp_path: Path) -> None:
-    (tmp_path / "text.mp4").write_text("no video")
-    with pytest.raises(ImageError, match=r"text\.mp4: expected a video that can be read"):
-        list(read_frames(tmp_path / "text.mp4"))
-    with pytest.raises(FileNotFoundError, match=r"none\.mp4: expected a video, found no such file"):
-        list(read_frames(tmp_path / "none.mp4"))
 
 
 def test_the_cover_of_a_song_is_no_video(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
@@ -330,30 +232,6 @@ def test_masks_cannot_be_smoothed(slim: Stylizer, style: ChannelStats, tmp_path:
         stylize_video(slim, source, [style], tmp_path / "out.mp4", controls={"masks": [np.ones((2, 2))]})
 
 
-@pytest.mark.parametrize("size", [None, 32])
-def test_the_resolution_may_change_within_a_stream(
-    slim: Stylizer, style: ChannelStats, tmp_path: Path, size: int | None
-) -> None:
-    parts = []
-    for width, height in ((64, 48), (64, 96)):
-        with av.open(str(tmp_path / "part.h264"), "w", format="h264") as container:
-            video = container.add_stream("libx264", rate=10)
-            video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-            for seed in range(3):
-                container.mux(video.encode(av.VideoFrame.from_image(picture(width, height, seed))))
-            container.mux(video.encode())
-        parts.append((tmp_path / "part.h264").read_bytes())
-    (tmp_path / "in.h264").write_bytes(b"".join(parts))
-    assert stylize_video(slim, tmp_path / "in.h264", [style], tmp_path / "out.mp4", size=size) == 6
-    frames = read(tmp_path / "out.mp4")[1]
-    assert len(frames) == 6
-    height, width = frames[0].shape[:2]
-    assert (width, height) == ((64, 48) if size is None else (42, 32))
-    if size is None:  # 64 x 96 in 64 x 48: 32 x 48, between black
-        assert max(frames[4][:, :12].max(), frames[4][:, -12:].max()) < 40
-        assert frames[4][:, 20:-20].mean() > 60
-
-
 def test_frames_keep_to_the_limit_of_pixels(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mkv", frames=2)
     with pytest.raises(ImageError, match=r"in\.mkv: 48 x 32 is 1,536 pixels, more than the limit of 1,000"):
@@ -383,10 +261,6 @@ def read_last(
 ) -> list[np.ndarray]:
     stylize_video(slim, source, styles, folder / "out.mkv", steadiness=0, **options)  # type: ignore[arg-type]
     return read(folder / "out.mkv")[1]
-
-
-def stats(level: float) -> ChannelStats:
-    return ChannelStats(torch.full((1, 4, 1, 1), level), torch.ones(1, 4, 1, 1))
 
 
 def test_smoothing_lowers_the_flicker_of_a_pan(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
