@@ -32,7 +32,7 @@ from nst_adain.images.opening import MAX_PIXELS
 from nst_adain.images.tiff import Pixels
 from nst_adain.models.convolution import freeze
 from nst_adain.models.networks import StyleTransfer
-from nst_adain.models.pretrained import load_model
+from nst_adain.models.pretrained import DEFAULT_MODEL, load_model
 from nst_adain.rendering.contents import Content, EncodedContent, Result, check_out, recolored
 from nst_adain.rendering.decoding import Look, assemble, render
 from nst_adain.rendering.reading import read_content, read_style
@@ -82,7 +82,7 @@ class Stylizer:
     @classmethod
     def from_pretrained(
         cls,
-        name: str | os.PathLike[str] = "slim",
+        name: str | os.PathLike[str] = DEFAULT_MODEL,
         *,
         encoder: str | os.PathLike[str] | None = None,
         device: str | torch.device | None = None,
@@ -91,7 +91,7 @@ class Stylizer:
         """Load weights.
 
         Args:
-            name: a model that ships with the package, "slim", "base" (better, in about three times the time) or "vgg19" (a
+            name: a model that ships with the package, "base", "slim" (rougher, in about a third of the time) or "vgg19" (a
                 decoder alone), or the path of a .safetensors file.
             encoder: full-width VGG-19 encoder, for weights that are a decoder alone; default: what the environment
                 variable NST_ADAIN_VGG19 names.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nst_adain.models.pretrained import DEFAULT_MODEL
 from nst_adain.web.actions import SLOTS, Actions
 
 REQUEST: Any = types.SimpleNamespace(session_hash="a")
@@ -33,7 +34,7 @@ def painted(box: tuple[int, int, int, int], size: tuple[int, int] = (45, 31)) ->
 
 
 def settings(photo: Any, *styles: Any, shares: list[float] | None = None, alpha: float = 1.0, color: str = "", size: int = 0,
-             style_size: int = 512, model: str = "slim", mask: str = "") -> dict[str, Any]:  # fmt: skip
+             style_size: int = 512, model: str = DEFAULT_MODEL, mask: str = "") -> dict[str, Any]:  # fmt: skip
     slots = [*styles, *[None] * (SLOTS - len(styles))]
     return {"photo": photo, "styles": slots, "shares": shares or [50] * SLOTS, "alpha": alpha,
             "color": color, "size": size, "style_size": style_size, "model": model, "mask": mask}  # fmt: skip

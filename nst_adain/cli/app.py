@@ -19,7 +19,7 @@ Open a web page that stylises pictures with sliders and a brush, and makes
 sheets and videos. It works without a network and sends nothing anywhere. If
 the environment variables NST_ADAIN_USER and NST_ADAIN_PASSWORD are set, the
 page asks for them."""
-    parser.epilog = "example:\n  nst-adain app --model base"
+    parser.epilog = "example:\n  nst-adain app --model slim"
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on: 0.0.0.0 is all of them (%(default)s, this computer only)"
     )

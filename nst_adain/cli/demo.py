@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = """\
 Make a sheet of photographs in several styles, from pictures that come with the
 installation. With --inputs, also save these pictures, to try commands on."""
-    parser.epilog = "example:\n  nst-adain demo --model base --inputs samples"
+    parser.epilog = "example:\n  nst-adain demo --inputs samples"
     parser.add_argument("-o", "--output", type=PICTURE, default=Path("nst-adain-demo.png"), help="the sheet (%(default)s)")
     parser.add_argument("--controls", action="store_true", help="show strength, mixture, masks and colour instead of styles")
     parser.add_argument("--inputs", type=Path, metavar="FOLDER", help="also save the photographs and styles in this folder")

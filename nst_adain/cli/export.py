@@ -20,7 +20,7 @@ picture's features and code (means and standard deviations); the decoder takes
 a content's features and code, one style code for each content, and alpha.
 Batch, height and width are free; height and width are multiples of 8 from 16.
 Up to a strength of 1.5, ONNX Runtime gives what torch does within 0.0001."""
-    parser.epilog = "example:\n  nst-adain export --model base -o graphs"
+    parser.epilog = "example:\n  nst-adain export --model slim -o graphs"
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the two files go; made if missing"
     )

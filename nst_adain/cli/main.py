@@ -36,7 +36,7 @@ _COMMANDS = {
 _EXAMPLE = """\
 start here:
   nst-adain demo --inputs samples
-  nst-adain stylize samples/chelsea.png samples/brush_strokes.png --model base -o cat.png
+  nst-adain stylize samples/chelsea.png samples/brush_strokes.png -o cat.png
 
 nst-adain COMMAND --help explains a command. Exit status: 0 done, 1 the job
 failed, 2 wrong usage, 130 interrupted."""

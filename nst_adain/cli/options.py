@@ -16,6 +16,7 @@ from nst_adain.device import Precision
 from nst_adain.functional import ChannelStats
 from nst_adain.images.io import WRITABLE_SUFFIXES, save_image
 from nst_adain.images.masks import read_controls
+from nst_adain.models.pretrained import DEFAULT_MODEL
 from nst_adain.stylizer import Stylizer
 
 __all__ = [
@@ -87,8 +88,8 @@ def add_metadata(parser: argparse.ArgumentParser) -> None:
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
     """The choice of the model."""
-    text = "%(default)s, base (cleaner, about three times the time), vgg19 (needs --encoder), or a .safetensors file"
-    parser.add_argument("--model", default="slim", help=text)
+    text = "%(default)s, slim (rougher, about a third of the time), vgg19 (needs --encoder), or a .safetensors file"
+    parser.add_argument("--model", default=DEFAULT_MODEL, help=text)
     parser.add_argument(
         "--encoder", type=Path, help="the full-width VGG-19, for vgg19 and other decoders (default: NST_ADAIN_VGG19, if set)"
     )

@@ -26,6 +26,7 @@ from nst_adain.tensors import check_finite, open_tensors, read_tensors
 
 __all__ = [
     "ARCHITECTURE_KEY",
+    "DEFAULT_MODEL",
     "ENCODER_HELP",
     "ENCODER_VARIABLE",
     "NORMS_KEY",
@@ -66,6 +67,9 @@ def weights_folder() -> Path:
         if folder.is_dir():
             return folder
     raise FileNotFoundError(f"{package / 'weights'}: expected the weights that ship with nst_adain, found no such folder")
+
+
+DEFAULT_MODEL = "base"  # "slim" is the fast one
 
 
 def available_models() -> list[str]:

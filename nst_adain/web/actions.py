@@ -17,6 +17,7 @@ from nst_adain.demo import PHOTOGRAPHS
 from nst_adain.figures import grid
 from nst_adain.figures.gallery import STYLES
 from nst_adain.images.io import flatten, save_image
+from nst_adain.models.pretrained import DEFAULT_MODEL
 from nst_adain.results import result_name
 from nst_adain.video.stylize import stylize_video
 from nst_adain.web.parts import data_url, painted
@@ -219,7 +220,7 @@ class Actions:
         preserve_color: Literal["luminance", "coral"] | None = None,
         size: int | None = None,
         style_size: int = 512,
-        model: str = "slim",
+        model: str = DEFAULT_MODEL,
     ) -> gr.FileData:
         """A photograph in the style of one or more pictures, as a PNG file. Arguments: as for calling a `Stylizer`."""
         with self._said():

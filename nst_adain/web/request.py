@@ -14,6 +14,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from nst_adain.controls import Controls, check_alpha, check_side, check_weights
+from nst_adain.models.pretrained import DEFAULT_MODEL
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["PREVIEW", "PREVIEW_PIXELS", "Request"]
@@ -45,7 +46,7 @@ class Request:
     styles: Sequence[Path]
     weights: Sequence[float]
     mask: Image.Image | None = None
-    model: str = "slim"
+    model: str = DEFAULT_MODEL
     encoder: str | os.PathLike[str] | None = None
     alpha: float = 1.0
     preserve_color: Literal["luminance", "coral"] | None = None
@@ -79,7 +80,7 @@ class Request:
         styles = [name(path) for path in self.styles]
         arguments = [repr(name(self.photo)), repr(styles[0] if len(styles) == 1 else styles)]
         arguments += [f"{option}={value!r}" for option, value in self._options().items()]
-        model = "" if self.model == "slim" else repr(self.model)
+        model = "" if self.model == DEFAULT_MODEL else repr(self.model)
         if self.encoder:
             model += f", encoder={Path(self.encoder).name!r}"
         call = f"stylizer({', '.join(arguments)})"
@@ -91,7 +92,7 @@ class Request:
     def command(self, name: Callable[[Path], str]) -> str:
         """The command that makes the picture. Argument: as for `python`."""
         words = ["nst-adain", "stylize", *(_no_option(name(path)) for path in (self.photo, *self.styles)), "-o", "out.png"]
-        options = self._options() | ({} if self.model == "slim" else {"model": self.model})
+        options = self._options() | ({} if self.model == DEFAULT_MODEL else {"model": self.model})
         if self.encoder:
             options["encoder"] = Path(self.encoder).name
         for option, value in options.items():

@@ -16,7 +16,7 @@ from nst_adain.functional import ChannelStats
 from nst_adain.images.apart import load_image_apart
 from nst_adain.images.io import flatten, resize_short_side
 from nst_adain.images.opening import MAX_PIXELS
-from nst_adain.models.pretrained import needs_encoder
+from nst_adain.models.pretrained import DEFAULT_MODEL, needs_encoder
 from nst_adain.rendering.contents import EncodedContent
 from nst_adain.stylizer import Stylizer
 from nst_adain.web.request import PREVIEW, PREVIEW_PIXELS, Request
@@ -34,7 +34,7 @@ class Studio:
 
     def __init__(
         self,
-        models: Sequence[str] = ("slim",),
+        models: Sequence[str] = (DEFAULT_MODEL,),
         *,
         encoder: str | os.PathLike[str] | None = None,
         device: str | None = None,
