@@ -285,12 +285,12 @@ def test_a_bad_file_is_said_in_words_and_the_next_one_works(opened: Callable[...
 
 
 def make_large(page: Any, folder: Path) -> None:
-    """Begin to make a picture of nine tiles, and wait until it is being made."""
-    picture(3000, 2400).save(folder / "large.png")
+    """Begin to make a picture of six tiles, and wait until it is being made."""
+    picture(2100, 2000).save(folder / "large.png")
     choose(page, folder / "large.png")
     settled(page)
     page.get_by_role("button", name="Make it in full size").click()
-    page.get_by_text(re.compile(r"\d/9 tiles|\d/9")).first.wait_for(timeout=60_000)
+    page.get_by_text(re.compile(r"\d/6 tiles|\d/6")).first.wait_for(timeout=60_000)
 
 
 def test_a_long_job_shows_its_progress_and_can_be_cancelled(opened: Callable[..., Any], tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_control_that_moves_meanwhile_takes_no_download_away(opened: Callable[
     page = opened()
     make_large(page, tmp_path)
     slide(page, "Strength", "ArrowLeft")
-    download = page.get_by_role("button", name=re.compile("^Download 3000 x 2400"))
+    download = page.get_by_role("button", name=re.compile("^Download 2100 x 2000"))
     download.wait_for(timeout=120_000)
     settled(page)
     assert download.is_visible()
@@ -330,7 +330,7 @@ def test_a_waiting_video_is_cancelled_alone(opened: Callable[..., Any], tmp_path
     page.get_by_role("button", name="Make the video").click()
     page.get_by_role("button", name="Cancel").filter(visible=True).click()
     page.get_by_role("tab", name="Picture").click()
-    page.get_by_role("button", name=re.compile("^Download 3000 x 2400")).wait_for(timeout=120_000)
+    page.get_by_role("button", name=re.compile("^Download 2100 x 2000")).wait_for(timeout=120_000)
 
 
 def test_grid_and_video(opened: Callable[..., Any], tmp_path: Path) -> None:
