@@ -29,6 +29,8 @@ from train.measure.score import score
 from train.measure.throughput import throughput
 from train.publish import publish
 
+__all__ = ["distill", "fit", "main"]
+
 _INTERRUPTED = "train: interrupted (fit and distill go on from their last checkpoint with --resume)"
 
 
