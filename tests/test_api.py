@@ -1,4 +1,4 @@
-"""What the package promises as a whole."""
+"""What the package and `train` promise as a whole: their names, their imports, their lengths, where their tests lie."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ from pathlib import Path
 import pytest
 
 import nst_adain
+import train
 
 ROOT = Path(nst_adain.__file__).parents[1]
+PACKAGES = (nst_adain, train)
 MODULES = [
-    m.name for m in pkgutil.walk_packages(nst_adain.__path__, "nst_adain.") if not m.ispkg and m.name != "nst_adain.__main__"
+    module.name
+    for package in PACKAGES
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if not module.ispkg and not module.name.endswith(".__main__")
 ]
 
 
@@ -125,11 +130,18 @@ def test_types_can_be_looked_up_at_run_time() -> None:
     assert typing.get_type_hints(stylize_video)["return"] is int
 
 
+def sources() -> dict[str, Path]:
+    """Every module of the packages and its file."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for package in PACKAGES
+        for path in sorted((ROOT / package.__name__).rglob("*.py"))
+    }
+
+
 def imports() -> dict[str, set[str]]:
-    """Which modules of the package each of them loads with it."""
-    root = Path(nst_adain.__file__).parent
-    files = {".".join(("nst_adain", *path.relative_to(root).with_suffix("").parts)): path for path in root.rglob("*.py")}
-    found: dict[str, set[str]] = {}
+    """Which modules of the packages each of them loads with it."""
+    files, found = sources(), {}
     for module, path in files.items():
         nodes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
         names = {f"{node.module}.{alias.name}" for node in nodes for alias in node.names} | {str(node.module) for node in nodes}
@@ -137,21 +149,28 @@ def imports() -> dict[str, set[str]]:
     return found
 
 
-def test_imports_run_one_way_on_few_levels() -> None:
-    loads = imports()
-    assert len(loads) > 60
+@pytest.mark.parametrize(("package", "levels", "modules"), [("nst_adain", 13, 60), ("train", 5, 25)])
+def test_imports_run_one_way_on_few_levels(package: str, levels: int, modules: int) -> None:
+    loads = {module: others for module, others in imports().items() if module.startswith(f"{package}.")}
+    assert len(loads) > modules
 
     @functools.cache
     def level(module: str) -> int:  # of a circle, a RecursionError
-        return 1 + max(map(level, loads[module]), default=0)
+        return 1 + max((level(other) for other in loads[module] if other in loads), default=0)
 
-    assert max(map(level, loads)) <= 13
+    assert max(map(level, loads)) <= levels
+
+
+def test_nothing_imports_what_stands_above_it() -> None:
+    """Least of all the package `train`, which is not installed; and training needs none of its measurements."""
     order = ["functional", "models", "rendering", "stylizer", "batch video figures web", "cli"]
-    ranks = {name: rank for rank, names in enumerate(order) for name in names.split()}
-    for module, others in loads.items():
+    ranks = {f"nst_adain.{name}": rank for rank, names in enumerate(order) for name in names.split()}
+    for module, others in imports().items():
         for other in others:
-            upper, lower = (name.split(".")[1] for name in (module, other))
+            upper, lower = (".".join(name.split(".")[:2]) for name in (module, other))
             assert ranks.get(upper, 9) >= ranks.get(lower, -1), f"{module} imports {other}"
+            assert upper.startswith("train") or not lower.startswith("train"), f"{module} imports {other}"
+            assert upper in ("train.measure", "train.cli") or lower != "train.measure", f"{module} imports {other}"
 
 
 def code_lines(source: str) -> set[int]:
@@ -176,7 +195,7 @@ def functions(node: ast.AST, place: str) -> Iterator[tuple[str, ast.FunctionDef 
 
 def test_no_function_has_over_45_lines_of_code_and_no_file_over_280_lines() -> None:
     too_long = set()
-    for path in sorted(path for folder in ("nst_adain", "train") for path in (ROOT / folder).rglob("*.py")):
+    for path in sources().values():
         name, source = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
         code = code_lines(source)
         if source.count("\n") > 280:
@@ -203,14 +222,16 @@ TESTED_ELSEWHERE = {
     "nst_adain/cli/stylize.py": "tests/cli/test_main.py",
     "nst_adain/cli/video.py": "tests/video/test_stylize.py",
     "nst_adain/cli/options.py": "tests/cli/test_main.py",  # options that several commands have: the test of the commands
+    "train/measure/subjects.py": "tests/train/measure/test_benchmark.py",  # what a benchmark measures: its test
 }
 
 
 def test_every_module_has_its_tests_at_the_mirrored_path() -> None:
     missing = set()
-    for path in sorted((ROOT / "nst_adain").rglob("*.py")):
-        name = path.relative_to(ROOT / "nst_adain")
-        tests = ROOT / "tests" / name.with_name(f"test_{name.name}")
+    for path in sources().values():
+        name = path.relative_to(ROOT)
+        folder = ROOT / "tests" / (name.parent if name.parts[0] == "train" else name.parent.relative_to("nst_adain"))
+        tests = folder / f"test_{name.name}"
         if len(code_lines(path.read_text(encoding="utf-8"))) > 40 and not tests.is_file():
             missing.add(path.relative_to(ROOT).as_posix())
     assert missing == TESTED_ELSEWHERE.keys()
