@@ -1,4 +1,4 @@
-"""Arbitrary style transfer with adaptive instance normalisation: this photo in the style of that picture.
+"""Renders any photo in the style of any picture: arbitrary style transfer with adaptive instance normalisation (AdaIN).
 
     from nst_adain import Stylizer
 
@@ -10,7 +10,7 @@ After Huang & Belongie 2017, https://arxiv.org/abs/1703.06868.
 
 import lazy_loader
 
-# The names are in __init__.pyi. torch is loaded when the first of them is used.
+# The names are in __init__.pyi. The first one used loads torch.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 __version__ = "0.1.0"

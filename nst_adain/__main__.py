@@ -1,4 +1,4 @@
-"""The command `nst-adain`, also as `python -m nst_adain`."""
+"""Runs the command `nst-adain`, also as `python -m nst_adain`."""
 
 import sys
 
@@ -6,7 +6,7 @@ from nst_adain.interrupts import end_at_once
 
 
 def main() -> int:
-    """`nst_adain.cli.main.main`, which can be interrupted from the first moment: loading it and torch takes seconds."""
+    """Run `nst_adain.cli.main.main`; Ctrl+C works from the start, although loading it and torch takes seconds."""
     end_at_once("nst-adain: interrupted")
     from nst_adain.cli.main import main as run
 

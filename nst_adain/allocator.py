@@ -1,4 +1,4 @@
-"""How a program uses a CPU: memory for large tensors, and threads that wait. Both are for programs, not for libraries."""
+"""Tunes a process for speed on a CPU: memory for large tensors, and waiting threads. For programs, not for libraries."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ __all__ = ["keep_freed_memory", "wait_briefly"]
 
 # mallopt(3)
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_SPINS = "1000"  # turns of the loop; the library's own default is 300,000
+_SPINS = "1000"  # turns of the loop; the library's default is 300,000
 _LARGE = 160 << 20  # bytes; a layer of a tile of 2048 x 2048 pixels and its surroundings is smaller
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep what is freed for the next tensor, up to 160 MiB a block, instead of giving it back.
+    """Let the C library keep freed blocks of up to 160 MiB for the next tensor instead of giving them back.
 
     glibc maps blocks above 32 MiB anew each time, and the system clears each of their pages at the first touch. A layer
     at 1024 x 1024 pixels is such a block, and most layers take less time than the clearing. The process holds its peak
-    memory until it ends, so this is for programs, not for libraries. Other C libraries are left alone.
+    memory until it ends, so this is for programs, not for libraries. Does nothing with other C libraries.
     """
     try:
         libc = ctypes.CDLL("libc.so.6")
@@ -30,14 +30,14 @@ def keep_freed_memory() -> None:
 
 
 def wait_briefly() -> None:
-    """Let threads that wait for one another sleep soon, so that they work well beside other busy processes.
+    """Let threads that wait for one another sleep soon, so that they run well beside other busy processes.
 
-    At the end of each layer all threads wait for the last one. Those of GNU's OpenMP, which torch uses on Linux, do so for some
-    milliseconds in a loop: if the last one has no core, it waits in turn until one of them is taken off its own. A short loop
-    costs 3 to 13 % where nothing else runs; beside busy processes a call takes less than half of the time, often a tenth. None
+    At the end of each layer all threads wait for the last one. GNU's OpenMP, which torch uses on Linux, makes them spin for
+    milliseconds; if the last one has no core meanwhile, it must wait until one of the others gives up its own. A short loop
+    costs 3 to 13 % where nothing else runs; beside busy processes a call takes less than half as long, often a tenth. No loop
     at all would cost 15 to 86 % (slim and base, 256 and 512 pixels, two cores).
 
-    To be called before torch is loaded, for the library reads the environment then; what that says of it already stays.
+    Call it before torch is loaded: the library reads the environment then. Settings already in the environment are kept.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)

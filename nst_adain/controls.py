@@ -1,4 +1,4 @@
-"""The words that a `Stylizer` is asked with: their types, their limits, and whether a value is within them."""
+"""Declares the controls of a `Stylizer`: their types and limits, and the checks that a value is within them."""
 
 from __future__ import annotations
 
@@ -39,36 +39,36 @@ __all__ = [
     "is_saved",
 ]
 
-STYLE_SIZE = 512  # pixels: without another, larger style pictures are reduced to it
-# The largest strength, factor of a style, and product of both: far larger ones end in results that are not finite.
+STYLE_SIZE = 512  # pixels: the default short side to which larger style pictures are reduced
+# The largest strength, factor of a style, and product of both: far larger ones overflow.
 LARGEST = 10_000
 
 # A picture: the path of a file, a PIL image, or a float tensor (B, 3, H, W), RGB in [0, 1].
 Picture: TypeAlias = str | os.PathLike[str] | Image.Image | Tensor
-# A style: a picture, or what a model encoded one to.
+# A style: a picture, or the statistics that a model encoded it to.
 Style: TypeAlias = Picture | ChannelStats
 # A mask: a file or picture whose lightness says how much, or an array or tensor (H, W) in [0, 1].
 Mask: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[np.generic] | Tensor
 # The side of tiles in pixels, a multiple of 8; None: the whole picture at once.
 Tiling: TypeAlias = int | Literal["auto"] | None
-# Whether to show a bar; or what is told how many parts are done and how many there are (None: unknown), before each part.
-# What it raises ends the job.
+# Whether to show a bar; or a function to call before each part with the number done and the total (None: unknown).
+# An exception it raises ends the call.
 Progress: TypeAlias = bool | Callable[[int, int | None], object]
 
 
 def is_saved(style: object) -> TypeGuard[str | os.PathLike[str]]:
-    """Whether this is the file of a style that was encoded before."""
+    """Whether a style is the path of a file that `ChannelStats.save` wrote."""
     return isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() == SAVED
 
 
 def check_style_size(style_size: int | None, styles: Iterable[object]) -> None:
-    """Raise UsageError if another `style_size` than the default is asked for, and no style is a picture any more."""
+    """Raise UsageError if `style_size` is not the default although all styles are encoded already."""
     if style_size != STYLE_SIZE and all(isinstance(style, ChannelStats) or is_saved(style) for style in styles):
         raise UsageError(f"style_size: expected the default where all styles are encoded already, got {style_size}")
 
 
 class ContentControls(TypedDict, total=False):
-    """The keywords of `Stylizer.encode_content`, for type checkers."""
+    """Lists the keywords of `Stylizer.encode_content`, for type checkers."""
 
     size: int | None
     tile: Tiling
@@ -77,7 +77,7 @@ class ContentControls(TypedDict, total=False):
 
 
 class Controls(ContentControls, total=False):
-    """The keywords of calling a `Stylizer`, likewise."""
+    """Lists the keywords of `Stylizer.__call__`, for type checkers."""
 
     weights: Sequence[float] | None
     raw_weights: bool
@@ -89,10 +89,10 @@ class Controls(ContentControls, total=False):
 
 
 def check_alpha(alpha: float | Mask) -> float | None:
-    """The strength as a number, or None if it is a mask.
+    """Return the strength as a number, or None if it is a mask.
 
     Raises:
-        ValueError: if it is a number that is negative or above `LARGEST`.
+        ValueError: if it is neither a mask nor a number from 0 to `LARGEST`.
     """
     if isinstance(alpha, (str, os.PathLike, Image.Image)) or (isinstance(alpha, (np.ndarray, Tensor)) and alpha.ndim):
         return None
@@ -108,17 +108,17 @@ def check_alpha(alpha: float | Mask) -> float | None:
 def check_weights(
     weights: Sequence[float] | None, count: int, raw: bool = False, masked: bool = False, alpha: float = 1.0
 ) -> list[float]:
-    """One factor for each of `count` styles, to be applied at a strength of `alpha`; unless `raw`, they sum to 1.
+    """Return one factor for each of `count` styles, scaled to sum to 1 unless `raw`.
 
     Raises:
-        ValueError: if there are not `count` finite numbers, or they sum to 0 and so cannot be scaled to 1, or a factor, also
-            times `alpha`, is above `LARGEST`, or there are masks, whose shares of a place are fractions of it, and a number is
-            not above 0.
+        ValueError: if there are not `count` finite numbers, or they sum to 0 and so cannot be scaled, or a factor exceeds
+            `LARGEST`, alone or times the strength `alpha`, or, with masks, a number is not above 0: each style gets a
+            fraction of a place.
     """
     if count == 0:
         raise UsageError("styles: expected at least one, got none")
     try:
-        if isinstance(weights, str):  # whose letters may be digits
+        if isinstance(weights, str):  # its characters may be digits, which float() would take
             raise TypeError
         factors = [1.0] * count if weights is None else [float(w) for w in weights]
         total = math.fsum(factors) if all(map(math.isfinite, factors)) else math.nan
@@ -142,10 +142,10 @@ def check_weights(
 
 
 def check_side(name: str, side: int) -> int:
-    """A whole number of pixels.
+    """Return a side in pixels as an int.
 
     Raises:
-        ValueError: if it is none, or below 1, or more than any picture has, which arithmetic would stumble over.
+        ValueError: if it is not a whole number, or below 1, or so large that arithmetic on it would fail.
     """
     try:
         value = operator.index(side)

@@ -1,4 +1,4 @@
-"""The demonstration: photographs that ship with scikit-image in the styles of `gallery`, on one sheet."""
+"""Draws the demonstration sheets: photographs from scikit-image in the styles of `gallery`."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee")  # names in skimage.data; all p
 
 
 def photograph(name: str) -> Image.Image:
-    """The largest centred square of a photograph in scikit-image.
+    """Return the largest centred square of a photograph in scikit-image.
 
     Raises:
-        ValueError: if it is none of `PHOTOGRAPHS`.
+        ValueError: if the name is not in `PHOTOGRAPHS`.
     """
     from skimage import data
 
@@ -41,10 +41,10 @@ def photograph(name: str) -> Image.Image:
 
 
 def save_inputs(folder: str | os.PathLike[str]) -> None:
-    """Write the photographs and the styles as PNG files, to try commands on; the folder is made if need be.
+    """Write the photographs and the styles as PNG files to try commands on; make the folder if needed.
 
     Raises:
-        FileExistsError: if there is another file of one of these names, which is left as it is.
+        FileExistsError: if one of these names is taken by another file, which is left as it is.
     """
     folder = Path(folder)
     make_folder(folder)
@@ -55,7 +55,7 @@ def save_inputs(folder: str | os.PathLike[str]) -> None:
 
 
 def _is_there(path: Path, picture: Image.Image) -> bool:
-    """Whether a file holds this picture; if it holds another, FileExistsError."""
+    """Whether a file holds this picture; raise FileExistsError if it holds something else."""
     if not path.exists():
         return False
     with contextlib.suppress(ImageError):
@@ -65,7 +65,7 @@ def _is_there(path: Path, picture: Image.Image) -> bool:
 
 
 def demo_sheet(stylizer: Stylizer, *, progress: bool = False) -> Image.Image:
-    """A row of four painterly styles, and a row for each of two photographs: strength 0, then in each style.
+    """Draw a row of four painterly styles, and a row for each of two photographs: at strength 0, then in each style.
 
     Args:
         stylizer: the model.
@@ -85,7 +85,7 @@ def demo_sheet(stylizer: Stylizer, *, progress: bool = False) -> Image.Image:
 
 
 def controls_sheet(stylizer: Stylizer) -> Image.Image:
-    """A row for each control: strength, mixture, masks, colour."""
+    """Draw a row for each control: strength, mixture, masks, colour."""
     photo = photograph("astronaut")
     first, second, third = draw("brush_strokes"), draw("stained_glass"), draw("woodcut_waves")
     y, x = np.mgrid[0:1:64j, 0:1:64j]

@@ -1,4 +1,4 @@
-"""Where a model computes, and in which precision."""
+"""Chooses the device on which a model computes, and its precision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 
 
 def pick_device(device: str | torch.device | None) -> torch.device:
-    """The device of this name; for None or "auto" the first GPU if there is one.
+    """Return the device of this name; for None or "auto" the first GPU, or the CPU if there is none.
 
     Raises:
         ValueError: if this machine or this build of torch has no such device.
@@ -25,7 +25,7 @@ def pick_device(device: str | torch.device | None) -> torch.device:
     try:
         torch.zeros(1, device=device).item()
         return torch.device(device)
-    except (RuntimeError, AssertionError) as error:  # NotImplementedError among them, of devices without memory
+    except (RuntimeError, AssertionError) as error:  # includes NotImplementedError, from devices without memory
         reason = str(error).splitlines()[0]
         raise UsageError(f"device: expected one of this machine, such as cpu, got {str(device)!r} ({reason})") from error
 
@@ -42,7 +42,7 @@ def is_half(precision: Precision, device: torch.device) -> bool:
 
 
 def native_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is multiplied by the hardware: emulated, it is slower than float32."""
+    """Whether the hardware multiplies bfloat16: emulated, it is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     capability = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}

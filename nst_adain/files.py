@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Writes files whole or not at all, and removes what killed processes left behind."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from typing import IO
 
 __all__ = ["check_folder", "lock", "make_folder", "remove_strays", "replacing", "write_atomic", "write_new", "writing"]
 
-# Names of files until they are whole: which computer writes them, then 16 digits at random.
+# Files have temporary names until they are whole: the computer that writes them, then 16 random digits.
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
-_NO_HOST = "0" * 8  # in the names of files that cannot be held: as of another host, they are strays after a day alone
+_NO_HOST = "0" * 8  # for files that cannot be locked: like those of another host, they count as strays only after a day
 _PARTIAL = re.compile(r"\.([0-9a-f]{8})[0-9a-f]{16}\.partial(\.[0-9a-z]+)?")
-# Seconds without a change after which a file that nobody holds was left by a killed process. On Windows a file is not held
-# from when it is closed until it has its name.
+# Seconds without a change after which an unlocked file counts as left by a killed process. On Windows a file is not locked
+# between closing and renaming it.
 _LOCAL_PATIENCE = 60.0 if sys.platform == "win32" else 0.0
 _REMOTE_PATIENCE = 24 * 60 * 60.0
 
 
 def check_folder(path: Path) -> None:
-    """Raise OSError unless `path` can be a file: its folder exists, and it is no folder, pipe or device itself."""
+    """Raise OSError unless a file can be written at `path`: its folder exists, and it is not a folder, pipe or device."""
     target = _target(path)
     folder = target.parent
     if not folder.is_dir():
         raise FileNotFoundError(f"{path}: the folder {folder} does not exist")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: expected the name of a file, found a folder")
-    if target.exists() and not target.is_file():  # a file would take its place
+    if target.exists() and not target.is_file():  # renaming a file to it would replace it
         raise FileExistsError(f"{path}: expected the name of a file, found a pipe or a device")
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
-    """Where a link leads, as where a file is just opened; any other path itself."""
+    """Follow a link, as opening the path would; return any other path itself."""
     return Path(os.path.realpath(path) if os.path.islink(path) else path)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, unless it is there.
+    """Make a folder and its parents, unless they exist.
 
     Raises:
         NotADirectoryError: if one of them is a file.
@@ -57,16 +57,16 @@ def make_folder(folder: Path) -> None:
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
-    """Write a file so that under its name there is only ever the old content or the new one."""
+    """Write a file so that its name only ever leads to the whole old content or the whole new one."""
     with replacing(path) as partial:
         _write(path, partial, data)
 
 
 def write_new(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
-    """Write a file so that under its name there is only ever nothing or all of it.
+    """Write a file so that its name only ever leads to nothing or to the whole content.
 
     Raises:
-        FileExistsError: if there is a file of this name, which stays as it is.
+        FileExistsError: if the file exists; it stays as it is.
     """
     with _partial(path) as partial:
         _write(path, partial, data)
@@ -90,18 +90,18 @@ def _write(path: str | os.PathLike[str], partial: Path, data: bytes | memoryview
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Errors of the system in this block are about `path`, whatever hidden name is written to, or none."""
+    """Make system errors in this block name `path` instead of the hidden file that is written, or none at all."""
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # one of ours, about another file
+        if error.errno is None:  # one of this package's own, which names its file
             raise
         raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
-    """A hidden file beside `path` to write to: it becomes `path` at the end, or is removed if an error ends the block."""
+    """Yield a hidden file beside `path` to write to: it becomes `path` at the end, or is removed if an error ends the block."""
     with _partial(path, suffix) as partial:
         yield partial
         with writing(path):
@@ -110,7 +110,7 @@ def replacing(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _partial(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
-    """A hidden file beside `path`, which this process holds, and removes in the end unless it has another name by then."""
+    """Yield a hidden file beside `path` and hold its lock; remove it at the end unless it was renamed."""
     target = _target(path)
     host = _HOST
     while True:
@@ -118,7 +118,7 @@ def _partial(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
         with writing(path):
             file = open(partial, "xb")  # noqa: SIM115
         try:
-            if sys.platform == "win32":  # which removes and renames no file that is open
+            if sys.platform == "win32":  # cannot remove or rename an open file
                 file.close()
             elif host == _HOST:
                 if not _hold(file, partial):
@@ -130,23 +130,23 @@ def _partial(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
             return
         finally:
             file.close()
-            with contextlib.suppress(OSError):  # as on a disk that can only be read, of which an error has told
+            with contextlib.suppress(OSError):  # such as on a disk that became read-only, which an error has reported
                 partial.unlink(missing_ok=True)
 
 
 def _hold(file: IO[bytes], path: Path) -> bool:
-    """Lock a file that was just made; False: `remove_strays` of another process came between, and it is gone."""
+    """Lock a file that was just made; return False if `remove_strays` of another process removed it first."""
     try:
         lock(file)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks, where nothing is taken for a stray
+    except OSError:  # a file system without locks, where `remove_strays` cannot lock it either
         pass
     return path.exists()
 
 
 def _others_can_write(path: Path) -> bool:
-    """Whether a locked file can be written to by another handle; not on an SMB share: flock(2), "CIFS details"."""
+    """Whether another handle can write to a locked file; not on an SMB share: flock(2), "CIFS details"."""
     try:
         with open(path, "r+b") as other:
             other.write(b"0")
@@ -158,11 +158,11 @@ def _others_can_write(path: Path) -> bool:
 
 
 def lock(file: IO[bytes]) -> None:
-    """Hold an open file for this process alone, until it is closed or the process ends, however that comes.
+    """Lock an open file for this process alone, until the file is closed or the process ends in any way.
 
     Raises:
-        BlockingIOError: if another process holds it, or this one by another handle.
-        OSError: if its file system knows no locks.
+        BlockingIOError: if another process, or another handle of this one, holds the lock.
+        OSError: if the file system has no locks.
     """
     if sys.platform == "win32":
         import msvcrt
@@ -178,9 +178,10 @@ def lock(file: IO[bytes]) -> None:
 
 
 def remove_strays(path: Path) -> None:
-    """Remove what killed processes left half written in the folder `path`, or beside that file; what is being written stays.
+    """Remove files that killed processes left half written in the folder `path`, or beside the file `path`.
 
-    What another computer wrote, whose locks may not be seen from here, goes when nothing was written to it for a day.
+    Files that are still being written stay. Locks of other computers may not be visible here, so their files are removed
+    once nothing was written to them for a day.
     """
     folder = path if os.path.isdir(path) else _target(path).parent
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
@@ -190,11 +191,11 @@ def remove_strays(path: Path) -> None:
 
 
 def _remove_free(path: Path, patience: float) -> None:
-    """Remove a file that no process holds and that nothing was written to for so many seconds."""
+    """Remove a file unless a process holds it or wrote to it within the last `patience` seconds."""
     with contextlib.suppress(OSError):
         if patience and time.time() - path.stat().st_mtime < patience:
             return
-        if sys.platform == "win32":  # where this fails if the file is open
+        if sys.platform == "win32":  # unlinking fails there while the file is open
             path.unlink()
         else:
             with open(path, "rb+") as file:

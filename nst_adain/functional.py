@@ -1,12 +1,12 @@
-"""Adaptive instance normalisation as pure functions on channel statistics.
+"""Computes adaptive instance normalisation, as pure functions on channel statistics.
 
 Huang & Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization",
 ICCV 2017, https://arxiv.org/abs/1703.06868, equation 8:
 
     AdaIN(x, s) = std(s) * (x - mean(x)) / std(x) + mean(s)
 
-It is one affine map per channel, so every control a user has (strength, interpolation, masks) is an
-edit of the target statistics: `blend` makes them, `adain` applies them.
+It is one affine map per channel, so every control a user has (strength, interpolation, masks) edits the
+target statistics: `blend` makes them, `adain` applies them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from nst_adain.tensors import check_finite, read_tensors
 
 __all__ = ["EPS", "SAVED", "ChannelStats", "adain", "at_least_float32", "blend", "channel_stats", "strengthen"]
 
-SAVED = ".safetensors"  # the suffix of files of statistics, by which they are told from pictures
+SAVED = ".safetensors"  # the suffix that distinguishes files of statistics from pictures
 
 # Added to the variance before the square root, as in the paper's code: a constant channel has the standard
 # deviation sqrt(EPS), not 0, so neither the division nor the gradient of the root can become NaN.
@@ -36,13 +36,13 @@ EPS = 1e-5
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ChannelStats:
-    """Mean and standard deviation of every channel: all that a model keeps of a style.
+    """Holds the mean and standard deviation of every channel: all that a model keeps of a style.
 
     Attributes:
         mean: (B, C, 1, 1), or (B, C, H, W) where the statistics vary over the picture.
-        std: the same shape; sqrt(biased variance + `EPS`). Below 0 only where `blend` extrapolated: rendering takes it as 0.
-        made_by: what tells the model that read them from others (`StyleTransfer.fingerprint`), or "": unknown, as of statistics
-            that were computed. What is made of several has the model that is known of any of them; of two models, none can be.
+        std: the same shape; sqrt(biased variance + `EPS`). Below 0 only where `blend` extrapolated; rendering then uses 0.
+        made_by: the fingerprint (`StyleTransfer.fingerprint`) of the model that encoded them, or "" if it is unknown, as if
+            computed by hand. Combined statistics keep the known fingerprint; those of two models cannot be combined.
     """
 
     mean: Tensor
@@ -58,15 +58,15 @@ class ChannelStats:
 
     @property
     def channels(self) -> int:
-        """C."""
+        """The number of channels, C."""
         return self.mean.shape[1]
 
     def to(self, device: torch.device | str) -> ChannelStats:
-        """The same statistics on another device."""
+        """Copy the statistics to another device."""
         return ChannelStats(self.mean.to(device), self.std.to(device), self.made_by)
 
     def split(self, channels: Sequence[int]) -> list[ChannelStats]:
-        """Cut along the channels, the reverse of `cat`.
+        """Cut along the channels; undoes `cat`.
 
         Raises:
             ValueError: if `channels` does not sum to C.
@@ -80,10 +80,10 @@ class ChannelStats:
 
     @staticmethod
     def cat(stats: Sequence[ChannelStats]) -> ChannelStats:
-        """Join along the channels: the statistics of several layers as one value.
+        """Join the statistics of several layers along the channels.
 
         Raises:
-            ValueError: if they are of different models.
+            ValueError: if they come from different models.
         """
         return ChannelStats(torch.cat([s.mean for s in stats], 1), torch.cat([s.std for s in stats], 1), _maker_of(stats))
 
@@ -91,24 +91,24 @@ class ChannelStats:
         """Write to a .safetensors file, whole or not at all.
 
         Raises:
-            ValueError: if the path has another suffix, or the statistics are not finite: no such file could be read again.
+            ValueError: if the path has another suffix, or the statistics are not finite: `load` would refuse the file.
         """
         from safetensors.torch import save
 
         if Path(path).suffix.lower() != SAVED:
             raise UsageError(f"{path}: expected a name ending in {SAVED}")
-        # Copies: a file cannot hold tensors that share memory.
+        # Copy them: a file cannot hold tensors that share memory.
         tensors = {"mean": self.mean.contiguous().cpu().clone(), "std": self.std.contiguous().cpu().clone()}
         check_finite(path, tensors, "channel statistics")
         write_atomic(path, save(tensors, metadata={"format": "nst_adain.ChannelStats", "model": self.made_by}))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ChannelStats:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises:
-            OSError: if there is no such file (FileNotFoundError), or it may not be read.
-            ValueError: if the file is not one that `save` wrote, or its statistics are not finite floating point.
+            OSError: if the file does not exist (FileNotFoundError) or must not be read.
+            ValueError: if `save` did not write the file, or its statistics are not finite floating point.
         """
         tensors, metadata = read_tensors(path, "channel statistics")
         try:
@@ -119,7 +119,7 @@ class ChannelStats:
 
 
 def _maker_of(stats: Sequence[ChannelStats]) -> str:
-    """The one model that several statistics are of, as far as it is known."""
+    """Return the one known model that made several statistics, or ""; raise ValueError if there are two."""
     known = sorted({each.made_by for each in stats} - {""})
     if len(known) > 1:
         raise ValueError(f"expected statistics of one model, got some of {' and some of '.join(map(reprlib.repr, known[:2]))}")
@@ -127,9 +127,9 @@ def _maker_of(stats: Sequence[ChannelStats]) -> str:
 
 
 def channel_stats(features: Tensor) -> ChannelStats:
-    """Mean and standard deviation over the positions of each channel of each picture.
+    """Compute the mean and standard deviation over the positions of each channel of each picture.
 
-    Computed in float32 or wider, also under autocast: half-precision sums over a picture lose the variance.
+    Computes in float32 or wider, even under autocast: half-precision sums over a picture lose the variance.
 
     Args:
         features: (B, C, H, W), H and W at least 1.
@@ -147,7 +147,7 @@ def channel_stats(features: Tensor) -> ChannelStats:
 
 
 class _MeanAndVariance(torch.autograd.Function):
-    """`torch.var_mean` over the positions, many times faster in channels_last, with a gradient as narrow as the features."""
+    """Like `torch.var_mean` over the positions, but many times faster in channels_last; gradients keep the features' dtype."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -160,23 +160,23 @@ class _MeanAndVariance(torch.autograd.Function):
     def backward(ctx: Any, grad_mean: Tensor, grad_var: Tensor) -> Tensor:
         features, mean = ctx.saved_tensors
         positions = features[0, 0].numel()
-        near = mean.to(features.dtype)  # deviations from it are exact in half precision too; the rest goes into the shift
+        near = mean.to(features.dtype)  # deviations from it are exact even in half precision; `shift` corrects the rest
         scale = grad_var * (2 / positions)
         shift = grad_mean / positions - scale * (mean - near)
         return torch.addcmul(shift.to(features.dtype), features - near, scale.to(features.dtype))
 
 
 def blend(stats: Sequence[ChannelStats], weights: Sequence[float | Tensor]) -> ChannelStats:
-    """The weighted sum of statistics, means and standard deviations alike (paper, section 7.3).
+    """Add up statistics by weight, means and standard deviations alike (paper, section 7.3).
 
-    The weights are used as they are: they need not be positive (extrapolation) nor sum to 1.
+    Uses the weights as they are: they need not sum to 1, and negative ones extrapolate.
 
     Args:
         stats: n statistics with the same number of channels.
         weights: n numbers, or tensors that broadcast against (B, C, H, W), such as masks (H, W).
 
     Raises:
-        ValueError: if the two lengths differ or are 0, the channels differ, or they are of different models.
+        ValueError: if the two lengths differ or are 0, the channels differ, or the statistics come from different models.
     """
     if not stats or len(stats) != len(weights):
         raise ValueError(f"expected one weight for each of at least one style, got {len(stats)} and {len(weights)}")
@@ -192,26 +192,26 @@ def adain(features: Tensor, content_stats: ChannelStats, style_stats: ChannelSta
 
     Args:
         features: (B, C, H, W).
-        content_stats: the statistics of `features`, or of the whole picture that they are a tile of.
-        style_stats: the statistics to have afterwards.
+        content_stats: the statistics of `features`, or of the whole picture if they are one of its tiles.
+        style_stats: the statistics that the result gets.
 
     Returns:
         (B, C, H, W) in float32 or wider. Exact where the content's variance is well above `EPS`.
     """
-    # One multiply and one add per value: the map is affine, so it is folded before it meets the picture.
+    # Fold the affine map into one multiply and one add per value.
     scale = style_stats.std / content_stats.std
     return torch.addcmul(style_stats.mean - content_stats.mean * scale, at_least_float32(features), scale)
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """`x` itself, or widened to float32 if it is of half precision."""
+    """Return `x` itself, or widened to float32 if it has half precision."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def strengthen(own: ChannelStats, wanted: ChannelStats, alpha: float | Tensor) -> ChannelStats:
-    """What the style at strength `alpha` asks for (paper, equation 14): the content's own at 0, `wanted` at 1.
+def strengthen(content_stats: ChannelStats, style_stats: ChannelStats, alpha: float | Tensor) -> ChannelStats:
+    """Mix the target statistics for a strength (paper, equation 14): the content's at `alpha` 0, the style's at 1.
 
-    Above 1 it extrapolates, to a deviation of 0 at the least: below, the picture would turn into its negative.
+    Above 1 it extrapolates, but never to a deviation below 0, which would turn the picture into its negative.
     """
-    mixed = blend([own, wanted], [1 - alpha, alpha])
+    mixed = blend([content_stats, style_stats], [1 - alpha, alpha])
     return ChannelStats(mixed.mean, mixed.std.clamp_min(0), mixed.made_by)

@@ -1,4 +1,4 @@
-"""How a command ends when a signal asks it to: in one line, with exit status 130, and nothing half written stays."""
+"""Ends a command cleanly when a signal asks for it: with one line, exit status 130 and no half-written files."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any
 
 __all__ = ["STATUS", "end_at_once", "interruptible"]
 
-STATUS = 130  # 128 and the number of SIGINT, whichever signal it was
+STATUS = 130  # 128 plus the number of SIGINT, whichever signal it was
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
 
 
 def end_at_once(message: str) -> None:
-    """From now on an interrupt says so and ends the process where it stands; to be called before anything is loaded.
+    """Make interrupts print `message` and end the process at once, from now on; call it before loading anything.
 
-    For the time in which libraries are loaded: nothing is written yet, and an exception would be lost in their code, or come
-    out of it as another. While the interpreter is taken down, in the end, an interrupt is ignored: the job is done.
+    This covers the time in which libraries are loaded: nothing is written yet, and an exception could be swallowed by their
+    code, or turned into another. While the interpreter shuts down, interrupts are ignored: the work is done.
     """
-    atexit.register(_ignore)  # the first that is registered is the last that is called
+    atexit.register(_ignore)  # registered first, so called last
     _handle(_ending(message))
 
 
 def _ending(message: str) -> Callable[[int, FrameType | None], None]:
     def end(number: int, frame: FrameType | None) -> None:
-        with contextlib.suppress(OSError):  # of a terminal that is gone
+        with contextlib.suppress(OSError):  # the terminal may be gone
             os.write(2, f"{message}\n".encode())
         os._exit(STATUS)
 
@@ -42,7 +42,7 @@ def _ignore() -> None:
 
 @contextlib.contextmanager
 def interruptible(message: str) -> Iterator[None]:
-    """In this block an interrupt raises KeyboardInterrupt, so that what is half written is removed; a second ends at once."""
+    """Make an interrupt in this block raise KeyboardInterrupt, so that partial files are removed; a second ends at once."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         _handle(_ending(message))
@@ -57,12 +57,12 @@ def interruptible(message: str) -> Iterator[None]:
 
 
 def _handle(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
-    """Let a function handle the signals that are not ignored, as `nohup` wants it; and what handled them before."""
+    """Install a handler for the signals that are not ignored (`nohup` ignores some); return the previous handlers."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     handled = {number: old for number, old in before.items() if old not in (signal.SIG_IGN, None)}
     try:
         for number in handled:
             signal.signal(number, handler)
-    except ValueError:  # only a program's main thread can
+    except ValueError:  # only the main thread can set handlers
         return {}
     return handled

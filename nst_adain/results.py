@@ -1,4 +1,4 @@
-"""Which file each result is, and that it is none of the inputs."""
+"""Names result files, and checks that none overwrites an input or another result."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["check_apart", "pairs_by_result", "result_name"]
 
 _Name = TypeVar("_Name", bound=Hashable)
 _Pair = TypeVar("_Pair", bound="tuple[object, object]")
-_LONGEST = 120  # bytes of each half of a name, which may have 255
+_LONGEST = 120  # bytes of each half of a name; the whole may have 255
 
 
 def check_apart(output: Path | Sequence[Path], *inputs: object) -> None:
-    """Raise UsageError if an output is one of the inputs, of which those that are no paths do not count."""
+    """Raise UsageError if an output is one of the inputs; inputs that are not paths are ignored."""
     taken = {path.resolve() for path in inputs if isinstance(path, Path)}
     for path in [output] if isinstance(output, Path) else output:
         if path.resolve() in taken:
@@ -25,10 +25,10 @@ def check_apart(output: Path | Sequence[Path], *inputs: object) -> None:
 
 
 def pairs_by_result(results: Iterable[tuple[_Name, _Pair]]) -> dict[_Name, _Pair]:
-    """Which photograph and style each result is of.
+    """Map each result's name to its photograph and style.
 
     Raises:
-        ValueError: if two pairs would have one result.
+        ValueError: if two pairs would have the same result.
     """
     pairs: dict[_Name, _Pair] = {}
     for name, pair in results:
@@ -40,7 +40,7 @@ def pairs_by_result(results: Iterable[tuple[_Name, _Pair]]) -> dict[_Name, _Pair
 
 
 def result_name(photo: Path, styles: Sequence[Path], suffix: str = ".png") -> str:
-    """PHOTO__STYLE.png, or PHOTO__STYLE_STYLE.png: cut where that would be too long for a file's name."""
+    """Return PHOTO__STYLE.png, or PHOTO__STYLE_STYLE.png, cut where it would be too long for a file name."""
     halves = [photo.stem, "_".join(style.stem for style in styles)]
     for number, half in enumerate(halves):
         while len(os.fsencode(half)) > _LONGEST:

@@ -59,20 +59,20 @@ class Stylizer:
         """Wrap a model.
 
         Args:
-            model: encoder and decoder, such as `train` makes; from here on it is this stylizer's.
+            model: encoder and decoder, as `train` makes them; the stylizer changes it, so use it nowhere else.
             device: where to run; None or "auto" takes the first GPU, else the CPU.
-            precision: "float32"; "bfloat16", in which the convolutions compute with 8 bits of mantissa; "auto" takes
-                bfloat16 where the device multiplies it natively, and is then faster.
+            precision: "float32"; "bfloat16" computes the convolutions with 8 bits of mantissa; "auto" takes bfloat16
+                where the device multiplies it natively, which is faster.
 
         Raises:
-            TypeError: if it is no model.
+            TypeError: if `model` is not a `StyleTransfer`.
             ValueError: if there is no such device or precision.
         """
         if not isinstance(model, StyleTransfer):
             found = type(model).__name__
             raise TypeError(f"model: expected a StyleTransfer, got {found}; Stylizer.from_pretrained loads one by name or path")
         self.device = pick_device(device)
-        model = model.float()  # of one that was halved, the values are kept
+        model = model.float()  # a model that was halved keeps its values
         self.fingerprint = model.fingerprint()
         self.digest = self.fingerprint + model.fingerprint(decoder=True)
         model = model.eval().requires_grad_(False).to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -91,14 +91,14 @@ class Stylizer:
         """Load weights.
 
         Args:
-            name: a model that ships with the package, "base", "slim" (rougher, in about a third of the time) or "vgg19" (a
-                decoder alone), or the path of a .safetensors file.
-            encoder: full-width VGG-19 encoder, for weights that are a decoder alone; default: what the environment
-                variable NST_ADAIN_VGG19 names.
+            name: a model that ships with the package, "base", "slim" (rougher, but takes about a third of the time) or "vgg19"
+                (only a decoder), or the path of a .safetensors file.
+            encoder: file of the full-width VGG-19 encoder, for weights without an encoder; default: the file that the
+                environment variable NST_ADAIN_VGG19 names.
             device, precision: as for `Stylizer`.
 
         Raises:
-            FileNotFoundError: if there are no such weights, or an encoder is needed and not given.
+            FileNotFoundError: if the weights do not exist, or they need an encoder and none is given.
             ValueError: if a file does not hold what it should, or there is no such device or precision.
         """
         return cls(load_model(name, encoder=encoder), device, precision)
@@ -107,17 +107,17 @@ class Stylizer:
     def encode_style(
         self, style: Picture, *, style_size: int | None = STYLE_SIZE, max_pixels: int = MAX_PIXELS
     ) -> ChannelStats:
-        """Read a style: all that stylising needs of it, reusable, and saved and loaded by `ChannelStats`.
+        """Encode a style to all that stylising needs of it; use the result many times, or keep it by `ChannelStats.save`.
 
         Args:
-            style: the picture, or the .safetensors file of a style that `ChannelStats.save` wrote, which is what it was
-                encoded to, whatever `style_size` is.
+            style: the picture, or a .safetensors file that `ChannelStats.save` wrote, which is loaded as it is: `style_size`
+                does not apply to it.
             style_size: short side in pixels to which a larger picture is reduced, which sets the scale of the strokes;
-                a smaller one is read as it is. None reads every picture as it is.
-            max_pixels: the largest file that is decoded.
+                smaller pictures are not enlarged. None reads every picture at its own size.
+            max_pixels: the largest file to decode.
 
         Returns:
-            (B, C, 1, 1): the model's code for the style, means and standard deviations of all taps first.
+            (B, C, 1, 1): the model's code for the style; means and standard deviations of all taps come first.
         """
         if is_saved(style):
             saved = ChannelStats.load(style)
@@ -142,13 +142,13 @@ class Stylizer:
         max_pixels: int = MAX_PIXELS,
         progress: Progress = False,
     ) -> EncodedContent[Any]:
-        """Read a content picture once, to stylise it many times: what a strength slider calls before it moves.
+        """Encode a content picture once, to stylise it many times, such as while a strength slider moves.
 
         Args:
-            content, size, tile, max_pixels, progress: as for calling the stylizer.
+            content, size, tile, max_pixels, progress: as when calling the stylizer.
         """
         read = read_content(content, size, tile, max_pixels, kept=True)
-        if read.pixels is content:  # which its owner may write to
+        if read.pixels is content:  # the caller may write to this tensor later
             read = dataclasses.replace(read, pixels=content.clone())
         read = read.encoded(self.model, self.device)
         stats = measure(self.model, read, None, self.device, progress)[0]
@@ -182,37 +182,37 @@ class Stylizer:
         progress: Progress = False,
         out: Pixels | None = None,
     ) -> Image.Image | Pixels:
-        """Render `content` in the style of `styles`. All controls can be combined. Without gradients: these are the model's.
+        """Render `content` in the style of `styles`. All controls can be combined. For gradients, call the model itself.
 
         Args:
-            content: a picture, or what `encode_content` made of one (nothing is then encoded again).
-            styles: a picture or what `encode_style` made of one, also as the file that it was saved to, or a list of these,
-                to be mixed.
-            weights: one real number for each style, by default equal, scaled to sum to 1; the proportion where masks overlap.
+            content: a picture, or the result of `encode_content`, which is not encoded again.
+            styles: a picture, the result of `encode_style`, or a file to which such a result was saved; or a list of these,
+                which are mixed.
+            weights: one real number for each style, scaled to sum to 1; default: equal. They also mix where masks overlap.
             raw_weights: use the weights as they are, whatever their sum.
-            masks: one for each style, which then has only its region, with that region's own content statistics; where no
-                mask applies the photograph stays. With one mask fewer than styles, the last style gets the rest. A mask is
-                of any size, its edges may be soft. A single picture or array of integers is a label map: k is style k.
-            alpha: strength from 0 (the content, encoded and decoded) to 1 (the style's), above 1 extrapolates; or a mask of it.
+            masks: one for each style, which then applies only there and adapts only that part's statistics; where no mask
+                applies, the photograph stays. If there is one mask fewer than styles, the last style gets the rest. A mask may
+                have any size and soft edges. A single picture or array of integers is a label map: k is style k.
+            alpha: strength from 0 (encode and decode the content) to 1 (the full style), above 1 extrapolates; or a mask.
             preserve_color: "luminance" takes only lightness from the result; "coral" gives the styles the content's colours.
-            size: short side in pixels to which the content is scaled, up or down; None keeps it.
-            style_size: short side in pixels to which a larger style picture is reduced; None keeps it.
+            size: short side in pixels to which the content is scaled, up or down; None keeps its size.
+            style_size: short side in pixels to which a larger style picture is reduced; None keeps its size.
             tile: side in pixels, a multiple of 8, of the tiles in which the picture is rendered; the result is the same.
-                None renders it at once; "auto" cuts up what has more pixels than 2048 x 2048.
-            max_pixels: the largest file that is decoded, and the largest picture that `size` or `style_size` makes.
-            progress: show a bar of the tiles on standard error, of reading and of rendering; or call a function before each and
-                at the end with how many are done and how many there are. What it raises ends the call.
+                None renders it at once; "auto" uses tiles for pictures of more than 2048 x 2048 pixels.
+            max_pixels: the largest file to decode, and the largest picture that `size` or `style_size` may make.
+            progress: show bars on standard error for the tiles read and the tiles rendered; or call a function before each
+                tile and at the end, with the number done and the total. An exception it raises ends the call.
             out: where to put the result: a tensor of the content's shape, uint8 (0 to 255) or float, such as a file mapped into
                 memory; or `tiff.StoredPixels`. The content must have no transparency.
 
         Returns:
-            `out` if given. Else for a path or a PIL image, a PIL image of the content's size, with its transparency; for a
-            tensor (B, 3, H, W), a tensor (B, 3, H, W) in [0, 1] on the stylizer's device.
+            `out` if given. Otherwise, for a path or a PIL image, a PIL image of the content's size, with its transparency; for
+            a tensor (B, 3, H, W), a tensor (B, 3, H, W) in [0, 1] on the stylizer's device.
 
         Raises:
             FileNotFoundError: if a file does not exist.
             ImageError: if a file is not a picture that can be read.
-            TypeError, ValueError: if an argument is of another kind or out of range.
+            TypeError, ValueError: if an argument has the wrong type or is out of range.
         """
         number = check_alpha(alpha)
         if preserve_color not in (None, "luminance", "coral"):
@@ -220,7 +220,7 @@ class Stylizer:
         given: list[Style] = list(styles) if isinstance(styles, (list, tuple)) else [styles]  # type: ignore[list-item]
         check_style_size(style_size, given)
         factors = check_weights(weights, len(given), raw_weights, masks is not None, 1.0 if number is None else number)
-        # All files are read before anything is computed: what is wrong with one is said at once.
+        # Read all files before computing anything, so that a bad one is reported at once.
         read = self._read_content(content, size, tile, max_pixels)
         if out is not None:
             check_out(out, read)
@@ -251,24 +251,24 @@ class Stylizer:
         return style if isinstance(style, ChannelStats) else read_style(style, style_size, max_pixels)
 
     def _code(self, style: Content | ChannelStats, count: int, colors: tuple[Tensor, Tensor | None] | None) -> ChannelStats:
-        """A style's statistics, checked to fit the model and `count` contents; in their `colors`, if these are given."""
+        """Measure a style, recoloured to `colors` if given; check that its statistics fit the model and `count` contents."""
         if isinstance(style, Content):
             style = style if colors is None else recolored(style, count, colors)
             stats = measure(self.model, style, None, self.device)[0]
         elif colors is not None:
             raise ValueError("preserve_color: 'coral' recolours style pictures, and this style is already encoded")
-        else:  # in float32, as the features will be: computed by the caller, they may be wider
+        else:  # float32, like the features: statistics that the caller computed may be wider
             stats = ChannelStats(style.mean.float(), style.std.float(), style.made_by).to(self.device)
         self.check_origin("style", stats)
         if stats.mean.shape[2:] != (1, 1):
             raise ValueError(f"style: expected statistics (B, C, 1, 1), got {tuple(stats.mean.shape)}; use masks for regions")
         if stats.mean.shape[0] not in (1, count):
-            wanted = "1 picture" if count == 1 else f"1 or {count} pictures"
-            raise ValueError(f"style: expected {wanted}, got {stats.mean.shape[0]}")
+            expected = "1 picture" if count == 1 else f"1 or {count} pictures"
+            raise ValueError(f"style: expected {expected}, got {stats.mean.shape[0]}")
         return stats
 
     def check_origin(self, name: str, stats: ChannelStats) -> None:
-        """Raise ValueError, which begins with `name`, if these were encoded with another model."""
+        """Raise ValueError, whose message begins with `name`, if these statistics are not finite or are another model's."""
         expected = sum(self.model.arch.code_channels.values())
         if stats.channels != expected:
             raise ValueError(

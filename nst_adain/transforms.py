@@ -1,4 +1,4 @@
-"""Style transfer as data augmentation."""
+"""Augments training data by style transfer, as a step of a torchvision pipeline."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Input = TypeVar("Input", Image.Image, Tensor)
 
 
 class RandomStyle(nn.Module):
-    """Render pictures in a random style, with a probability: a step of a torchvision pipeline.
+    """Renders each picture in a random style with probability `p`: a step of a torchvision pipeline.
 
-    Geirhos et al. 2019, https://arxiv.org/abs/1811.12231. Random numbers are torch's, as in torchvision's transforms.
+    Geirhos et al. 2019, https://arxiv.org/abs/1811.12231. Draws random numbers from torch, as torchvision's transforms do.
 
     Example:
         >>> from PIL import Image
@@ -48,10 +48,10 @@ class RandomStyle(nn.Module):
         """Encode the styles, once.
 
         Args:
-            styles: pictures, or what `Stylizer.encode_style` made of them.
+            styles: pictures, or results of `Stylizer.encode_style`.
             p: probability of stylising a picture.
-            alpha: strength, or the lowest and highest of which one is drawn for each picture.
-            stylizer: the model; default: the shipped one on the CPU, because data loaders run there.
+            alpha: strength, or the range (lowest, highest) from which one is drawn for each picture.
+            stylizer: the model; default: "slim" on the CPU, because data loaders run there.
             style_size: short side to which style pictures are reduced.
 
         Raises:
@@ -79,7 +79,7 @@ class RandomStyle(nn.Module):
             style if isinstance(style, ChannelStats) else self.stylizer.encode_style(style, style_size=style_size)
             for style in given
         ]
-        for style in self.styles:  # now, and not when one is drawn
+        for style in self.styles:  # check now, not when a style is drawn
             self.stylizer.check_origin("styles", style)
             if style.mean.shape != (1, style.channels, 1, 1):
                 raise ValueError(f"styles: expected codes of one picture each, got one of the shape {tuple(style.mean.shape)}")
@@ -89,21 +89,21 @@ class RandomStyle(nn.Module):
     @overload
     def forward(self, image: Any, *others: Any) -> Any: ...
     def forward(self, image: Any, *others: Any) -> Any:
-        """Stylise a picture, or each picture of a batch, with a style, a strength and a chance of its own.
+        """Stylise a picture, or draw a style and a strength for each picture of a batch.
 
         Args:
-            image: a PIL image, which is not turned by its EXIF orientation, as what belongs to it would not turn with it; or a
-                tensor (3, H, W) or (B, 3, H, W), float in [0, 1] or uint8, of any class of torchvision's.
-                Or, as for `torchvision.transforms.v2`, a sample: nested tuples, lists and dictionaries, of which the first
-                picture is taken and the rest, labels, boxes and so on, stays as it is.
-            others: more of a sample whose first part is the picture.
+            image: a PIL image, whose EXIF orientation is ignored, because boxes and masks would not turn with it; or a tensor
+                (3, H, W) or (B, 3, H, W), float in [0, 1] or uint8, of any torchvision class.
+                Or, as in `torchvision.transforms.v2`, a sample: nested tuples, lists and dictionaries. Its first picture is
+                stylised; labels, boxes and everything else stay as they are.
+            others: the rest of a sample whose first part is the picture.
 
         Returns:
             A PIL image of mode RGB, or RGBA if there is transparency; or a tensor of the same class, shape, type and device.
-            Of a sample, the same structure; with others a tuple of the picture and them.
+            For a sample, the same structure; with `others`, a tuple of the picture and the others.
 
         Raises:
-            TypeError, ValueError: if `image` is neither, whether it is to be stylised or not.
+            TypeError, ValueError: if `image` is none of these, even if it is not drawn to be stylised.
         """
         if not others and isinstance(image, (tuple, list, dict)):
             leaves, structure = tree_flatten(image)
@@ -140,12 +140,12 @@ class RandomStyle(nn.Module):
         return self.stylizer(image, style, alpha=float(torch.empty(()).uniform_(self.low, self.high)))
 
     def extra_repr(self) -> str:
-        """What `repr` shows."""
+        """Return what `repr` shows."""
         return f"{len(self.styles)} styles, p={self.p}, alpha={self.low:g}..{self.high:g}"
 
 
 def _kind(leaf: object) -> str:
-    """What a part of a sample is, as for torchvision: a plain tensor is the picture only where nothing else is one."""
+    """Classify a part of a sample as torchvision does: a plain tensor is the picture only if no other part is one."""
     if isinstance(leaf, Image.Image) or (isinstance(leaf, Tensor) and type(leaf).__name__ in ("Image", "Video")):
         return "picture"
     return "tensor" if type(leaf) is Tensor and leaf.ndim in (3, 4) and leaf.shape[-3] == 3 else "other"
