@@ -1,1 +1,1 @@
-"""A picture in two passes over its tiles: statistics, then decoding."""
+"""Renders a picture in two passes over its tiles: statistics, then decoding."""

@@ -1,4 +1,4 @@
-"""Keeping the photograph's colours, before stylising (CORAL) or after (luminance).
+"""Keeps the photograph's colours, before stylising (CORAL) or after (luminance).
 
 Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer", https://arxiv.org/abs/1606.05897.
 """
@@ -24,13 +24,13 @@ def match_color(
     Args:
         style: (B, 3, H, W), RGB in [0, 1].
         content: (B or 1, 3, any, any), RGB in [0, 1].
-        style_opacity, content_opacity: how much each pixel counts, (1, 1, H, W) in [0, 1]; None: all of them in full.
+        style_opacity, content_opacity: how much each pixel counts, (1, 1, H, W) in [0, 1]; None: all pixels count fully.
 
     Returns:
         (B, 3, H, W), RGB, clamped to [0, 1].
 
     Raises:
-        TypeError: if a picture is not of floating point.
+        TypeError: if a picture is not floating point.
         ValueError: if a picture or its opacity has another shape.
     """
     _check(style, style_opacity)
@@ -48,8 +48,7 @@ def match_color(
 def transfer_luminance(output: Tensor, content: Tensor) -> Tensor:
     """Take lightness from the stylised picture and colour from the content (section 4.1 of Gatys et al.).
 
-    In YCbCr with the content's Cb and Cr, R - Y, G - Y and B - Y are the content's: so every channel moves by the
-    difference in luma.
+    Keeping the content's Cb and Cr also keeps its R - Y, G - Y and B - Y, so every channel moves by the difference in luma.
 
     Args:
         output: (B, 3, H, W), the stylised picture, RGB in [0, 1].
@@ -59,8 +58,8 @@ def transfer_luminance(output: Tensor, content: Tensor) -> Tensor:
         (B, 3, H, W), RGB, clamped to [0, 1].
 
     Raises:
-        TypeError: if a picture is not of floating point.
-        ValueError: if the shapes differ, or are others.
+        TypeError: if a picture is not floating point.
+        ValueError: if the shapes differ, or are not (B, 3, H, W).
     """
     _check(output)
     _check(content)
@@ -71,10 +70,10 @@ def transfer_luminance(output: Tensor, content: Tensor) -> Tensor:
 
 
 def _colour_moments(image: Tensor, opacity: Tensor | None) -> tuple[Tensor, Tensor]:
-    """(B, 3, 1) mean and (B, 3, 3) covariance over the pixels, in float64."""
+    """Compute the mean, (B, 3, 1), and covariance, (B, 3, 3), over the pixels, in float64."""
     flat = image.double().flatten(2)
     share = torch.ones_like(flat[:1, :1]) if opacity is None else opacity.double().flatten(2)
-    share = share / share.sum().clamp_min(1e-12)  # of what is wholly invisible, any colours will do
+    share = share / share.sum().clamp_min(1e-12)  # if all is invisible, any colours will do
     mean = (flat * share).sum(2, keepdim=True)
     centred = flat - mean
     return mean, (centred * share) @ centred.transpose(1, 2)
@@ -90,7 +89,7 @@ def _check(image: Tensor, opacity: Tensor | None = None) -> None:
 
 
 def _power(covariance: Tensor, exponent: float) -> Tensor:
-    """A power of symmetric matrices. Grey pictures have no variance across the grey axis: a floor keeps the inverse finite."""
+    """Raise symmetric matrices to a power. Grey pictures vary only along the grey axis: a floor keeps the inverse finite."""
     values, vectors = torch.linalg.eigh(covariance)
     power: Tensor = vectors @ torch.diag_embed(values.clamp_min(1e-5) ** exponent) @ vectors.transpose(1, 2)
     return power

@@ -1,4 +1,4 @@
-"""A picture as it is rendered: its pixels, its tiles, what is visible of it. And one that is kept for many renderings."""
+"""Holds a picture to render (its pixels, tiles and opacity), and one that is encoded for many renderings."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from nst_adain.rendering.tiling import Tile, as_float, auto_side, halo, tiles, w
 
 __all__ = ["Content", "EncodedContent", "Result", "check_out", "recolored", "subsampled"]
 
-Result = TypeVar("Result", Image.Image, Tensor)  # what a content becomes: tensors stay tensors
+Result = TypeVar("Result", Image.Image, Tensor)  # the type of a result: a tensor for a tensor, else a picture
 
 _AT_ONCE = 2048 * 2048  # pixels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Content:
-    """A picture that is measured or rendered.
+    """Holds a picture to measure or render.
 
     Attributes:
         pixels: (B, 3, H, W), uint8 or float in [0, 1].
-        side: of its tiles in pixels; None: it is one tile.
+        side: the side of its tiles in pixels; None: the whole picture is one tile.
         transparency: its alpha channel, or None.
-        features: (B, C_k, H_k, W_k) for each tap of the model, where it is one tile and they are known.
+        features: (B, C_k, H_k, W_k) for each tap of the model, if it is one tile and already encoded; else None.
     """
 
     pixels: Pixels
@@ -43,33 +43,33 @@ class Content:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(H, W)."""
+        """Height and width, (H, W)."""
         height, width = self.pixels.shape[-2:]
         return height, width
 
     @property
     def opacity(self) -> Tensor | None:
-        """How much each pixel counts, (1, 1, H, W) uint8; None: all alike, as where all are invisible."""
+        """How much each pixel counts, (1, 1, H, W) uint8; None: all count alike, also if all are invisible."""
         if self.transparency is None or self.transparency.getextrema() in ((255, 255), (0, 0)):
             return None
         return torch.from_numpy(np.array(self.transparency))[None, None]
 
     @property
     def colors(self) -> tuple[Tensor, Tensor | None]:
-        """Enough of its pixels, and how much each counts, to know its colours: both (B, C, h, w) in [0, 1]."""
+        """A sample of its pixels for matching colours, and how much each counts: both (B, C, h, w) in [0, 1]."""
         opacity = self.opacity
         return subsampled(self.pixels), None if opacity is None else subsampled(opacity)
 
     def tiles(self, model: StyleTransfer) -> Sequence[Tile]:
-        """What covers it, with the surroundings that the model sees."""
+        """Cover the picture with tiles, with the surroundings that the model sees."""
         return [whole(self.pixels)] if self.side is None else list(tiles(*self.size, self.side, halo(model.arch)))
 
     def encode(self, model: StyleTransfer, tile: Tile, device: torch.device) -> Mapping[str, Tensor]:
-        """The features of what is read for a tile."""
+        """Return the features of a tile and its surroundings; encode them unless they are known."""
         return self.features if self.features is not None else model.encode(as_float(self.pixels, tile, device))
 
     def encoded(self, model: StyleTransfer, device: torch.device) -> Content:
-        """The same with its features on a device, if it is one tile; else these would not fit."""
+        """Return a copy with its features on a device; a picture in several tiles is returned as it is, as they may not fit."""
         if self.features is not None:
             return dataclasses.replace(self, features={tap: feature.to(device) for tap, feature in self.features.items()})
         if self.side is not None:
@@ -79,9 +79,9 @@ class Content:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EncodedContent(Generic[Result]):
-    """A content picture, read once to be stylised many times. Made by `Stylizer.encode_content`, kept by the caller.
+    """Holds a content picture that is encoded once and stylised many times. `Stylizer.encode_content` makes it.
 
-    Its parameter is the type of what a `Stylizer` makes of it: a PIL image, or a tensor if it was one.
+    Its type parameter is the type of the results: a tensor if the content was one, else a PIL image.
 
     Attributes:
         content: the picture, in memory, with its features unless it is rendered in tiles.
@@ -93,9 +93,10 @@ class EncodedContent(Generic[Result]):
 
 
 def subsampled(pixels: Pixels) -> Tensor:
-    """(B, C, h, w) in [0, 1], of a large picture one pixel of each block of a grid: enough for its colours.
+    """Take one pixel from each block of a large picture, enough for its colours: (B, C, h, w) in [0, 1].
 
-    Which one is drawn, always alike: one place in all would see a single colour of stripes, screens and dithering.
+    Draws the place within each block at random, with a fixed seed: the same place in all blocks might hit only one colour of
+    stripes, screens or dithering.
     """
     height, width = pixels.shape[-2:]
     step = math.isqrt(height * width) // 512
@@ -105,7 +106,7 @@ def subsampled(pixels: Pixels) -> Tensor:
         y, x = (torch.randint(step, (len(rows), len(columns)), generator=draw) for _ in range(2))
         y, x = (rows[:, None] + y).clamp_max(height - 1), (columns + x).clamp_max(width - 1)
         read = []
-        count = max(1, _AT_ONCE // (step * width))  # of a file no more than this many rows of blocks at once
+        count = max(1, _AT_ONCE // (step * width))  # rows of blocks to read from a file at once
         for first in range(0, len(rows), count):
             some, top, bottom = slice(first, first + count), first * step, (first + count) * step
             read.append(pixels[..., top:bottom, :][..., y[some] - top, x[some]])
@@ -114,10 +115,10 @@ def subsampled(pixels: Pixels) -> Tensor:
 
 
 def recolored(style: Content, count: int, colors: tuple[Tensor, Tensor | None]) -> Content:
-    """A style picture in the `colors` of each of `count` contents.
+    """Give a style picture the `colors` of each of `count` contents.
 
     Raises:
-        ValueError: if there are several style pictures, and not as many as contents.
+        ValueError: if there are several style pictures, but not as many as contents.
     """
     cpu, opacity = torch.device("cpu"), style.opacity
     image = as_float(style.pixels, whole(style.pixels), cpu)
@@ -129,12 +130,12 @@ def recolored(style: Content, count: int, colors: tuple[Tensor, Tensor | None]) 
 
 
 def check_out(out: Pixels, content: Content) -> None:
-    """Raise TypeError or ValueError unless `out` can receive what becomes of a content."""
+    """Raise TypeError or ValueError unless `out` can receive the result for a content."""
     if not isinstance(out, Pixels):
         raise TypeError(f"out: expected a tensor, such as torch.from_numpy makes of an array, got {type(out).__name__}")
-    wanted, found = tuple(content.pixels.shape), tuple(out.shape)
-    if found != wanted or not (out.dtype == torch.uint8 or out.dtype.is_floating_point):
-        raise ValueError(f"out: expected a uint8 or float tensor of the shape {wanted}, got {out.dtype} {found}")
+    expected, found = tuple(content.pixels.shape), tuple(out.shape)
+    if found != expected or not (out.dtype == torch.uint8 or out.dtype.is_floating_point):
+        raise ValueError(f"out: expected a uint8 or float tensor of the shape {expected}, got {out.dtype} {found}")
     both = (out, content.pixels)
     if content.side is not None and all(isinstance(each, Tensor) for each in both) and _overlap(*both):  # type: ignore[arg-type]
         raise ValueError("out: expected other memory than the content's, which is read until the last tile")
@@ -148,6 +149,6 @@ def _overlap(one: Tensor, other: Tensor) -> bool:
 
 
 def _memory(tensor: Tensor) -> tuple[int, int]:
-    """Where a tensor's first byte is, and its last."""
+    """Return the addresses of a tensor's first byte and of the byte after its last."""
     span = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride()))
     return tensor.data_ptr(), tensor.data_ptr() + (span + 1) * tensor.element_size()

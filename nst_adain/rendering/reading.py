@@ -1,4 +1,4 @@
-"""Reads content and style pictures, whatever they are handed in as, into what is rendered and measured."""
+"""Reads content and style pictures from files, PIL images or tensors, ready to be measured and rendered."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ __all__ = ["read_content", "read_style"]
 
 
 def read_content(content: Picture, size: int | None, tile: Tiling, max_pixels: int, *, kept: bool = False) -> Content:
-    """A content picture.
+    """Read a content picture.
 
     Args:
-        content: a path, a PIL image or a float tensor (B, 3, H, W) in [0, 1], which stays as it is.
-        size: the short side to scale it to, up or down; None: as it is.
+        content: a path, a PIL image or a float tensor (B, 3, H, W) in [0, 1], which stays unchanged.
+        size: the short side to scale it to, up or down; None: keep its size.
         tile: the side of its tiles.
         max_pixels: the largest picture to decode or make.
-        kept: for longer than a call, so in memory: its file may be changed later.
+        kept: whether it outlives the call; it is then read into memory, because its file may change.
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
-        TypeError, ValueError: if it is no picture, or `size` no number of pixels or too many.
+        TypeError, ValueError: if `content` is not a picture, or `size` is not a number of pixels or is too large.
     """
     stored = map_picture(content, max_pixels) if size is None else None
     if stored is not None:
         side = auto_side(stored) if tile == "auto" else tile
-        # What is rendered at once is read at once: of a large picture, only what a tile needs.
+        # A picture that is rendered at once is read at once; one in tiles, tile by tile.
         return Content(stored[..., :, :] if kept or side is None else stored, side)
     picture = scaled(open_picture(content, "content", max_pixels), "size", size, max_pixels, enlarge=True)
     pixels, transparency = separated(picture)
@@ -40,16 +40,16 @@ def read_content(content: Picture, size: int | None, tile: Tiling, max_pixels: i
 
 
 def read_style(style: Picture, style_size: int | None, max_pixels: int) -> Content:
-    """A style picture.
+    """Read a style picture.
 
     Args:
-        style: as the content of `read_content`.
-        style_size: the short side to which a larger one is reduced; None: as it is.
+        style: like the content of `read_content`.
+        style_size: the short side to which a larger one is reduced; None: keep its size.
         max_pixels: the largest picture to decode or make.
 
     Raises:
-        FileNotFoundError, ImageError: if a file cannot be read, or nothing is visible on it.
-        TypeError, ValueError: if it is no picture, or `style_size` no number of pixels or too many.
+        FileNotFoundError, ImageError: if a file cannot be read, or the picture is invisible.
+        TypeError, ValueError: if `style` is not a picture, or `style_size` is not a number of pixels or is too large.
     """
     stored = map_picture(style, max_pixels) if style_size is None else None
     if stored is not None:

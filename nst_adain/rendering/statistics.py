@@ -1,4 +1,4 @@
-"""Pass 1 of rendering: the statistics of a content, of all of it or of regions, added up tile by tile."""
+"""Measures a picture's statistics tile by tile (pass 1), over all of it or under each mask."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["Moments", "belonging", "measure"]
 
 
 def belonging(masks: Tensor, stride: int, reach: int) -> Tensor:
-    """How much a position of features counts in the statistics of each region.
+    """Compute how much each position of features counts in the statistics of each mask.
 
-    Features beside a border see the region on its other side too. In smooth pictures the border may be the strongest edge there
-    is, and it is no part of either region. Gatys et al. 2017 (https://arxiv.org/abs/1611.07865) keep to the features that see
-    one region alone; here they count less the more they see of others, so that narrow regions have statistics too.
+    Features beside a mask's border see its other side too. In smooth pictures that border may be the strongest edge, and it
+    belongs to neither side. Gatys et al. 2017 (https://arxiv.org/abs/1611.07865) use only features that see one side; here
+    features count less the more they see of the other, so that narrow masks get statistics too.
 
     Args:
         masks: (1, n, H, W) in [0, 1], H and W multiples of `stride`.
@@ -31,8 +31,8 @@ def belonging(masks: Tensor, stride: int, reach: int) -> Tensor:
         reach: pixels that a position sees beyond its own, on each side.
 
     Returns:
-        (1, n, H / stride, W / stride) in [0, 1]: the region's share of the position, times the square of its share of all that
-        the position sees of the picture.
+        (1, n, H / stride, W / stride) in [0, 1]: the mask's share of the position, times the square of its share of
+        everything that the position sees of the picture.
     """
     side = stride + 2 * reach
     rows = F.avg_pool2d(masks, (side, 1), (stride, 1), (reach, 0), count_include_pad=False)
@@ -43,20 +43,20 @@ def belonging(masks: Tensor, stride: int, reach: int) -> Tensor:
 def measure(
     model: StyleTransfer, content: Content, masks: Tensor | None, device: torch.device, progress: Progress = False
 ) -> list[ChannelStats]:
-    """The statistics of what is visible of a picture, over all of it or for each mask over its region, as `belonging` says.
+    """Measure the visible part of a picture, over all of it or under each mask, weighted by `belonging`.
 
     Args:
-        model: whose encoder's features are measured.
+        model: the model whose encoder's features are measured.
         content: the picture, a content or a style.
         masks: (1, n, H, W) uint8, or None.
         device: where the model is.
-        progress: as of calling a `Stylizer`.
+        progress: as for calling a `Stylizer`.
 
     Returns:
-        One code, or n: (B, C, 1, 1). Of a region that is empty or invisible, the whole picture's.
+        One code, or one for each mask: (B, C, 1, 1). A mask that is empty or hides nothing visible gets the whole picture's.
     """
     taps = model.arch.taps
-    # The last one is the whole picture's: what is taken for a region without a position.
+    # The last one covers the whole picture, and replaces that of a mask without a position.
     opacity = content.opacity
     count = masks.shape[1] if masks is not None else 0 if opacity is None else 1
     moments = [{tap: Moments() for tap in taps} for _ in range(count + 1)]
@@ -71,22 +71,21 @@ def measure(
             moments[-1][tap].add(inside)
             if counted is not None:
                 weights = belonging(counted, stride, model.arch.plan.reach_of(tap))[..., rows, columns]
-                for region in range(count):
-                    moments[region][tap].add(inside, weights[:, region : region + 1])
-    used = [region if all(m.count > 0 for m in region.values()) else moments[-1] for region in moments]
-    wanted = used[:-1] or used
-    return [model.extend(Moments.join(list(region.values())).to(device)) for region in wanted]
+                for mask in range(count):
+                    moments[mask][tap].add(inside, weights[:, mask : mask + 1])
+    used = [by_tap if all(m.count > 0 for m in by_tap.values()) else moments[-1] for by_tap in moments]
+    return [model.extend(Moments.join(list(by_tap.values())).to(device)) for by_tap in used[:-1] or used]
 
 
-_AT_ONCE = 2**19  # values that are read at once, 2 MB: they stay in the processor's cache until they are squared
+_AT_ONCE = 2**19  # values to read at once, 2 MB: they stay in the processor's cache until they are squared
 
 
 class Moments:
-    """Mean and variance of the channels of many pieces.
+    """Adds up the mean and variance of each channel over many pieces.
 
-    Each strip of rows is measured in float32 about its own mean, and strips are joined in float64 (Chan et al. 1983,
-    https://doi.org/10.1080/00031305.1983.10483115): nothing is lost where the mean is far from 0, as it would be from sums of
-    squares, and float64 is left to a number for each channel.
+    Measures each strip of rows in float32 about its own mean, and joins strips in float64 (Chan et al. 1983,
+    https://doi.org/10.1080/00031305.1983.10483115). Unlike sums of squares this loses nothing where the mean is far from 0,
+    and only one number a channel is computed in float64.
     """
 
     def __init__(self) -> None:
@@ -95,8 +94,8 @@ class Moments:
         self.squares: Tensor | None = None  # sums of squared deviations from the mean
 
     def add(self, features: Tensor, weights: Tensor | None = None) -> None:
-        """Count in the positions of (B, C, H, W) features, each as often as `weights`, (1, 1, H, W), says; default: once."""
-        at_once = _AT_ONCE if features.device.type == "cpu" else features.numel()  # each strip would wait for a GPU
+        """Add the positions of (B, C, H, W) features, each with its weight in `weights`, (1, 1, H, W); default: 1."""
+        at_once = _AT_ONCE if features.device.type == "cpu" else features.numel()  # on a GPU, every strip would cost a wait
         rows = max(1, at_once // features[:, :, 0].numel())
         for top in range(0, features.shape[2], rows):
             x = at_least_float32(features[:, :, top : top + rows])
@@ -124,7 +123,7 @@ class Moments:
         self.count = total
 
     def stats(self) -> ChannelStats:
-        """What `channel_stats` would have given for all positions at once.
+        """Return what `channel_stats` would return for all positions at once.
 
         Raises:
             ValueError: if nothing was added.
@@ -135,5 +134,5 @@ class Moments:
 
     @staticmethod
     def join(parts: Sequence[Moments]) -> ChannelStats:
-        """The statistics of several taps as one value."""
+        """Join the statistics of several taps to one value."""
         return ChannelStats.cat([part.stats() for part in parts])

@@ -1,4 +1,4 @@
-"""Which tiles cover a picture, how much of their surroundings they need, and what is read for one."""
+"""Covers a picture with tiles, says how much of their surroundings they need, and reads them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["AUTO_PIXELS", "AUTO_TILE", "Tile", "as_float", "auto_side", "halo", 
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-    """A rectangle of a picture and the larger one that has to be read for it; ends are exclusive.
+    """A rectangle of a picture, and the larger one to read for it; ends are exclusive.
 
     Attributes:
-        top, bottom, left, right: what this tile is responsible for; it starts at multiples of 8.
-        read_top, read_bottom, read_left, read_right: with the surroundings.
+        top, bottom, left, right: the rectangle that this tile renders; it starts at multiples of 8.
+        read_top, read_bottom, read_left, read_right: the same with its surroundings.
     """
 
     top: int
@@ -36,13 +36,13 @@ class Tile:
     read_right: int
 
     def alone(self) -> Tile:
-        """The same tile without its surroundings."""
+        """Return the same tile without its surroundings."""
         return dataclasses.replace(self, read_top=self.top, read_bottom=self.bottom, read_left=self.left, read_right=self.right)
 
     def inside(self, stride: int) -> tuple[slice, slice]:
-        """Where the tile itself is, in features of what was read that have one position each `stride` pixels.
+        """Return the rows and columns of the tile itself in the features that were read, one position every `stride` pixels.
 
-        A tile at the end of the picture reaches to the end of its features: they may hold padding, which counts.
+        A tile at the end of the picture reaches to the end of its features, which may include padding.
         """
         bottom = None if self.bottom == self.read_bottom else (self.bottom - self.read_top) // stride
         right = None if self.right == self.read_right else (self.right - self.read_left) // stride
@@ -50,10 +50,10 @@ class Tile:
 
 
 def halo(arch: Architecture) -> int:
-    """Pixels round a tile that its output depends on, rounded up to a multiple of 8.
+    """Count the pixels round a tile on which its output depends, rounded up to a multiple of 8.
 
-    Each 3 x 3 convolution sees one position more on each side, of as many pixels as its stage's stride, in the encoder and
-    in the decoder; each pooling sees one position of its input more, and upsampling starts within a position, as the
+    In the encoder and in the decoder, each 3 x 3 convolution sees one more position on each side, which is as many pixels as
+    its stage's stride; each pooling sees one more position of its input, and upsampling starts within a position, as the
     pixels of a patch do.
     """
     plan = arch.plan
@@ -67,9 +67,9 @@ def tiles(height: int, width: int, side: int, surroundings: int) -> Iterator[Til
     """Cover a picture with tiles of at most `side` x `side`, row by row.
 
     Raises:
-        ValueError: if the side is no positive multiple of 8.
+        ValueError: if the side is not a positive multiple of 8.
     """
-    if not isinstance(side, numbers.Integral) or side < STRIDE or side % STRIDE:  # NumPy's too
+    if not isinstance(side, numbers.Integral) or side < STRIDE or side % STRIDE:  # takes NumPy's integers too
         raise ValueError(f"tile: expected a positive multiple of {STRIDE} pixels, got {side!r}")
     for top in range(0, height, side):
         for left in range(0, width, side):
@@ -87,9 +87,9 @@ def tiles(height: int, width: int, side: int, surroundings: int) -> Iterator[Til
 
 
 def reported(cover: Sequence[Tile], progress: bool | Callable[[int, int | None], object]) -> Iterable[Tile]:
-    """The tiles, with a bar on standard error if there are several, or what is told of them."""
+    """Iterate over the tiles, showing a bar on standard error if there are several, or calling `progress` for each."""
     if callable(progress):
-        return _told(cover, progress)
+        return _reported_to(progress, cover)
     if not progress or len(cover) == 1:
         return cover
     from tqdm import tqdm
@@ -98,7 +98,7 @@ def reported(cover: Sequence[Tile], progress: bool | Callable[[int, int | None],
     return bar
 
 
-def _told(cover: Sequence[Tile], report: Callable[[int, int | None], object]) -> Iterator[Tile]:
+def _reported_to(report: Callable[[int, int | None], object], cover: Sequence[Tile]) -> Iterator[Tile]:
     for done, tile in enumerate(cover):
         report(done, len(cover))
         yield tile
@@ -112,18 +112,18 @@ AUTO_PIXELS = 2048 * 2048  # "auto" cuts up larger pictures: whole, this one tak
 
 
 def auto_side(pixels: Pixels) -> int | None:
-    """What "auto" means for a picture."""
+    """Return the side of tiles that "auto" takes for a picture; None: render it at once."""
     return AUTO_TILE if pixels.shape[-1] * pixels.shape[-2] > AUTO_PIXELS else None
 
 
 def whole(pixels: Pixels) -> Tile:
-    """The one tile of a picture that is not cut up."""
+    """Return the single tile of a picture that is not cut up."""
     height, width = pixels.shape[-2:]
     return Tile(0, height, 0, width, 0, height, 0, width)
 
 
 def as_float(pixels: Pixels, tile: Tile, device: torch.device) -> Tensor:
-    """What is read for a tile, (B, C, h, w) in [0, 1]."""
+    """Read a tile with its surroundings, (B, C, h, w) in [0, 1]."""
     window = pixels[..., tile.read_top : tile.read_bottom, tile.read_left : tile.read_right]
-    # Bytes are widened on the device, so that fewer travel; wide numbers before it, for not every device has float64.
+    # Bytes are widened on the device, to transfer fewer of them; wider numbers on the CPU, as not every device has float64.
     return window.to(device).float() / 255 if window.dtype == torch.uint8 else window.float().to(device)
