@@ -39,7 +39,7 @@ def sole_run(out: Path) -> Iterator[None]:
     """Make the folder of a run, hold it for this process alone, and remove what a killed process left half written.
 
     The lock ends with the process, so that a run that was killed can be resumed at once. A new folder in which nothing was
-    written goes again.
+    written is removed again.
 
     Raises:
         NotADirectoryError: if it is a file.

@@ -65,18 +65,18 @@ def _train(task: str, config: TrainConfig) -> None:
 
 
 def _wrong(error: UsageError) -> int:
-    """Say what was asked for wrongly, and return the exit status."""
+    """Print a usage error; returns the exit status."""
     print(f"train: error: {error}", file=sys.stderr)
     return 2
 
 
 def main() -> int:
-    """Run a command; exit status 0 done, 1 the job failed, 2 it was asked for wrongly."""
+    """Run a command; returns the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     keep_freed_memory()
-    jobs = [distill, fit, average, holdout, evaluate, score, publish, benchmark, profile, throughput, flicker]
+    commands = [distill, fit, average, holdout, evaluate, score, publish, benchmark, profile, throughput, flicker]
     try:
         with interruptible(_INTERRUPTED):
-            tyro.extras.subcommand_cli_from_dict({job.__name__: job for job in jobs}, prog="python -m train")
+            tyro.extras.subcommand_cli_from_dict({command.__name__: command for command in commands}, prog="python -m train")
     except UsageError as error:
         return _wrong(error)
     except (OSError, ValueError, FloatingPointError) as error:

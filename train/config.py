@@ -90,12 +90,12 @@ class TrainConfig:
     crops_gb: float = field(default=1.0, metadata={**_at_least(0), **_FINITE})
     """Memory for the crops themselves, in each process; 0 cuts them each time, which a GPU has to wait for."""
     holdout: int = field(default=16, metadata=_at_least(0))
-    """Pictures of each folder that are never trained on: the samples and the val_ columns are made from them."""
+    """Pictures of each folder that are never trained on; samples and held-out losses are made from them."""
     photo_styles: float = field(default=0.2, metadata=_SHARE)
     """Share of the styles that are photographs. Without any, the network learns to tell their statistics from a painting's,
     and gives back unchanged the photograph whose style resembles one (with identity_weight above 0)."""
     pattern_styles: float = field(default=0.1, metadata=_SHARE)
-    """Share of the styles that are drawn by chance: tiles, prints, dots, strokes, line drawings. From paintings alone the
+    """Share of the styles that are drawn at random: tiles, prints, dots, strokes, line drawings. From paintings alone the
     network gets better at paintings, and after a while worse at these."""
     patterns: int = field(default=350, metadata=_at_least(1))
     """How many there are of them. Each takes 0.6 MB of memory from its first use on, in each process."""
@@ -104,7 +104,7 @@ class TrainConfig:
     modulator is given a few thousand codes of paintings again and again: with more of them the held-out style loss goes on
     falling with the training's, where it had stood still."""
     sharpen: float = field(default=0.5, metadata=_SHARE)
-    """Share of the crops of photographs and paintings that are sharpened, by chance. Small JPEG files are softer than a
+    """Share of the crops of photographs and paintings that are sharpened, at random. Small JPEG files are softer than a
     photograph that was scaled down: on held-out styles sharpened like one the style loss is twice as high."""
     max_side: int = field(default=512, metadata=_at_least(16))
     """Pictures are kept in memory with a short side of at most this; more than two crops would be wasted."""

@@ -103,7 +103,7 @@ def recolor(pixels: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def sharpen(pixels: Tensor, rng: np.random.Generator) -> Tensor:
-    """(3, H, W) uint8, sharpened by chance: by up to twice what it differs from its 3 x 3 neighbourhood."""
+    """(3, H, W) uint8, sharpened by a random amount: up to twice its difference from its 3 x 3 neighbourhood."""
     sharper: Tensor = adjust_sharpness(pixels, rng.uniform(1, 3))
     return sharper
 

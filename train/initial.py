@@ -106,8 +106,8 @@ def calibrate(model: StyleTransfer, content: Tensor, style: Tensor, known: Mappi
         model.encode(torch.cat([content, style]))
     features = model.encode(content)
     with _calibrating(model.decoder, "decoder", known):
-        own, target = model.code(features), model.code(model.encode(style))
-        model.decode(features, model.arch.split(own), model.arch.split(target))
+        content_stats, style_stats = model.code(features), model.code(model.encode(style))
+        model.decode(features, model.arch.split(content_stats), model.arch.split(style_stats))
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Style pictures drawn by chance: people also bring mosaics, prints and line drawings, of which a folder of paintings has few.
+"""Style pictures drawn at random: people also bring mosaics, prints and line drawings, of which a folder of paintings has few.
 
 They are not the pictures of `nst_adain.figures.gallery`, which are there to be looked at and to judge the weights.
 """
@@ -102,7 +102,7 @@ def bands(rng: np.random.Generator, palette: FloatArray) -> Image.Image:
 
 
 def dots(rng: np.random.Generator, palette: FloatArray) -> Image.Image:
-    """Dots of one size on a ground, coloured by area with some chance."""
+    """Dots of one size on a ground, coloured by area, not without exceptions."""
     radius = np.exp(rng.uniform(np.log(3), np.log(16)))
     xy = rng.uniform(0, SIDE, (int(rng.uniform(0.5, 2.5) * SIDE**2 / (np.pi * radius**2)), 2))
     index = _at(_field(rng, len(palette)), xy) + rng.normal(0, rng.uniform(0, 1), len(xy))

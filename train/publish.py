@@ -1,4 +1,4 @@
-"""Put trained weights where `nst_adain` finds them, with what a user should know of them."""
+"""Put trained weights where `nst_adain` finds them, with what a user should know about them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
 
 
 def describe(folder: Path, leave_out: Path | None = None) -> str:
-    """Markdown about all published weights in a folder but one, from their metadata."""
+    """Markdown about all published weights in a folder, but for `leave_out`, from their metadata."""
     lines = [
         TITLE,
         "",

@@ -59,12 +59,12 @@ def given_files(recipe: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def recipe_entries(recipe: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The metadata that tells the runs, oldest first, and their steps together."""
+    """The metadata of a file of weights: its runs, oldest first, and the sum of their steps."""
     return {"recipe": json.dumps(recipe), "steps": str(sum(run["steps_done"] for run in runs_of(recipe)))}
 
 
 def runs_of(recipe: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every run of a recipe once, also those of what was averaged, which may have had part of their way in common."""
+    """Every run of a recipe once, also those behind an average, which may have begun alike."""
 
     def every(entries: Sequence[dict[str, Any]], way: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
         for entry in entries:

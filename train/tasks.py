@@ -139,9 +139,11 @@ class StyleTransferTask(nn.Module):
         Slices, because a GPU would wait for a list of numbers.
         """
         features, code = self.read(pictures)
-        own, target = (ChannelStats(_rows(code.mean, rows), _rows(code.std, rows)) for rows in (contents, styles))
+        content_stats, style_stats = (
+            ChannelStats(_rows(code.mean, rows), _rows(code.std, rows)) for rows in (contents, styles)
+        )
         split = self.model.arch.split
-        output = self.decode({tap: _rows(x, contents) for tap, x in features.items()}, split(own), split(target))
+        output = self.decode({tap: _rows(x, contents) for tap, x in features.items()}, split(content_stats), split(style_stats))
         return output[..., : pictures.shape[-2], : pictures.shape[-1]]
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:

@@ -65,7 +65,7 @@ class Trainer:
             checkpoint: where to go on; None: at the start.
 
         Raises:
-            UsageError: if a setting cannot be honoured.
+            UsageError: if a setting cannot work.
             FileNotFoundError, ValueError: if a file does not hold what it should.
         """
         self.task, self.config, self.step = task, config, 0

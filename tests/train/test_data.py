@@ -78,7 +78,7 @@ def test_paintings_get_other_colours_and_nothing_else_changes(config: TrainConfi
     assert as_they_are.style_keys == recolored.style_keys
     assert torch.equal(as_they_are.content, recolored.content)
     for key, before, after in zip(as_they_are.style_keys, as_they_are.style, recolored.style):
-        if key[0] != 1:  # a photograph, which is a content too, or a pattern, whose colours are by chance anyway
+        if key[0] != 1:  # a photograph, which is a content too, or a pattern, whose colours are random anyway
             assert torch.equal(before, after)
             continue
         assert not torch.equal(before, after)

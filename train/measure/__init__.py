@@ -1,1 +1,1 @@
-"""How good, how fast and how steady the models are: one file for each thing that is measured."""
+"""How good and how fast the models are, and how much their videos flicker: one file for each command and what it needs."""

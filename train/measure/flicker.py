@@ -1,4 +1,4 @@
-"""How steady stylised videos are: the warping error along the optical flow of a real clip."""
+"""How much stylised videos flicker: the warping error along the optical flow of a real clip."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def profile(
     device: str = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Print milliseconds and arithmetic speed of every convolution, its padding included, and of all that is none.
+    """Print milliseconds and arithmetic speed of every convolution, its padding included, and of everything else.
 
     The arithmetic is what a direct convolution does, and so is the peak: a Winograd convolution can be above it.
 

@@ -87,12 +87,12 @@ def _make_photographs(folder: Path, count: int, size: int, suffix: str) -> list[
     return sorted(folder.iterdir())
 
 
-def _medians(jobs: dict[str, Callable[[], None]], repeats: int, device: torch.device) -> dict[str, float]:
-    taken: dict[str, list[float]] = {name: [] for name in jobs}
+def _medians(ways: dict[str, Callable[[], None]], repeats: int, device: torch.device) -> dict[str, float]:
+    taken: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(repeats + 1):
-        for name, job in jobs.items():
+        for name, make in ways.items():
             started = now(device)
-            job()
+            make()
             if turn:
                 taken[name].append(now(device) - started)
     return {name: statistics.median(values) for name, values in taken.items()}
