@@ -38,6 +38,10 @@ def _ending(message: str) -> Callable[[int, FrameType | None], None]:
 def _ignore() -> None:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        # Python kills itself with SIGINT at its end if an interrupt passed through code that a C library ran, even if it was
+        # caught later. With the signal blocked, the status stays the one that was asked for.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 
 
 @contextlib.contextmanager

@@ -89,6 +89,12 @@ def slim() -> Stylizer:
     return Stylizer.from_pretrained("slim", device="cpu", precision="float32")
 
 
+@pytest.fixture(scope="session")
+def base() -> Stylizer:
+    """The default, likewise."""
+    return Stylizer.from_pretrained(device="cpu", precision="float32")
+
+
 draw = functools.cache(gallery.draw)  # a style takes a third of a second
 
 

@@ -64,3 +64,13 @@ last = Last()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stderr, done.returncode) == ("", 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there Python does not end with a signal")
+def test_the_status_survives_an_interrupt_in_code_that_a_library_runs(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import ctypes, sys; from nst_adain.interrupts import STATUS, end_at_once; end_at_once('interrupted');"
+        "ctypes.pythonapi.PyRun_SimpleString(b'raise KeyboardInterrupt'); sys.exit(STATUS)"
+    )
+    done = subprocess.run([sys.executable, "-m", "program"], cwd=tmp_path, check=False, capture_output=True)
+    assert done.returncode == 130

@@ -22,14 +22,14 @@ from nst_adain.stylizer import Stylizer
 
 
 def test_stylize_equals_the_python_call(
-    slim: Stylizer, photo: Path, painting: Path, capsys: pytest.CaptureFixture[str]
+    base: Stylizer, photo: Path, painting: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = photo.with_name("out.png")
     options = ["--alpha", "0.8", "--size", "60", "--device", "cpu", "--precision", "float32"]
     command = ["stylize", str(photo), str(painting), "-o", str(output), *options]
     assert main(command) == 0
     assert capsys.readouterr().out == f"{output}\n"
-    expected = slim(photo, painting, alpha=0.8, size=60)
+    expected = base(photo, painting, alpha=0.8, size=60)
     with Image.open(output) as image:
         np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
 
@@ -191,7 +191,7 @@ def test_pillows_remarks_are_not_printed(photo: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_every_control_reaches_the_python_call(slim: Stylizer, photo: Path, painting: Path) -> None:
+def test_every_control_reaches_the_python_call(base: Stylizer, photo: Path, painting: Path) -> None:
     mask = photo.with_name("mask.png")
     Image.linear_gradient("L").save(mask)
     output = photo.with_name("out.png")
@@ -202,7 +202,7 @@ def test_every_control_reaches_the_python_call(slim: Stylizer, photo: Path, pain
     )
     command = ["stylize", *files, *options.split()]
     assert main(command) == 0
-    expected = slim(photo, [painting, photo], weights=[2, 1], masks=[mask], alpha=mask, preserve_color="coral", size=40,
+    expected = base(photo, [painting, photo], weights=[2, 1], masks=[mask], alpha=mask, preserve_color="coral", size=40,
                     style_size=40, tile=32)  # fmt: skip
     with Image.open(output) as image:
         np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
@@ -211,7 +211,7 @@ def test_every_control_reaches_the_python_call(slim: Stylizer, photo: Path, pain
     command = ["stylize", *files, "-o", str(output), "--label-map", str(labels), "--precision", "float32"]
     assert main(command) == 0
     with Image.open(output) as image:
-        np.testing.assert_array_equal(np.asarray(image), np.asarray(slim(photo, [painting, photo], masks=labels)))
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(base(photo, [painting, photo], masks=labels)))
 
 
 def test_running_out_of_memory_is_said_in_words(
@@ -230,11 +230,11 @@ def test_running_out_of_memory_is_said_in_words(
 @pytest.mark.parametrize(
     "command", ["stylize a.png s -o o.png", "grid --contents a.png --styles s -o o.png", "morph a.png s s -o o.gif --frames 2"]
 )
-def test_a_saved_style_is_a_style(slim: Stylizer, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_saved_style_is_a_style(base: Stylizer, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     picture(40, 30).save("a.png")
     picture(40, 30, 2).save("s.png")
-    slim.encode_style("s.png").save("s.safetensors")
+    base.encode_style("s.png").save("s.safetensors")
     made = []
     for style in ("s.png", "s.safetensors"):
         assert main([style if word == "s" else word for word in command.split()] + ["--precision", "float32"]) == 0
@@ -358,10 +358,10 @@ def test_termination_leaves_nothing_half_written(tmp_path: Path, painting: Path)
 
 
 @pytest.mark.parametrize("weight", ["-1e-3", "-1.E-3", "-.001"])
-def test_negative_numbers_are_no_options(photo: Path, painting: Path, tmp_path: Path, slim: Stylizer, weight: str) -> None:
+def test_negative_numbers_are_no_options(photo: Path, painting: Path, tmp_path: Path, base: Stylizer, weight: str) -> None:
     output = tmp_path / "out.png"
     assert main(["stylize", str(photo), str(painting), str(photo), "-o", str(output), "--weights", weight, "1"]) == 0
-    expected = slim(photo, [painting, photo], weights=[-1e-3, 1])
+    expected = base(photo, [painting, photo], weights=[-1e-3, 1])
     np.testing.assert_array_equal(np.asarray(Image.open(output)), np.asarray(expected))
 
 

@@ -42,9 +42,9 @@ def test_more_than_four_styles_have_to_be_called_styles(names: list[str], capsys
     assert sorted(path.name for path in Path().iterdir()) == names
 
 
-def test_up_to_four_styles_need_no_option(names: list[str], slim: Stylizer) -> None:
+def test_up_to_four_styles_need_no_option(names: list[str], base: Stylizer) -> None:
     (result,) = made([*names[:5], "-o", "out.png"]).values()
-    np.testing.assert_array_equal(result, np.asarray(slim(names[0], list(names[1:5]))))
+    np.testing.assert_array_equal(result, np.asarray(base(names[0], list(names[1:5]))))
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ def test_up_to_four_styles_need_no_option(names: list[str], slim: Stylizer) -> N
     ],
 )
 def test_options_that_mix_styles_say_that_they_are_styles(
-    names: list[str], slim: Stylizer, options: list[str], controls: dict[str, list[int]]
+    names: list[str], base: Stylizer, options: list[str], controls: dict[str, list[int]]
 ) -> None:
     (result,) = made([*names, "-o", "out.png", *options]).values()
-    np.testing.assert_array_equal(result, np.asarray(slim(names[0], list(names[1:]), **controls)))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(result, np.asarray(base(names[0], list(names[1:]), **controls)))  # type: ignore[arg-type]
 
 
-def test_named_styles_are_a_mixture_of_any_number(names: list[str], slim: Stylizer) -> None:
+def test_named_styles_are_a_mixture_of_any_number(names: list[str], base: Stylizer) -> None:
     (result,) = made([names[0], "--styles", *names[1:], "-o", "out.png"]).values()
-    np.testing.assert_array_equal(result, np.asarray(slim(names[0], list(names[1:]))))
+    np.testing.assert_array_equal(result, np.asarray(base(names[0], list(names[1:]))))
 
 
 @pytest.mark.parametrize(

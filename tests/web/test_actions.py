@@ -47,7 +47,7 @@ def test_a_picture_too_long_for_a_preview_is_still_made(actions: Actions, sample
         ({"color": "hue"}, "preserve_color: expected None"),
         ({"size": "x"}, "expected a whole number"),
         ({"style_size": -5}, "expected a whole number of pixels"),
-        ({"model": "/etc/passwd"}, "model: expected one of slim"),
+        ({"model": "/etc/passwd"}, "model: expected one of base"),
         ({"mask": "data:image/png;base64,AAAA"}, "mask: expected a PNG picture"),
         ({"mask": "x"}, "mask: expected a PNG picture"),
         ({"mask": painted((0, 0, 1, 1), (2000, 2000))}, "mask: expected RGBA and at most"),

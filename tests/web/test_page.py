@@ -109,7 +109,7 @@ def difference(a: str, b: str) -> float:
 
 
 def test_upload_mix_paint_and_download_what_python_makes(
-    opened: Callable[..., Any], slim: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Callable[..., Any], base: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     picture(300, 200, seed=1).save("photo.png")
@@ -156,7 +156,7 @@ def test_upload_mix_paint_and_download_what_python_makes(
     result = np.asarray(Image.open(download.value.path()))
     save_inputs("samples")
     styles = ["samples/brush_strokes.png", "samples/ink_wash.png"]
-    expected = slim("photo.png", styles, weights=[50, 30], alpha=0.6, masks=["mask.png"] * 2)
+    expected = base("photo.png", styles, weights=[50, 30], alpha=0.6, masks=["mask.png"] * 2)
     np.testing.assert_array_equal(result, np.asarray(expected))
 
     page.get_by_role("button", name="The same as a command and in Python").click()

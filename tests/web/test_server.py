@@ -25,9 +25,9 @@ from nst_adain.stylizer import Stylizer
 from nst_adain.web.server import MAX_WAITING
 
 
-def test_progress_counts_the_tiles_of_both_passes(slim: Stylizer) -> None:
+def test_progress_counts_the_tiles_of_both_passes(base: Stylizer) -> None:
     seen: list[tuple[int, int | None]] = []
-    slim(picture(80, 40), picture(), tile=40, progress=lambda done, total: seen.append((done, total)))
+    base(picture(80, 40), picture(), tile=40, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(0, 2), (1, 2), (2, 2)] * 2
 
 
@@ -45,12 +45,12 @@ def join(address: str, body: dict[str, Any]) -> httpx.Response:
     return httpx.post(f"{address}/gradio_api/queue/join", json=body, timeout=30)
 
 
-def test_the_api_equals_the_python_call(client: Client, slim: Stylizer, photo: Path, painting: Path) -> None:
+def test_the_api_equals_the_python_call(client: Client, base: Stylizer, photo: Path, painting: Path) -> None:
     made = client.predict(
         handle_file(photo), [handle_file(painting), handle_file(photo)], weights=[2, 1], alpha=0.6, size=50,
         preserve_color="luminance", mask=handle_file(painting), api_name="/stylize",
     )  # fmt: skip
-    expected = slim(
+    expected = base(
         photo, [painting, photo], weights=[2, 1], alpha=0.6, size=50, preserve_color="luminance", masks=[painting] * 2
     )
     np.testing.assert_array_equal(np.asarray(Image.open(made)), np.asarray(expected))
@@ -227,7 +227,7 @@ def test_without_gradio_the_extra_is_named() -> None:
 
 
 @pytest.mark.slow
-def test_fifty_clients_at_once(tmp_path: Path, slim: Stylizer) -> None:
+def test_fifty_clients_at_once(tmp_path: Path, base: Stylizer) -> None:
     """Everyone is answered with the own picture or told to wait; memory stays bounded."""
 
     def ask(address: str, seed: int) -> tuple[int, str]:
@@ -263,4 +263,4 @@ def test_fifty_clients_at_once(tmp_path: Path, slim: Stylizer) -> None:
     assert max(memory) - before < 1.5 * 2**30
     for seed, made in served.items():
         path = tmp_path / f"{seed}.png"
-        np.testing.assert_array_equal(np.asarray(Image.open(made)), np.asarray(slim(path, path)))
+        np.testing.assert_array_equal(np.asarray(Image.open(made)), np.asarray(base(path, path)))

@@ -22,10 +22,10 @@ from nst_adain.web.request import PREVIEW, PREVIEW_PIXELS
 from nst_adain.web.studio import Studio
 
 
-def test_full_size_equals_the_python_call(actions: Actions, slim: Stylizer, samples: Path) -> None:
+def test_full_size_equals_the_python_call(actions: Actions, base: Stylizer, samples: Path) -> None:
     files = [samples / f"{name}.png" for name in SAMPLES]
     values = settings(*({"path": str(file)} for file in files), shares=[10, 30, 0, 0], alpha=0.8)
-    expected = slim(files[0], files[1:], weights=[10, 30], alpha=0.8)
+    expected = base(files[0], files[1:], weights=[10, 30], alpha=0.8)
     np.testing.assert_array_equal(np.asarray(make(actions, values)), np.asarray(expected))
 
 
@@ -48,12 +48,12 @@ def test_a_decoder_alone_is_given_the_encoder(samples: Path, teacher: Path, tmp_
         Studio(["slim"], encoder=teacher, device="cpu")
 
 
-def test_a_preview_is_the_picture_in_small(actions: Actions, slim: Stylizer, samples: Path) -> None:
+def test_a_preview_is_the_picture_in_small(actions: Actions, base: Stylizer, samples: Path) -> None:
     large = upload(actions, Image.open(samples / "coffee.png").resize((900, 700)), "large.png")
     values = settings(large, {"path": str(samples / "mosaic.png")}, alpha=0.7)
     shown = pixels(actions.preview(values)[0]["after"])
     assert min(shown.shape[:2]) == PREVIEW
-    expected = slim(large["path"], samples / "mosaic.png", alpha=0.7, size=PREVIEW)
+    expected = base(large["path"], samples / "mosaic.png", alpha=0.7, size=PREVIEW)
     np.testing.assert_array_equal(shown, np.asarray(as_shown(expected)))
 
 
@@ -88,7 +88,7 @@ def test_a_moving_slider_only_decodes(actions: Actions, samples: Path, monkeypat
     assert np.abs(pixels(first) - pixels(second["after"])).mean() > 3
 
 
-def test_out_of_memory_falls_back_to_tiles(actions: Actions, slim: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_falls_back_to_tiles(actions: Actions, base: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
     tiles: list[object] = []
     call = Stylizer.__call__
 
@@ -105,4 +105,4 @@ def test_out_of_memory_falls_back_to_tiles(actions: Actions, slim: Stylizer, mon
     monkeypatch.undo()
     assert in_tiles
     assert tiles == [None, 512]
-    assert np.abs(np.asarray(image).astype(int) - np.asarray(slim(photo["path"], photo["path"]))).max() <= 1
+    assert np.abs(np.asarray(image).astype(int) - np.asarray(base(photo["path"], photo["path"]))).max() <= 1
