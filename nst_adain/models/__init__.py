@@ -1,1 +1,1 @@
-"""The networks: their architecture, their files of weights, and their graphs for other runtimes."""
+"""Defines the networks, reads and writes their weights, and exports them to other runtimes."""

@@ -1,4 +1,4 @@
-"""What the networks are made of, as data: which convolutions, of how many channels, and where AdaIN acts between them."""
+"""Describes the networks as data: which convolutions, with how many channels, and where AdaIN acts between them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LARGEST_MODULATION = 2**16  # hidden units; the models that ship have 48 and 96
 
 @dataclasses.dataclass(frozen=True)
 class Topology:
-    """The plan of an encoder and its decoder: stages joined by 2 x 2 max pooling, or by upsampling on the way back.
+    """Plans an encoder and its decoder: stages joined by 2 x 2 max pooling, and by upsampling on the way back.
 
     Attributes:
-        channels: of each stage at width 1.
-        encoder: convolutions in each stage.
-        decoder: likewise, on the way back. The encoder reads two pictures, so there a convolution costs twice.
-        patch: side in pixels of the squares that are one position of the first stage (pixel unshuffle, and shuffle at the end).
+        channels: channels of each stage at width 1.
+        encoder: convolutions in each stage of the encoder. It reads two pictures, so its convolutions cost twice as much.
+        decoder: convolutions in each stage of the decoder.
+        patch: side in pixels of the squares that form one position of the first stage (pixel unshuffle; shuffle at the end).
     """
 
     channels: tuple[int, ...]
@@ -31,29 +31,29 @@ class Topology:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers that can be tapped: the first of each stage, and for the last stage its last, the deepest."""
+        """The layers that can be tapped: the first one of each stage, but the last one of the last stage, the deepest."""
         last = len(self.encoder)
         return (*(f"relu{stage}_1" for stage in range(1, last)), f"relu{last}_{self.encoder[-1]}")
 
     def stride_of(self, layer: str) -> int:
-        """Pixels of the picture per position of a layer's output: 4 for relu3_1 and conv3_2 of VGG."""
+        """Return the pixels of the picture per position of a layer's output: 4 for relu3_1 and conv3_2 of VGG."""
         return self.patch << (int(layer[4]) - 1)
 
     def reach_of(self, layer: str) -> int:
-        """Pixels that a position of an encoder's layer sees on each side beyond its own square of `stride_of` pixels.
+        """Count the pixels that a position of an encoder's layer sees on each side beyond its own square of `stride_of` pixels.
 
-        Each 3 x 3 convolution sees one position of its stage more; the squares of pooling and patches are its own.
+        Each 3 x 3 convolution sees one more position of its stage; pooling and patches stay within the position's own square.
         """
         stage, index = int(layer[4]), int(layer[6:])
         counts = (*self.encoder[: stage - 1], index)
         return sum(self.stride_of(below) * count for below, count in zip(self.layers, counts))
 
     def widths(self, width: float) -> tuple[int, ...]:
-        """Channels of the stages at a fraction of the topology's."""
+        """Return the channels of the stages, scaled by `width`."""
         return tuple(max(1, round(c * width)) for c in self.channels)
 
     def encoder_layers(self, width: float) -> dict[str, tuple[int, int]]:
-        """Input and output channels of the encoder's convolutions, first to last."""
+        """Return the input and output channels of the encoder's convolutions, first to last."""
         layers, below = {}, 3 * self.patch**2
         for stage, (count, channels) in enumerate(zip(self.encoder, self.widths(width)), start=1):
             for index in range(1, count + 1):
@@ -62,7 +62,7 @@ class Topology:
         return layers
 
     def decoder_layers(self, width: float) -> dict[str, tuple[int, int]]:
-        """Input and output channels of the decoder's convolutions, first to last: stages and numbers count down."""
+        """Return the input and output channels of the decoder's convolutions, first to last: stages and numbers count down."""
         layers = {}
         below = (3 * self.patch**2, *self.widths(width))
         for stage in range(len(self.channels), 0, -1):
@@ -81,10 +81,10 @@ LAYERS = TOPOLOGIES["vgg19"].layers  # relu1_1, relu2_1, relu3_1, relu4_1: those
 
 
 def find_topology(name: str) -> Topology:
-    """One of `TOPOLOGIES`.
+    """Return the topology of this name.
 
     Raises:
-        ValueError: if there is none of this name.
+        ValueError: if `TOPOLOGIES` has no such name.
     """
     if name not in TOPOLOGIES:
         raise UsageError(f"topology: expected one of {sorted(TOPOLOGIES)}, got {name!r}")
@@ -93,13 +93,13 @@ def find_topology(name: str) -> Topology:
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """What has to be known to build a model; stored in the metadata of its weights.
+    """Holds everything needed to build a model; stored in the metadata of its weights.
 
     Attributes:
         topology: a key of `TOPOLOGIES`.
         width: channels as a fraction of the topology's.
-        taps: the layers at which AdaIN acts, shallow to deep, the last one the deepest; none given: all that can be tapped.
-        modulation: hidden units of the network that modulates the decoder; 0: there is none.
+        taps: the layers at which AdaIN acts, shallow to deep, including the deepest; empty: all that can be tapped.
+        modulation: hidden units of the network that modulates the decoder; 0: no such network.
     """
 
     topology: str = "compact"
@@ -117,9 +117,9 @@ class Architecture:
             raise UsageError(
                 f"taps: expected layers of {', '.join(layers)} in this order, {layers[-1]} among them, got {list(self.taps)}"
             )
-        if type(self.modulation) is not int or not 0 <= self.modulation <= LARGEST_MODULATION:  # nor a bool
-            wanted = f"from 0 to {LARGEST_MODULATION:,}"
-            raise UsageError(f"modulation: expected a number of hidden units {wanted}, got {self.modulation!r}")
+        if type(self.modulation) is not int or not 0 <= self.modulation <= LARGEST_MODULATION:  # refuses a bool too
+            limits = f"from 0 to {LARGEST_MODULATION:,}"
+            raise UsageError(f"modulation: expected a number of hidden units {limits}, got {self.modulation!r}")
 
     @property
     def plan(self) -> Topology:
@@ -138,7 +138,7 @@ class Architecture:
 
     @property
     def code_channels(self) -> dict[str, int]:
-        """Where style enters, and with how many channels: the taps, then the decoder's modulated layers."""
+        """The layers where style enters, with their channels: the taps, then the decoder's modulated layers."""
         taps = dict(zip(self.taps, self.tap_channels))
         if not self.modulation:
             return taps
@@ -146,7 +146,7 @@ class Architecture:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The names and shapes of a model's tensors, by which a file is judged before a model is made."""
+        """The names and shapes of a model's tensors, to check a file before building a model."""
         plan, shapes = self.plan, dict[str, tuple[int, ...]]()
         for part, layers in (("encoder", plan.encoder_layers(self.width)), ("decoder", plan.decoder_layers(self.width))):
             for name, (below, out) in layers.items():
@@ -159,9 +159,9 @@ class Architecture:
         return shapes
 
     def split(self, code: ChannelStats) -> dict[str, ChannelStats]:
-        """A style's code, cut up into what enters where.
+        """Cut a style's code into the part for each layer.
 
         Raises:
-            ValueError: if it is of another architecture.
+            ValueError: if the code is from another architecture.
         """
         return dict(zip(self.code_channels, code.split(list(self.code_channels.values()))))

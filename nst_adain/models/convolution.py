@@ -1,4 +1,4 @@
-"""The one kind of convolution that the networks are made of."""
+"""Defines the convolution of which all the networks are built."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Conv3x3", "freeze"]
 
 
 class _Reflected(torch.autograd.Function):
-    """`F.pad(x, (1, 1, 1, 1), mode="reflect")`; torch's own gradient of it fills and copies the picture over and over."""
+    """Does `F.pad(x, (1, 1, 1, 1), mode="reflect")`; torch's own gradient of it copies the picture again and again."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -33,20 +33,20 @@ class _Reflected(torch.autograd.Function):
 
 
 class Conv3x3(nn.Conv2d):
-    """A 3 x 3 convolution of its reflected input: zero padding would draw a frame round the picture (paper, section 6)."""
+    """Convolves its reflected input by 3 x 3: zero padding would draw a frame round the picture (paper, section 6)."""
 
-    transformed: Tensor | None  # of the weights, once they are frozen: see `freeze`
-    version: int  # of the weights that were transformed
+    transformed: Tensor | None  # `winograd.transform` of the weights once they are frozen: see `freeze`
+    version: int  # the version of the weights that were transformed
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out, kernel_size=3)
-        # He et al. 2015: torch's default shrinks the signal at every layer, and nothing here normalises it back.
+        # He et al. 2015: torch's default would shrink the signal at every layer, and nothing here normalises it.
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
         nn.init.zeros_(self.bias)  # type: ignore[arg-type]
         self.register_buffer("transformed", None, persistent=False)
 
     def _load_from_state_dict(self, *arguments: Any) -> None:
-        self.transformed = None  # of the weights that are about to be replaced
+        self.transformed = None  # the weights are about to be replaced
         super()._load_from_state_dict(*arguments)
 
     def forward(self, x: Tensor, modulation: ChannelStats | None = None) -> Tensor:
@@ -54,11 +54,11 @@ class Conv3x3(nn.Conv2d):
 
         Args:
             x: (B, C_in, H, W) of any precision, H and W at least 2.
-            modulation: what the output is scaled by (`std`) and shifted by then (`mean`): (B or 1, C_out, 1, 1), or maps
+            modulation: scale (`std`) and then shift (`mean`) of the output: (B or 1, C_out, 1, 1), or maps
                 (B or 1, C_out, H, W). One for the whole batch is folded into the weights and costs nothing per pixel.
 
         Returns:
-            (B, C_out, H, W) of the weights' precision, or autocast's.
+            (B, C_out, H, W) in the weights' precision, or autocast's.
         """
         constant = self._constant(x)
         if modulation is None:
@@ -74,28 +74,28 @@ class Conv3x3(nn.Conv2d):
         return (output * scale + shift).to(output.dtype)
 
     def _constant(self, x: Tensor) -> Tensor | None:
-        """What `winograd` made of the weights, if it can be used here: not under autocast, nor in graphs, which are for
-        elsewhere, nor once the weights have another precision or device."""
+        """Return the transformed weights if `winograd` can be used here: not under autocast, nor in graphs that are exported,
+        nor once the weights have another precision or device."""
         if self.transformed is not None and any(parameter.requires_grad for parameter in self.parameters()):
-            self.transformed = None  # trained again, so no longer constant
+            self.transformed = None  # the weights are trained again, so they are no longer constant
         if self.transformed is None or torch.is_autocast_enabled(x.device.type) or torch.compiler.is_compiling():
             return None
         if not winograd.pays(self.weight):
             return None
-        if self.version != _version(self.weight):  # written to in place, as to prune them
+        if self.version != _version(self.weight):  # something wrote to them in place, such as pruning
             self.transform()
         return self.transformed
 
     def transform(self) -> None:
-        """Keep what `winograd` makes of the weights as they are now."""
-        version = _version(self.weight)  # first: other threads may ask meanwhile
+        """Transform the weights as they are now for `winograd`, and keep the result."""
+        version = _version(self.weight)  # read it first: other threads may write meanwhile
         self.transformed = winograd.transform(self.weight)
         self.version = version
 
     @staticmethod
     def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, constant: Tensor | None = None) -> Tensor:
-        """With `weight`, or by `winograd` with `constant`."""
-        # Padded first: the narrower of the two precisions is copied, and a wide copy of the input is made once.
+        """Convolve with `weight`, or by `winograd` with `constant`."""
+        # Pad before converting: padding then copies the narrower precision, and a wide copy of the input is made only once.
         padded = _Reflected.apply(x)
         if torch.is_autocast_enabled(x.device.type):
             return F.conv2d(padded, weight, bias)
@@ -104,9 +104,9 @@ class Conv3x3(nn.Conv2d):
 
 
 def freeze(network: nn.Module) -> None:
-    """Take the weights of a network for constant from here on, so that what is faster with constant weights may be used.
+    """Treat the weights of a network as constant from now on, which allows faster convolutions.
 
-    What is written to them in place, though not to their `.data`, is noticed for all that.
+    Writing to them in place is still noticed, but not writing to their `.data`.
     """
     network.requires_grad_(False)
     for module in network.modules():
@@ -117,5 +117,5 @@ def freeze(network: nn.Module) -> None:
 
 
 def _version(weight: Tensor) -> int:
-    """How often a tensor was written to; those of `torch.inference_mode` do not count it, nor can be written to."""
+    """Count how often a tensor was written to; tensors of `torch.inference_mode` have no count, but cannot be written to."""
     return 0 if weight.is_inference() else weight._version

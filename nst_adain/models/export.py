@@ -1,4 +1,4 @@
-"""Models for other runtimes: the encoder and the decoder as two ONNX graphs."""
+"""Exports models to other runtimes: the encoder and the decoder as two ONNX graphs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from nst_adain.models.networks import StyleTransfer
 
 __all__ = ["OPSET", "export_onnx"]
 
-OPSET = 18  # the one that torch's exporter is written in
+OPSET = 18  # the one that torch's exporter targets
 
 
 class _EncoderGraph(nn.Module):
-    """A picture to its features at each tap and its code."""
+    """Encodes a picture to its features at each tap and its code."""
 
     def __init__(self, model: StyleTransfer) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class _EncoderGraph(nn.Module):
 
 
 class _DecoderGraph(nn.Module):
-    """The content's features and code, a style's code and the strength to a picture."""
+    """Decodes a picture from the content's features and code, a style's code and the strength."""
 
     def __init__(self, model: StyleTransfer) -> None:
         super().__init__()
@@ -53,35 +53,35 @@ class _DecoderGraph(nn.Module):
         alpha: Tensor,
     ) -> Tensor:
         arch = self.model.arch
-        own = ChannelStats(content_mean, content_std)
-        wanted = strengthen(own, ChannelStats(style_mean, style_std), alpha)
-        return self.model.decode(dict(zip(arch.taps, features)), arch.split(own), arch.split(wanted)).clamp(0, 1)
+        content_stats = ChannelStats(content_mean, content_std)
+        target = strengthen(content_stats, ChannelStats(style_mean, style_std), alpha)
+        return self.model.decode(dict(zip(arch.taps, features)), arch.split(content_stats), arch.split(target)).clamp(0, 1)
 
 
 def export_onnx(model: StyleTransfer, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write `encoder.onnx` and `decoder.onnx`, each whole or not at all. Batch, height and width are free.
+    """Write `encoder.onnx` and `decoder.onnx`, each whole or not at all. Batch, height and width may vary.
 
-    - encoder: `image`, (B, 3, H, W), RGB in [0, 1], H and W multiples of 8 from 16, to the features `relu1_1` and so on
-      of the model's taps and the code `mean` and `std`, (B, C, 1, 1).
-    - decoder: those features and that code of a content (`content_mean`, `content_std`), the code of a style
-      (`style_mean`, `style_std`, (B, C, 1, 1): one for each content; of several styles, their weighted sum) and `alpha`, a
-      number, to `picture`, (B, 3, H, W).
+    - The encoder takes `image`, (B, 3, H, W), RGB in [0, 1], H and W multiples of 8 and at least 16, and returns the
+      features of the model's taps, `relu1_1` and so on, and the code `mean` and `std`, (B, C, 1, 1).
+    - The decoder takes a content's features and code (`content_mean`, `content_std`), a style's code (`style_mean`,
+      `style_std`, (B, C, 1, 1): one for each content; to mix styles, their weighted sum) and `alpha`, a number, and
+      returns `picture`, (B, 3, H, W).
 
     Args:
-        model: in float32.
-        folder: where to; made if need be.
+        model: a model in float32.
+        folder: where to write; made if needed.
 
     Returns:
         The two files.
 
     Raises:
         ModuleNotFoundError: if onnx or onnxscript is not installed.
-        NotADirectoryError: if it is a file.
-        ValueError: if the model is of another precision.
+        NotADirectoryError: if `folder` is a file.
+        ValueError: if the model has another precision.
     """
     if any(parameter.dtype != torch.float32 for parameter in model.parameters()):
         raise ValueError("model: expected float32, got one of another precision")
-    import onnxscript  # noqa: F401, what torch would complain of in more words
+    import onnxscript  # noqa: F401, because torch's own error for its absence is longer
 
     folder = Path(folder)
     make_folder(folder)
@@ -110,7 +110,7 @@ def _write(
     graph: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, ...], inputs: list[str], outputs: list[str], path: Path
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a name of an axis is used twice
+        warnings.simplefilter("ignore")  # torch warns that an axis name is used twice
         whole = Path(folder) / path.name
         torch.onnx.export(
             graph.eval(),

@@ -1,4 +1,4 @@
-"""The networks: a VGG-style encoder, a decoder that goes back the same way, and AdaIN between them.
+"""Defines the networks: a VGG-style encoder, a decoder that mirrors it, and AdaIN between them.
 
 - Simonyan & Zisserman 2015, https://arxiv.org/abs/1409.1556: the encoder's topology (VGG-16 and VGG-19)
 - Huang & Belongie 2017, https://arxiv.org/abs/1703.06868: AdaIN at relu4_1 and the mirrored decoder
@@ -9,11 +9,11 @@ Departures from the paper:
   https://arxiv.org/abs/1609.05158), so that no convolution works at full resolution, where small networks have the most
   positions and the fewest channels. The same small encoder, trained here, reads content and style.
 - AdaIN at several layers: beside the deepest layer, the small models also normalise the first layer of the stages before
-  it, and add them to the decoder's features of the same resolution. The picture keeps its drawing without
-  1/8-resolution features having to carry it.
+  it, and add them to the decoder's features of the same resolution. So the picture keeps its outlines although
+  1/8-resolution features cannot carry them.
 - Modulation: a small network predicts, from the style's statistics, a scale and a shift for each channel of the
   decoder's layers, so that the strokes the decoder draws depend on the style. Karras et al. 2019,
-  https://arxiv.org/abs/1812.04948, do so for generators. Style still enters as channel statistics alone.
+  https://arxiv.org/abs/1812.04948, do so for generators. Style still enters only as channel statistics.
 - Any picture size: the input is padded to a multiple of 8 by repeating its edge, the output is cropped.
 """
 
@@ -37,7 +37,7 @@ Value = TypeVar("Value")
 
 
 class Encoder(nn.Module):
-    """VGG up to its fourth stage, or another topology, with named layers.
+    """Encodes pictures by VGG up to its fourth stage, or by another topology, with named layers.
 
     Input: (B, 3, H, W), RGB in [0, 1], H and W at least 16 and multiples of the topology's patch. Any normalisation is part
     of conv1_1's weights.
@@ -52,7 +52,7 @@ class Encoder(nn.Module):
             self.add_module(name, Conv3x3(channels_in, channels_out))
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
-        """The layers that can be tapped, such as relu1_1: (B, C, H / stride, W / stride), rounded down."""
+        """Return the layers that can be tapped, such as relu1_1: (B, C, H / stride, W / stride), rounded down."""
         taps = {}
         if self.plan.patch > 1:
             x = F.pixel_unshuffle(x, self.plan.patch)
@@ -60,7 +60,7 @@ class Encoder(nn.Module):
             x = self.get_submodule(name)(x)
             layer, last_of_stage = name.replace("conv", "relu"), following.endswith("_1")
             if last_of_stage and layer not in self.plan.layers:
-                x = F.max_pool2d(x, 2)  # first: the result is the same, and the ReLU has a quarter to do
+                x = F.max_pool2d(x, 2)  # pool first: the result is the same, and the ReLU has a quarter of the work
             x = F.relu_(x)
             if layer in self.plan.layers:
                 taps[layer] = x
@@ -68,12 +68,12 @@ class Encoder(nn.Module):
         return taps
 
     def forward(self, x: Tensor) -> Tensor:
-        """The deepest layer, relu4_1 of VGG: (B, C, H / 8, W / 8), rounded down."""
+        """Return the deepest layer, relu4_1 of VGG: (B, C, H / 8, W / 8), rounded down."""
         return self.features(x)[self.plan.layers[-1]]
 
 
 class Decoder(nn.Module):
-    """The stages backwards: pooling becomes nearest upsampling, and no layer normalises (paper, section 7.1)."""
+    """Runs the stages backwards: pooling becomes nearest upsampling, and no layer normalises (paper, section 7.1)."""
 
     def __init__(self, topology: str = "vgg19", width: float = 1.0) -> None:
         super().__init__()
@@ -82,18 +82,18 @@ class Decoder(nn.Module):
         self.names = list(layers)
         for name, (channels_in, channels_out) in layers.items():
             self.add_module(name, Conv3x3(channels_in, channels_out))
-        # All pixels of a patch start alike, or the first pictures would have a grid (Aitken et al. 2017, arXiv 1707.02937).
+        # Start all pixels of a patch alike, or early pictures would show a grid (Aitken et al. 2017, arXiv 1707.02937).
         last = self.get_submodule(self.names[-1]).get_parameter("weight")
         last.data.copy_(last.data[:3].repeat_interleave(self.plan.patch**2, dim=0))
 
     def forward(self, features: Mapping[str, Tensor], modulation: Mapping[str, ChannelStats] | None = None) -> Tensor:
-        """Features to a picture.
+        """Decode features to a picture.
 
         Args:
-            features: the deepest layer, (B, C, H, W), and for each other layer present, such as relu2_1, what is added where
-                the decoder reaches its resolution: (B, C_k, H * 2**k, W * 2**k), k stages before the last.
-            modulation: for each layer but the last by name, what its channels are scaled by (`std`) and what is added
-                (`mean`) before the ReLU: (B or 1, C, 1, 1), or maps of the layer's resolution; None: nothing.
+            features: the deepest layer, (B, C, H, W), and perhaps others, such as relu2_1, which are added where the decoder
+                reaches their resolution: (B, C_k, H * 2**k, W * 2**k), k stages before the last.
+            modulation: for each layer but the last, by name, the scale (`std`) and then the shift (`mean`) of its channels
+                before the ReLU: (B or 1, C, 1, 1), or maps of the layer's resolution; None: neither.
 
         Returns:
             (B, 3, 8 H, 8 W), RGB, nominally in [0, 1], not clamped.
@@ -115,35 +115,35 @@ class Decoder(nn.Module):
 
 
 def _shuffle(x: Tensor, side: int) -> Tensor:
-    """`F.pixel_shuffle(x, side)`, in half of the time for an input in channels_last."""
+    """Do `F.pixel_shuffle(x, side)` in half the time for an input in channels_last."""
     batch, channels, height, width = x.shape
     pixels = x.view(batch, channels // side**2, side, side, height, width).permute(0, 1, 4, 2, 5, 3)
     return pixels.reshape(batch, channels // side**2, height * side, width * side)
 
 
 class Modulator(nn.Module):
-    """Scales and shifts of the decoder's channels, predicted from the statistics of a style."""
+    """Predicts scales and shifts of the decoder's channels from the statistics of a style."""
 
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
         codes = sum(arch.code_channels.values()) - sum(arch.tap_channels)
         self.hidden = nn.Linear(2 * sum(arch.tap_channels), arch.modulation)
         self.output = nn.Linear(arch.modulation, 2 * codes)
-        # At first it changes nothing, so it can be added to a trained decoder.
+        # It changes nothing at first, so it can be added to a trained decoder.
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
     def forward(self, stats: ChannelStats) -> ChannelStats:
-        """(B, C, 1, 1) statistics of all taps to (B, D, 1, 1): the shifts as `mean`, the scales as `std`."""
+        """Turn (B, C, 1, 1) statistics of all taps into (B, D, 1, 1): the shifts as `mean`, the scales as `std`."""
         code = torch.cat([stats.mean, stats.std], 1).flatten(1).to(self.hidden.weight.dtype)
         code = self.output(F.relu(self.hidden(code)))
         shift, scale = code[..., None, None].float().chunk(2, dim=1)
-        # Not below 0, where the channel would turn into its negative: styles unlike those of the training ask for that.
+        # A scale below 0, predicted for styles unlike any in training, would turn the channel into its negative.
         return ChannelStats(shift, (1 + scale).clamp_min(0))
 
 
 class StyleTransfer(nn.Module):
-    """An encoder, AdaIN at its taps, and a decoder: content and style pictures in, a picture out."""
+    """Joins an encoder, AdaIN at its taps, and a decoder: content and style pictures in, a picture out."""
 
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class StyleTransfer(nn.Module):
     def halve(self) -> StyleTransfer:
         """Change the convolutions to bfloat16, and return the model itself.
 
-        The last one stays as it is, or the picture would have steps; so do statistics, AdaIN and the modulator.
+        The last one stays in float32, or the picture would show steps; so do statistics, AdaIN and the modulator.
         """
         self.encoder.bfloat16()
         for name in self.decoder.names[:-1]:
@@ -163,43 +163,43 @@ class StyleTransfer(nn.Module):
         return self
 
     def fingerprint(self, *, decoder: bool = False) -> str:
-        """Tells the networks that codes are made by, encoder and modulator, from others; to be taken before `halve`.
+        """Hash the weights that make codes, those of encoder and modulator; call it before `halve`.
 
         Args:
-            decoder: tell the decoder from others instead.
+            decoder: hash the decoder's weights instead.
         """
-        made_by = hashlib.sha256()
+        digest = hashlib.sha256()
         for name, part in self.state_dict().items():
             if name.startswith("decoder.") == decoder:
-                made_by.update(part.detach().float().cpu().contiguous().numpy().tobytes())
-        return made_by.hexdigest()[:16]
+                digest.update(part.detach().float().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def encode(self, image: Tensor) -> dict[str, Tensor]:
-        """The features at the taps of (B, 3, H, W) pictures in [0, 1], any H and W from 1."""
+        """Compute the features at the taps of (B, 3, H, W) pictures in [0, 1], any H and W from 1."""
         features = self.encoder.features(pad_to_stride(image))
         return {tap: features[tap] for tap in self.arch.taps}
 
     def code(self, features: Mapping[str, Tensor]) -> ChannelStats:
-        """All that is kept of a picture's style, from what `encode` returned: see `extend`."""
+        """Compute a picture's code, all that is kept of its style, from the features of `encode`: see `extend`."""
         return self.extend(ChannelStats.cat([channel_stats(features[tap]) for tap in self.arch.taps]))
 
     def extend(self, stats: ChannelStats) -> ChannelStats:
-        """The statistics of all taps, and what the decoder's layers are modulated by, in one value.
+        """Append the modulation of the decoder's layers to the statistics of all taps.
 
-        Scales and shifts are predicted from each style alone and mixed, masked and extrapolated like the statistics.
+        Scales and shifts are predicted for each style alone, then mixed, masked and extrapolated like the statistics.
         """
         return stats if self.modulator is None else ChannelStats.cat([stats, self.modulator(stats)])
 
     def decode(
         self, features: Mapping[str, Tensor], content: Mapping[str, ChannelStats], target: Mapping[str, ChannelStats]
     ) -> Tensor:
-        """A picture, (B, 3, 8 H, 8 W) for deepest features of H x W, from the content's features given another style.
+        """Give the content's features another style and decode them: (B, 3, 8 H, 8 W) for deepest features of H x W.
 
         Args:
             features: what `encode` returned.
-            content: the content's code, cut up by `Architecture.split`: each (B, C_k, 1, 1), or varying,
+            content: the content's code, cut up by `Architecture.split`: each part (B, C_k, 1, 1), or maps
                 (B, C_k, H_k, W_k).
-            target: the code to have, likewise.
+            target: the code that the picture gets, in the same form.
         """
 
         def stylised(tap: str) -> Tensor:
@@ -215,23 +215,23 @@ class StyleTransfer(nn.Module):
             content: (B, 3, H, W), RGB in [0, 1].
             style: (B or 1, 3, any, any), RGB in [0, 1].
             alpha: strength; 0 encodes and decodes the content, above 1 extrapolates (paper, equation 14). A tensor (B, 1, 1, 1)
-                has one for each picture.
+                holds one for each picture.
 
         Returns:
             (B, 3, H, W), nominally in [0, 1], not clamped.
         """
         features = self.encode(content)
-        own = self.code(features)
+        content_stats = self.code(features)
         target = self.code(self.encode(style))
         if isinstance(alpha, Tensor) or alpha != 1.0:
-            target = strengthen(own, target, alpha)
-        return self.decode(features, self.arch.split(own), self.arch.split(target))[
+            target = strengthen(content_stats, target, alpha)
+        return self.decode(features, self.arch.split(content_stats), self.arch.split(target))[
             ..., : content.shape[-2], : content.shape[-1]
         ]
 
 
 class Lazy(Mapping[str, Value]):
-    """What belongs to layers, each part made when it is asked for: of large pictures, one at a time is in memory."""
+    """Maps layers to values that are made on access, so that only one at a time is in memory, even for large pictures."""
 
     def __init__(self, layers: Collection[str], make: Callable[[str], Value]) -> None:
         self.layers, self.make = layers, make

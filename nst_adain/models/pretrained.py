@@ -1,8 +1,8 @@
-"""Files of weights: finding those that ship, reading and writing.
+"""Finds the weights that ship, and reads and writes files of weights.
 
-A model is one .safetensors file: tensors "encoder.conv1_1.weight" ... "decoder.conv1_1.bias", and metadata with the
-architecture and how it was made. A decoder for the full-width VGG-19 has only "decoder." tensors; the encoder is then a
-file of its own, "conv1_1.weight" ... "conv4_1.bias", that the user brings.
+A model is one .safetensors file: tensors "encoder.conv1_1.weight" ... "decoder.conv1_1.bias", and metadata that holds the
+architecture and how it was made. A decoder for the full-width VGG-19 has only "decoder." tensors; the user then supplies
+the encoder as a separate file, "conv1_1.weight" ... "conv4_1.bias".
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ __all__ = [
 
 _Entry = TypeVar("_Entry")
 
-ARCHITECTURE_KEY = "nst_adain.architecture"  # in the metadata of our weights, and of no other file
-NORMS_KEY = "nst_adain.encoder_norms"  # likewise, of a decoder alone
+ARCHITECTURE_KEY = "nst_adain.architecture"  # in the metadata of this package's weights only
+NORMS_KEY = "nst_adain.encoder_norms"  # in that of a decoder without an encoder
 ENCODER_VARIABLE = "NST_ADAIN_VGG19"
 ENCODER_HELP = (
     "Get vgg_normalised.pth from the releases of github.com/naoto0804/pytorch-AdaIN, run "
@@ -57,7 +57,7 @@ ENCODER_HELP = (
 
 
 def weights_folder() -> Path:
-    """Where the weights are: in the package (installed from a wheel) or beside it (checkout, editable install).
+    """Find the folder of weights: in the package (installed from a wheel) or beside it (checkout, editable install).
 
     Raises:
         FileNotFoundError: if they are in neither place.
@@ -73,12 +73,12 @@ DEFAULT_MODEL = "base"  # "slim" is the fast one
 
 
 def available_models() -> list[str]:
-    """The names that `load_model` knows."""
+    """List the names that `load_model` knows."""
     return sorted(path.stem for path in weights_folder().glob("*.safetensors"))
 
 
 def find_weights(name: str | os.PathLike[str]) -> Path:
-    """The file of a model: one of `available_models()`, or any .safetensors file, which need not exist.
+    """Return the file of a model: one of `available_models()`, or any .safetensors file, which need not exist.
 
     Raises:
         UsageError: if no model of this name ships.
@@ -92,15 +92,15 @@ def find_weights(name: str | os.PathLike[str]) -> Path:
 
 
 def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] | None = None) -> StyleTransfer:
-    """Build a model and fill it.
+    """Build a model and load its weights.
 
     Args:
         name: one of `available_models()`, or the path of a .safetensors file.
-        encoder: the full-width encoder's file, where the model's file has none; default: $NST_ADAIN_VGG19.
+        encoder: the full-width encoder's file, if the model's file has none; default: $NST_ADAIN_VGG19.
 
     Raises:
-        FileNotFoundError: if there are no such weights, or an encoder is needed and there is none.
-        ValueError: if a file does not hold what it should, or no model of this name ships, or it needs no encoder.
+        FileNotFoundError: if the weights do not exist, or they need an encoder and none is given.
+        ValueError: if a file does not hold what it should, or no model of this name ships, or it needs no `encoder`.
     """
     path = find_weights(name)
     tensors, metadata = read_weights(path)
@@ -118,13 +118,13 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
         raise UsageError(f"encoder: expected none for {path}, which has its own, got {os.fspath(encoder)!r}")
     if difference := compare(tensors, arch.shapes):
         raise ValueError(f"{path}: expected the tensors of its architecture: {difference}")
-    model = StyleTransfer(arch).float()  # whatever torch's default is
+    model = StyleTransfer(arch).float()  # whatever torch's default dtype is
     model.load_state_dict(tensors)
     return model
 
 
 def needs_encoder(name: str | os.PathLike[str]) -> bool:
-    """Whether a model, named as for `load_model`, is a decoder alone. Raises: as `load_model`."""
+    """Whether a model, named as for `load_model`, has no encoder. Raises what `load_model` raises."""
     with open_tensors(find_weights(name), "weights") as file:
         return _is_decoder_alone(file.keys())
 
@@ -134,11 +134,11 @@ def _is_decoder_alone(names: Iterable[str]) -> bool:
 
 
 def load_encoder(path: str | os.PathLike[str]) -> Encoder:
-    """An encoder on its own: the full-width VGG-19, or that of a model's file.
+    """Load an encoder on its own: the full-width VGG-19, or the encoder in a model's file.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it holds no encoder.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if the file holds no encoder.
     """
     tensors, metadata = read_weights(path)
     arch = Architecture("vgg19")
@@ -152,59 +152,64 @@ def load_encoder(path: str | os.PathLike[str]) -> Encoder:
 
 
 def _part(part: str, entries: Mapping[str, _Entry]) -> dict[str, _Entry]:
-    """The entries of one part of a model, such as "encoder", under the names that they have in it."""
+    """Select the entries of one part of a model, such as "encoder", and strip its prefix from their names."""
     return {key.removeprefix(f"{part}."): entry for key, entry in entries.items() if key.startswith(f"{part}.")}
 
 
 def encoder_norms(encoder: Encoder) -> dict[str, str]:
-    """The norm of each layer's weights, as an entry of the metadata of a decoder alone: by these it knows its encoder."""
+    """Return each layer's weight norm as a metadata entry: a decoder without an encoder recognises its encoder by them."""
     norms = [encoder.get_parameter(f"{name}.weight").norm().item() for name in encoder.names]
     return {NORMS_KEY: json.dumps([float(f"{norm:.4g}") for norm in norms])}
 
 
 def compare_norms(path: str | os.PathLike[str], encoder: Encoder, metadata: Mapping[str, str]) -> str | None:
-    """What tells an encoder from that of a decoder with this metadata, in words, or None: copies of fewer bits pass.
+    """Say how an encoder differs from the one a decoder was trained with, or return None; tolerates copies with fewer bits.
+
+    Args:
+        path: the decoder's file, for errors.
+        encoder: the encoder.
+        metadata: the decoder's metadata.
 
     Raises:
-        ValueError: if the norms in the metadata, of the file `path`, are none of such an encoder.
+        ValueError: if the metadata holds no valid norms for such an encoder.
     """
     if NORMS_KEY not in metadata:
         return None
-    found, wanted = read_entry(path, encoder_norms(encoder), NORMS_KEY), read_entry(path, metadata, NORMS_KEY)
-    if not isinstance(wanted, list) or len(wanted) != len(found) or not all(map(_is_norm, wanted)):
-        raise ValueError(f"{path}: expected the norms of {len(found)} layers as {NORMS_KEY}, found {reprlib.repr(wanted)}")
-    for name, a, b in zip(encoder.names, found, wanted):
+    found, expected = read_entry(path, encoder_norms(encoder), NORMS_KEY), read_entry(path, metadata, NORMS_KEY)
+    if not isinstance(expected, list) or len(expected) != len(found) or not all(map(_is_norm, expected)):
+        raise ValueError(f"{path}: expected the norms of {len(found)} layers as {NORMS_KEY}, found {reprlib.repr(expected)}")
+    for name, a, b in zip(encoder.names, found, expected):
         if not math.isclose(a, b, rel_tol=0.05):
             return f"its {name} has weights of the norm {a:g}, not {b:g}: it is another network"
     return None
 
 
 def _is_norm(value: object) -> bool:
-    return type(value) in (int, float) and 0 <= value < 1e38  # type: ignore[operator]  # no bool, nothing that no float holds
+    return type(value) in (int, float) and 0 <= value < 1e38  # type: ignore[operator]  # refuses bools, and what no float holds
 
 
-def compare(found: Mapping[str, Tensor], wanted: Mapping[str, Sequence[int]]) -> str | None:
-    """The first difference of tensors from names and shapes, such as `Architecture.shapes`, in words, or None."""
-    for key, shape in wanted.items():
+def compare(found: Mapping[str, Tensor], expected: Mapping[str, Sequence[int]]) -> str | None:
+    """Say where tensors first differ from names and shapes, such as `Architecture.shapes`, or return None."""
+    for key, shape in expected.items():
         if key not in found:
             return f"{key} is missing"
         if tuple(found[key].shape) != tuple(shape):
             return f"{key} has the shape {tuple(found[key].shape)}, not {tuple(shape)}"
-    more = [key for key in found if key not in wanted]
+    more = [key for key in found if key not in expected]
     return f"{one_line(more[0])} is unknown" if more else None
 
 
 def save_weights(path: str | os.PathLike[str], arch: Architecture, tensors: Mapping[str, Tensor], **metadata: str) -> None:
-    """Write weights and what they are to a .safetensors file, whole or not at all.
+    """Write weights and their metadata to a .safetensors file, whole or not at all.
 
     Args:
         path: the file.
-        arch: what to build to use them.
-        tensors: entries of `StyleTransfer.state_dict()`; all of them, or of the encoder or decoder alone.
+        arch: the architecture that the weights are for.
+        tensors: entries of `StyleTransfer.state_dict()`: all of them, or only the encoder's or the decoder's.
         metadata: further entries, such as recipe, steps, scores.
 
     Raises:
-        ValueError: if a weight is not finite: no such file could be read again.
+        ValueError: if a weight is not finite: the file could not be read again.
     """
     from safetensors.torch import save
 
@@ -214,21 +219,21 @@ def save_weights(path: str | os.PathLike[str], arch: Architecture, tensors: Mapp
 
 
 def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a .safetensors file as float32, and its metadata.
+    """Read the tensors of a .safetensors file as float32, and its metadata.
 
     Raises:
-        OSError: if there is no such file (FileNotFoundError), or it may not be read.
-        ValueError: if it is not a .safetensors file, or has weights that are not finite, or not of floating point.
+        OSError: if the file does not exist (FileNotFoundError) or must not be read.
+        ValueError: if it is not a .safetensors file, or its weights are not finite floating point.
     """
     tensors, metadata = read_tensors(path, "weights")
     return {name: tensor.float() for name, tensor in tensors.items()}, metadata
 
 
 def read_entry(path: str | os.PathLike[str], metadata: Mapping[str, str], key: str) -> Any:
-    """An entry of the metadata that is JSON, such as the recipe.
+    """Read an entry of the metadata that is JSON, such as the recipe.
 
     Raises:
-        ValueError: if there is none, or it is something else.
+        ValueError: if there is no such entry, or it is not JSON.
     """
     if key not in metadata:
         raise ValueError(f"{path}: expected weights of nst_adain with their {_named(key)}, found none")
@@ -243,10 +248,10 @@ def _named(key: str) -> str:
 
 
 def read_architecture(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Architecture:
-    """The architecture that `save_weights` wrote into `metadata`.
+    """Read the architecture that `save_weights` wrote into `metadata`.
 
     Raises:
-        ValueError: if there is none, or it is not one that can be built.
+        ValueError: if there is none, or it cannot be built.
     """
     fields = read_entry(path, metadata, ARCHITECTURE_KEY)
     try:

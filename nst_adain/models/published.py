@@ -28,14 +28,14 @@ def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[
     """Rewrite a published PyTorch file as .safetensors with named layers.
 
     Reads `vgg_normalised.pth` and `decoder.pth` of github.com/naoto0804/pytorch-AdaIN, and torchvision's `vgg19`.
-    The input normalisation of an encoder is folded into conv1_1, which reflection padding makes exact. A decoder works
-    with the encoder that it was trained with: the published one with vgg_normalised, not with torchvision's.
+    Folds the input normalisation of an encoder into conv1_1, which is exact thanks to reflection padding. A decoder only
+    works with the encoder that it was trained with: the published one with vgg_normalised, not with torchvision's.
 
     Returns:
-        What was found, in words.
+        A description of what was found.
 
     Raises:
-        FileNotFoundError: if there is no source.
+        FileNotFoundError: if the source does not exist.
         ValueError: if it is none of the three, or its weights are not finite.
     """
     check_file(source, "published weights")
@@ -53,7 +53,7 @@ def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[
     else:  # torchvision: https://docs.pytorch.org/vision/stable/models/generated/torchvision.models.vgg19.html
         mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
         scale, shift = torch.diag(1 / std)[:, :, None, None], -mean / std
-    # Up to conv4_4, VGG-19 alone has these shapes: VGG-16 differs at its eighth convolution.
+    # Only VGG-19 has these shapes up to conv4_4: VGG-16 differs at its eighth convolution.
     if not _have_shapes(convs[: len(encoder)], encoder):
         raise ValueError(f"{expected}, found convolutions of the shapes {[tuple(weight.shape) for weight, _ in convs[:10]]}")
     tensors = _named(encoder, convs)
@@ -68,19 +68,19 @@ def convert_published(source: str | os.PathLike[str], target: str | os.PathLike[
 
 
 def _load(source: str | os.PathLike[str], expected: str) -> dict[str, Tensor]:
-    """The named tensors of a file, whose code is never run, and which may unpack to no more than a file may have."""
+    """Load a file's named tensors without running its code; refuse archives that unpack to more than a file may have."""
     try:
-        if zipfile.is_zipfile(source):  # as torch.save writes today
+        if zipfile.is_zipfile(source):  # torch.save writes these today
             with zipfile.ZipFile(source) as archive:
                 size = sum(entry.file_size for entry in archive.infolist())
             if size > LARGEST_FILE:
                 raise ValueError(f"{size:,} bytes in an archive")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's, about its own old formats
+            warnings.simplefilter("ignore")  # torch warns of its own old formats
             state = torch.load(source, map_location="cpu", weights_only=True)
     except PermissionError:
         raise
-    except Exception as error:  # whatever the unpickler of a damaged or hostile file raises
+    except Exception as error:  # on a damaged or hostile file the unpickler may raise anything
         raise ValueError(f"{expected}, found a file that cannot be read safely") from error
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise ValueError(f"{expected}, found no dictionary of named tensors")
@@ -88,7 +88,7 @@ def _load(source: str | os.PathLike[str], expected: str) -> dict[str, Tensor]:
 
 
 def _convolutions(state: Mapping[str, Tensor], expected: str) -> list[_Convolution]:
-    """The numbered convolutions, such as "features.0.weight" with its bias, in their order."""
+    """Collect the numbered convolutions, such as "features.0.weight" with its bias, in order."""
     state = {key.removeprefix("features."): value for key, value in state.items()}
     if any(key.endswith("running_mean") for key in state):
         raise ValueError(f"{expected}, found a network with batch normalisation")
@@ -104,12 +104,12 @@ def _convolutions(state: Mapping[str, Tensor], expected: str) -> list[_Convoluti
 
 
 def _have_shapes(convs: Sequence[_Convolution], layers: Mapping[str, tuple[int, int]]) -> bool:
-    wanted = [((out, below, 3, 3), (out,)) for below, out in layers.values()]
-    return [(tuple(weight.shape), tuple(bias.shape)) for weight, bias in convs] == wanted
+    expected = [((out, below, 3, 3), (out,)) for below, out in layers.values()]
+    return [(tuple(weight.shape), tuple(bias.shape)) for weight, bias in convs] == expected
 
 
 def _named(layers: Mapping[str, tuple[int, int]], convs: Sequence[_Convolution]) -> dict[str, Tensor]:
-    """Copies in float32, under the names of the layers."""
+    """Copy the convolutions to float32, under the names of the layers."""
     named = {}
     for name, (weight, bias) in zip(layers, convs):
         for kind, part in (("weight", weight), ("bias", bias)):

@@ -1,10 +1,10 @@
-"""3 x 3 convolutions with constant weights in a quarter of the multiplications.
+"""Computes 3 x 3 convolutions with constant weights in a quarter of the multiplications.
 
 Winograd's minimal filtering F(4 x 4, 3 x 3): Lavin & Gray 2016, https://arxiv.org/abs/1509.09308. The padded input is cut
-into tiles of 6 x 6 that overlap by 2; each becomes 36 sums of its values (B), in which convolving is multiplying, channels
-by channels, for each of the 36 alone (a matrix product over all tiles); and 4 x 4 outputs are sums of those 36 products (A).
-With 64 channels to 128 and more the products take so much longer than the sums that it is faster than the direct way, which
-on a CPU already runs at the speed of its multipliers. In float32 results differ from direct ones by some 0.00001 of their size.
+into tiles of 6 x 6 that overlap by 2. Each tile is turned into 36 sums of its values (B); convolving then takes one matrix
+product over channels for each of the 36, over all tiles at once; sums of the 36 products (A) give 4 x 4 outputs.
+With 64 channels to 128 and more, the products take so much longer than the sums that this beats the direct way, which on a
+CPU already runs at the speed of its multipliers. In float32, results differ from direct ones by a relative 0.00001 or so.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ _A = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8
 _G = [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6],
       [0, 0, 1]]  # fmt: skip
 _OUT, _IN = 4, 6  # sides of a tile's output and input
-_AT_ONCE = 2**21  # values of a strip's intermediate results: 8 MB, so that they stay in the processor's cache
+_AT_ONCE = 2**21  # intermediate values of a strip: 8 MB, so that they stay in the processor's cache
 
 
 def pays(weight: Tensor) -> bool:
-    """Whether a convolution with these weights is faster so: in float32 on a CPU, with 64 channels to 128 or more."""
+    """Whether `convolve` is faster for these weights: in float32 on a CPU, with 64 channels to 128 or more."""
     few, many = sorted(weight.shape[:2])
     return weight.device.type == "cpu" and weight.dtype == torch.float32 and few >= 64 and many >= 128
 
 
 def transform(weight: Tensor) -> Tensor:
-    """Weights (C_out, C_in, 3, 3) as `convolve` takes them, (36, C_in, C_out)."""
+    """Turn weights (C_out, C_in, 3, 3) into the form that `convolve` takes, (36, C_in, C_out)."""
     g = torch.tensor(_G, dtype=torch.float64, device=weight.device)
     wide = torch.einsum("pa,qb,oiab->pqio", g, g, weight.detach().double())
     return wide.reshape(_IN**2, weight.shape[1], weight.shape[0]).float().contiguous()
 
 
 def convolve(padded: Tensor, transformed: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`F.conv2d(padded, weight, bias)` for `transformed = transform(weight)`, differentiable in `padded` alone.
+    """Do `F.conv2d(padded, weight, bias)` for `transformed = transform(weight)`, differentiable only in `padded`.
 
     Args:
         padded: (B, C_in, H + 2, W + 2), float32.
@@ -58,7 +58,7 @@ def convolve(padded: Tensor, transformed: Tensor, bias: Tensor | None = None) ->
 
 
 def _strips(images: int, rows: int, values_per_row: int) -> list[tuple[int, slice]]:
-    """Each image in turn, in strips of rows of tiles, as even as can be."""
+    """Cut each image into strips of rows of tiles, as even as possible."""
     strips = -(-rows * values_per_row // _AT_ONCE)
     step = -(-rows // strips)
     return [(image, slice(top, min(top + step, rows))) for image in range(images) for top in range(0, rows, step)]
@@ -91,7 +91,7 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        # Each step of the above transposed, last to first; where tiles overlap, their gradients add up.
+        # Transpose the steps above, last to first; where tiles overlap, their gradients add up.
         (transformed,) = ctx.saved_tensors
         into, out_of = (torch.kron(m, m) for m in (grad.new_tensor(_B), grad.new_tensor(_A)))
         count, channels, height, width = grad.shape
