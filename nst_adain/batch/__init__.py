@@ -1,6 +1,6 @@
-"""Folders of photographs, many at a time."""
+"""Stylises folders of photographs, many at a time."""
 
 import lazy_loader
 
-# The name is in __init__.pyi. torch is loaded when it is used.
+# The name is in __init__.pyi. Using it loads torch.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

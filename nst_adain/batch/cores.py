@@ -1,4 +1,4 @@
-"""Sharing the processor out among pictures that are computed at the same time."""
+"""Shares the processor among pictures that are computed at the same time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import torch
 
 __all__ = ["CORE_PIXELS", "READERS", "Cores"]
 
-CORE_PIXELS = 1024 * 1024  # of a picture for each core that computes it: with more cores memory grows no faster
+CORE_PIXELS = 1024 * 1024  # pixels of a picture per core that computes it, so that more cores do not mean more memory
 READERS = 2  # threads that read and write while the others compute
 
 _T = TypeVar("_T")
 
 
 class Cores:
-    """The processor's cores, shared out among the pictures that are computed at the same time.
+    """Shares the processor's cores among the pictures that are computed at the same time.
 
-    A network on a small picture is faster on one core than on several, counted in the time of all: at each layer these wait
-    for the last of them, which may be busy with reading or writing. A GPU is one core.
+    On a small picture, several cores spend more time in total than one: at each layer they wait for the last of them, which
+    may be busy reading or writing. A GPU counts as one core.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -34,13 +34,13 @@ class Cores:
 
     @contextlib.contextmanager
     def share(self, pixels: int, least: int = 1) -> Iterator[None]:
-        """Compute in this block with the cores that a picture of this size is due, at least `least`, once they are free."""
+        """Wait for as many cores as a picture of this size needs, but at least `least`, and use them in this block."""
         count = min(self.total, max(least, math.ceil(pixels / CORE_PIXELS)))
-        with self._queue, self._changed:  # who waits for many is not overtaken for ever by those who want one
+        with self._queue, self._changed:  # in a queue: a thread that waits for many must not be overtaken forever
             self._changed.wait_for(lambda: self._free >= count)
             self._free -= count
         try:
-            torch.set_num_threads(count)  # of this thread
+            torch.set_num_threads(count)  # for this thread
             yield
         finally:
             with self._changed:
@@ -48,9 +48,9 @@ class Cores:
                 self._changed.notify_all()
 
     def work(self, function: Callable[[_T], None], items: Sequence[_T]) -> None:
-        """Call `function` on each item, by several threads.
+        """Call `function` on each item, in several threads.
 
-        The first error, or an interrupt, sets `stopped`, which `function` should heed if it takes long, and ends it.
+        The first error, or an interrupt, sets `stopped`, which a slow `function` should check, cancels the rest and is raised.
         """
         pool = ThreadPoolExecutor(self.workers)
         try:
@@ -59,4 +59,4 @@ class Cores:
         finally:
             self.stopped.set()
             pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(self.total)  # also what threads to come start with
+            torch.set_num_threads(self.total)  # later threads start with this number too

@@ -1,4 +1,4 @@
-"""What a batch writes down of how its pictures are made, in batch.json, so that a later call does not mix in others."""
+"""Records in batch.json how a batch makes its pictures, so that a later call does not mix in different ones."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from nst_adain.images.io import LOSSY_SUFFIXES
 __all__ = ["SETTINGS", "check_settings", "claim", "join_sources", "settings_of"]
 
 _REMEDY = "name another folder, or remove this one"
-SETTINGS = "batch.json"  # in the output folder: how its pictures were made, which a later call may not change unnoticed
-# The controls that change what is made, and their defaults.
+SETTINGS = "batch.json"  # in the output folder: how its pictures were made
+# The controls that change the results, and their defaults.
 _LOOK = {"alpha": 1.0, "preserve_color": None, "masks": None}
 
 
@@ -40,9 +40,9 @@ def settings_of(
     quality: int,
     keep_metadata: bool,
 ) -> dict[str, object]:
-    """What changes the pictures of a batch, as JSON tells it; of a draw also what was drawn from."""
+    """Return all settings that change the pictures of a batch, ready for JSON; for a random draw, also the styles."""
     settings: dict[str, object] = {"model": {"sha256": digest}, "size": size, "style_size": style_size}
-    settings |= {name: _told(controls.get(name, default)) for name, default in _LOOK.items()}
+    settings |= {name: _recorded(controls.get(name, default)) for name, default in _LOOK.items()}
     settings |= {"quality": quality} if suffix in LOSSY_SUFFIXES else {}
     settings |= {"pairing": pairing, "keep_metadata": keep_metadata}
     if pairing == "random":
@@ -51,7 +51,7 @@ def settings_of(
 
 
 def claim(path: Path, settings: Mapping[str, object]) -> bool:
-    """Write the settings to the file `path`, unless it is there, perhaps from a call that still runs; whether they were."""
+    """Write the settings to the file `path`, unless it exists, perhaps from a call that still runs; return whether it did."""
     try:
         write_new(path, json.dumps(settings, indent=1).encode())
     except FileExistsError:
@@ -60,7 +60,7 @@ def claim(path: Path, settings: Mapping[str, object]) -> bool:
 
 
 def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]:
-    """What the file `path` tells of how the pictures of its folder were made; nothing if it is not there.
+    """Read from the file `path` how the pictures of its folder were made; return {} if the file does not exist.
 
     Raises:
         UsageError: if they were made with other settings.
@@ -73,7 +73,7 @@ def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]
         before = None
     if not isinstance(before, dict):
         raise ValueError(f"{path}: expected the settings of an earlier call, found something else; remove it, or name another")
-    for name, value in {"keep_metadata": False, **before}.items():  # which batches did not always tell
+    for name, value in {"keep_metadata": False, **before}.items():  # older batches did not record it
         if name in settings and value != settings[name]:
             other = f"made {_otherwise(name, value, settings[name])}"
             raise UsageError(f"{path.parent}: holds pictures {other}; {_REMEDY}")
@@ -81,19 +81,19 @@ def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]
 
 
 def join_sources(
-    out: Path, before: Mapping[str, Any], photos: Path, styles: Mapping[str, str], there: Mapping[Path, Path]
+    out: Path, before: Mapping[str, Any], photos: Path, styles: Mapping[str, str], existing: Mapping[Path, Path]
 ) -> dict[str, object]:
-    """What the pictures of a folder were and will be made from, as JSON tells it.
+    """Record which files the pictures of a folder were and will be made from, ready for JSON.
 
     Args:
         out: the folder.
         before: what `check_settings` returned for it.
-        photos: the folder of photographs, told by its way from `out`: both may be moved together.
-        styles: what tells each file of a style from others of its name, by this.
-        there: the wanted results that are there already, and the photograph of each.
+        photos: the folder of photographs, recorded relative to `out`, so that both can be moved together.
+        styles: a digest of each style's file, by name.
+        existing: the requested results that exist already, each with its photograph.
 
     Raises:
-        UsageError: if a result that is there was made from other photographs, or in another style, of the same name.
+        UsageError: if an existing result was made from other photographs, or in another style, of the same name.
     """
     folders, known = before.get("photographs", []), before.get("style_files", {})
     try:
@@ -102,11 +102,12 @@ def join_sources(
         folder = photos.resolve().as_posix()
     if other := [name for name, digest in styles.items() if known.get(name, digest) != digest]:
         raise UsageError(f"{out}: holds pictures in another style of the name {other[0]}; {_REMEDY}")
-    if there and folders and folder not in folders:
+    if existing and folders and folder not in folders:
         other_folder = os.path.normpath(out / folders[0])
-        raise UsageError(f"{out}: holds {next(iter(there)).name} of the photographs in {other_folder}, not {photos}; {_REMEDY}")
+        first = next(iter(existing)).name
+        raise UsageError(f"{out}: holds {first} of the photographs in {other_folder}, not {photos}; {_REMEDY}")
     for also in (Path(os.path.normpath(out / name)) for name in folders if name != folder):
-        for result, photo in there.items():
+        for result, photo in existing.items():
             if (also / photo.relative_to(photos)).exists():
                 raise UsageError(f"{out}: holds {result.name} of the photograph in {also} or that in {photos}; {_REMEDY}")
     return {"photographs": sorted({*folders, folder}), "style_files": known | styles}
@@ -121,14 +122,14 @@ def _otherwise(name: str, before: Any, now: Any) -> str:
     return f"with {name} {before}, not {now}"
 
 
-def _told(value: object) -> object:
-    """What JSON tells of a control: of pictures and weights a hash."""
+def _recorded(value: object) -> object:
+    """Turn a control into JSON: a hash for pictures and arrays."""
     if isinstance(value, (list, tuple)):
-        return [_told(part) for part in value]
+        return [_recorded(part) for part in value]
     if isinstance(value, Tensor):
         value = value.detach().double().cpu().numpy()
     if isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        return float(value)  # NumPy's too
+        return float(value)  # includes NumPy's numbers
     if isinstance(value, (Image.Image, np.ndarray)):
         return {"sha256": hashlib.sha256(np.ascontiguousarray(np.asarray(value)).tobytes()).hexdigest()}
     return value

@@ -1,4 +1,4 @@
-"""Which photographs a batch makes in which styles, and what the results are called."""
+"""Pairs the photographs of a batch with styles, and names the results."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ __all__ = ["Job", "find_pictures", "names_of", "pair", "split"]
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A photograph, and for each style it gets, the style's name and the output."""
+    """Holds a photograph, and the name and the output of each style it gets."""
 
     photo: Path
     outputs: list[tuple[Path, Path]]
 
 
 def names_of(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
-    """Each picture's path in its folder without suffix; with it where a.jpg and a.png would be one name."""
+    """Name each picture by its path in the folder without suffix, or with it where a.jpg and a.png would clash."""
     count = Counter(path.with_suffix("") for path in paths)
     return {p: p.relative_to(folder).with_suffix("" if count[p.with_suffix("")] == 1 else p.suffix) for p in paths}
 
 
 def pair(photos: Mapping[Path, Path], styles: Sequence[Path], out: Path, pairing: str, seed: int, suffix: str) -> Iterator[Job]:
-    """What to make, whether or not the files can be read: so a repaired file changes nothing else."""
+    """Yield what to make, whether or not the files can be read, so that repairing a file changes no other pair."""
     for path, name in photos.items():
         chosen = styles
         if pairing == "random":
@@ -44,7 +44,7 @@ def pair(photos: Mapping[Path, Path], styles: Sequence[Path], out: Path, pairing
 
 
 def split(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
-    """The same jobs, but enough for all workers where there are fewer photographs than those."""
+    """Split jobs so that all workers are busy even if there are fewer photographs than workers."""
     most = math.ceil(sum(len(job.outputs) for job in jobs) / workers)
     for job in jobs:
         for start in range(0, len(job.outputs), most):
@@ -59,13 +59,13 @@ def find_pictures(
     suffixes: Collection[str] = READABLE_SUFFIXES,
     apart: Path | None = None,
 ) -> list[Path]:
-    """The pictures of a folder, but not those in `out`, which are the results of an earlier call, nor those in `apart`."""
+    """Find the pictures of a folder, except those in `out`, which are results of an earlier call, and those in `apart`."""
     found = find_images(folder, failed, suffixes)
     if out.resolve() == folder.resolve():
         raise UsageError(f"out: expected another folder than that of the {name}, got {out}")
-    places = {parent: parent.resolve() for parent in {path.parent for path in found}}  # whatever the files link to
+    places = {parent: parent.resolve() for parent in {path.parent for path in found}}  # the files themselves may link anywhere
     for other in (out, apart):
-        if other is not None and not folder.resolve().is_relative_to(other.resolve()):  # else all are in it, as with "."
+        if other is not None and not folder.resolve().is_relative_to(other.resolve()):  # else it holds all, as with "."
             place = other.resolve() if other.is_dir() else other.parent.resolve() / other.name
             found = [path for path in found if not (places[path.parent] / path.name).is_relative_to(place)]
             if not found:

@@ -22,11 +22,11 @@ __all__ = ["area", "encode_styles", "find_styles", "why"]
 
 
 def find_styles(styles: Path, out: Path, unread: list[tuple[Path, str]]) -> dict[Path, Path]:
-    """The files of styles below a folder, or the one that is no folder, and their names.
+    """Find the style files below a folder, or the one file given instead, and name them.
 
     Raises:
         NotADirectoryError: if there is no such file or folder.
-        ValueError: if there are no styles in it.
+        ValueError: if the folder has no styles.
     """
     if not styles.exists():
         raise NotADirectoryError(f"{styles}: expected a folder of styles, or one style, found no such file or folder")
@@ -48,8 +48,8 @@ def encode_styles(
     Args:
         stylizer: the model.
         names: each file's name.
-        style_size, max_pixels: as of calling the stylizer.
-        unread: gets the files that cannot be read, and why.
+        style_size, max_pixels: as for calling the stylizer.
+        unread: receives the files that cannot be read, and why.
         progress: show a bar on standard error.
 
     Returns:
@@ -71,7 +71,7 @@ def encode_styles(
                 picture = load_image(path, max_pixels=max_pixels)
                 with cores.share(area(picture, style_size)):
                     code = stylizer.encode_style(picture, style_size=style_size)
-            # By its bytes, which are in memory still: statistics differ in their last bits from machine to machine.
+            # Hash the file, which the system still caches: statistics differ in their last bits between machines.
             digests[names[path].as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
             encoded[names[path]] = code
         except Exception as error:
@@ -86,12 +86,12 @@ def encode_styles(
 
 
 def why(error: Exception) -> str:
-    """What is wrong with one file, while the others go on; what is wrong with the call is raised again."""
+    """Say what is wrong with one file, while the others go on; raise UsageError again, which concerns the whole call."""
     if isinstance(error, UsageError):
         raise error
-    return reason(error)  # nobody expected most of them; but they are no cause to lose the rest of a night's work
+    return reason(error)  # even an unexpected error must not lose the rest of a night's work
 
 
 def area(image: Image.Image, side: int | None) -> int:
-    """Pixels of a picture once its short side is scaled to `side`."""
+    """Count the pixels of a picture once its short side is scaled to `side`."""
     return image.width * image.height if side is None else round(side**2 * max(image.size) / min(image.size))
