@@ -277,4 +277,4 @@ class Stylizer:
         if stats.made_by not in ("", self.fingerprint):
             raise ValueError(f"{name}: encoded with other weights than this model's; encode it again")
         if not (stats.mean.isfinite().all() & stats.std.isfinite().all()):
-            raise ValueError(f"{name}: expected finite statistics, found others")
+            raise ValueError(f"{name}: expected finite statistics, found NaN or infinity")
