@@ -39,7 +39,7 @@ def run(paths: list[Path], content: torch.Tensor, style: torch.Tensor, alpha: fl
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("onnx")
-    assert main(["export", "-o", str(folder)]) == 0
+    assert main(["export", "--model", "slim", "-o", str(folder)]) == 0
     return [folder / "encoder.onnx", folder / "decoder.onnx"]
 
 
