@@ -1,1 +1,1 @@
-"""Reading and writing pictures and masks, and what users hand in as tensors."""
+"""Reads and writes pictures and masks, and checks pictures that users pass as tensors."""

@@ -1,4 +1,4 @@
-"""Reading strangers' pictures in a process of their own, with limits of time and memory: none ends or blocks a server."""
+"""Reads untrusted pictures in a separate process, with limits on time and memory, so that none can end or block a server."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ __all__ = ["MEMORY", "SECONDS", "load_image_apart"]
 
 SECONDS = 20  # most pictures take less than one; the limits in `formats` keep them below ten
 MEMORY = 1536 << 20  # bytes, beside the interpreter's own
-_READY = b"ready"  # says the other process once it has loaded what it needs
-_FOLDER = Path(__file__).resolve().parents[2]  # that this package is in
+_READY = b"ready"  # the other process sends it once it has loaded what it needs
+_FOLDER = Path(__file__).resolve().parents[2]  # the folder that holds this package
 
 
 def load_image_apart(
     path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, seconds: float = SECONDS, memory: int = MEMORY
 ) -> Image.Image:
-    """`load_image` in another process, some tenths of a second slower.
+    """Run `load_image` in another process, which takes some tenths of a second longer.
 
     Args:
         path: the file.
-        max_pixels: the largest width x height that is decoded.
-        seconds: that it may take.
-        memory: bytes that it may take, where the system knows such a limit, as POSIX does.
+        max_pixels: the largest width x height to decode.
+        seconds: the time that it may take.
+        memory: the bytes that it may take, on systems with such a limit, such as POSIX.
 
     Returns:
-        A picture of mode "RGB" or "RGBA", as `load_image` returns it.
+        A picture of mode "RGB" or "RGBA", as from `load_image`.
 
     Raises:
-        ImageError: as `load_image` does, also if there is no such file; or if it takes more time or memory than allowed.
+        ImageError: if `load_image` raises, also for a missing file; or if it takes more time or memory than allowed.
     """
     file = os.path.abspath(path)
     command = [sys.executable, "-m", __name__, file, str(max_pixels), str(memory), str(round(seconds) + 1)]
-    # One thread: pools of them would take address space, which is what is limited.
+    # Use one thread: the limit is on address space, and thread pools reserve much of it.
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(_FOLDER), *filter(None, sys.path)]),
         "OPENBLAS_NUM_THREADS": "1",
     }
-    try:  # in the package's folder, for the current one comes first on the path of modules
+    try:  # run in the package's folder, because the current folder comes first on the module path
         done = subprocess.run(
             command, env=environment, cwd=_FOLDER, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
         )
@@ -59,23 +59,23 @@ def load_image_apart(
         raise RuntimeError(f"the process that decodes pictures did not start: {done.stderr.decode(errors='replace')[-500:]}")
     if done.returncode:
         raise ImageError(f"{path}: the picture is damaged, or takes more than {memory / 2**20:,.0f} MiB to decode")
-    told, _, pixels = answered.partition(b"\n")
-    answer = json.loads(told)
+    line, _, pixels = answered.partition(b"\n")
+    answer = json.loads(line)
     if "error" in answer:
         raise ImageError(answer["error"])
     return Image.frombytes(answer["mode"], answer["size"], pixels)
 
 
 def _main(path: str, max_pixels: str, memory: str, seconds: str) -> None:
-    """Write what becomes of a file to standard output: a line of JSON, and the pixels."""
+    """Decode a file, and write a line of JSON and the pixels to standard output."""
     sys.stdout.buffer.write(_READY + b"\n")
     sys.stdout.buffer.flush()
-    with contextlib.suppress(ImportError):  # as on Windows
+    with contextlib.suppress(ImportError):  # on Windows
         import resource
 
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if os.path.exists("/proc") else 0
         for limit, value in ((resource.RLIMIT_AS, taken + int(memory)), (resource.RLIMIT_CPU, int(seconds))):
-            with contextlib.suppress(ValueError, OSError):  # above a limit that is set already, or unknown, as on macOS
+            with contextlib.suppress(ValueError, OSError):  # above an existing limit, or unsupported, as on macOS
                 resource.setrlimit(limit, (value, value))
     try:
         image = load_image(path, max_pixels=int(max_pixels))

@@ -1,4 +1,4 @@
-"""Decoding the files of pictures as they are stored, each format by whatever reports its faults and has bounds."""
+"""Decodes picture files as they are stored, each format by a decoder that reports damage and has limits."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from nst_adain.images.opening import GREY_STEP, MAX_PIXELS, TIFF_STARTS, check_p
 
 __all__ = ["open_image", "reading"]
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "JPEG2000")  # that Pillow reads, by how the file begins
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "JPEG2000")  # Pillow recognises and reads these
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
-_GREY_STEPS = {"L;2": 85, "L;4": 17}  # from one level of grey to the next, of 255, by Pillow's names for 2 and 4 bits
-# How often a decoder may read. Pillow handles each comment, chunk or filling byte of a header in Python, and what it gathers
-# of them by copying all before; the pixels of 200 megapixels come in some hundred thousand pieces.
+_GREY_STEPS = {"L;2": 85, "L;4": 17}  # step from one grey level to the next, of 255, by Pillow's names for 2 and 4 bits
+# How often a decoder may read. Pillow handles each comment, chunk or fill byte of a header in Python, and copies all earlier
+# ones with each; the pixels of a 200-megapixel picture come in some hundred thousand pieces.
 _HEADER_READS, _PIXEL_READS = 5_000, 1_000_000
 _OF_THE_SYSTEM = (errno.EIO, errno.EMFILE, errno.ENFILE, getattr(errno, "ESTALE", errno.EIO))
-# Pixels of what is decoded slowly: run lengths in BMP in Python, JPEG 2000 in some microseconds and 16 bytes a pixel.
+# The most pixels of slow formats: BMP run lengths are decoded in Python, JPEG 2000 takes microseconds and 16 bytes a pixel.
 _SLOW = {"bmp_rle": 4_000_000, "jpeg2k": 50_000_000}
 
 
 def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode a picture as it is stored; of an animation the first frame. Arguments and errors: as for `load_image`."""
+    """Decode a picture, or the first frame of an animation, as it is stored. Arguments and errors: as for `load_image`."""
     at_least(1, max_pixels=max_pixels)
     path = Path(path)
     if path.is_dir():
@@ -64,9 +64,9 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Whatever a library raises in this block, where it reads this file, becomes one ImageError that names it.
+    """Turn anything that a library raises while it reads this file in this block into an ImageError that names the file.
 
-    Decoders fail on damaged files with whatever their format's code happens to raise, AssertionError and TypeError too.
+    On damaged files decoders may raise anything, even AssertionError or TypeError.
     """
     try:
         yield
@@ -76,7 +76,7 @@ def reading(path: Path) -> Iterator[None]:
         raise ImageError(f"{path}: expected a picture, found a file of no known image format, or a damaged one") from error
     except MemoryError as error:
         raise ImageError(f"{path}: not enough memory to decode it") from error
-    except OSError as error:  # of a decoder, unless the system says that the file or the process is in trouble
+    except OSError as error:  # from a decoder, unless the system reports trouble with the file or the process
         if error.errno in _OF_THE_SYSTEM:
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise _damaged(path, error) from error
@@ -90,7 +90,7 @@ def _damaged(path: Path, error: Exception) -> ImageError:
 
 
 class _Counted(io.BufferedReader):
-    """A file that ends the reading of headers that would take minutes, and gives no more memory than it can fill."""
+    """Reads a file, but stops at headers that would take minutes, and never allocates more than the file can fill."""
 
     left = _HEADER_READS
 
@@ -122,8 +122,8 @@ def _by_pillow(path: Path, start: bytes, max_pixels: int) -> Image.Image:
 
 
 def _note_levels(image: ImageFile.ImageFile) -> None:
-    """Bring the colour that is transparent in a PNG file to 8 bits, as Pillow does with the pixels alone; and note under
-    `GREY_STEP` how far apart this puts levels of grey."""
+    """Convert the transparent colour of a PNG file to 8 bits, as Pillow does only for the pixels; and note the step between
+    grey levels under `GREY_STEP`."""
     key = image.info.get("transparency")
     coded = image.tile[0].args if image.tile else None
     coded = coded[0] if isinstance(coded, tuple) and coded else coded
@@ -136,17 +136,17 @@ def _note_levels(image: ImageFile.ImageFile) -> None:
 
 
 def _formats(path: Path, start: bytes) -> list[str]:
-    """What Pillow may take a file for. The reader of HEIC, an optional library, is loaded for files that need it.
+    """List the formats that Pillow may try. HEIC needs an optional library, which is loaded only for such files.
 
     Raises:
         ImageError: if that library is missing.
     """
     brands = {start[at : at + 4] for at in range(8, min(len(start), int.from_bytes(start[:4], "big")), 4)}
     if start[4:8] != b"ftyp":
-        return [*_FORMATS, "TGA"] if path.suffix.lower() == ".tga" else list(_FORMATS)  # TGA begins with anything
+        return [*_FORMATS, "TGA"] if path.suffix.lower() == ".tga" else list(_FORMATS)  # TGA files have no signature
     if not brands & _HEIC_BRANDS:
         Image.init()
-        return ["AVIF"] if "AVIF" in Image.OPEN else []  # a Pillow may have been built without it
+        return ["AVIF"] if "AVIF" in Image.OPEN else []  # Pillow may have been built without it
     if not register_heic():
         raise ImageError(f"{path}: to read pictures of type HEIC: pip install '.[heic]' in a checkout")
     return ["HEIF"]
@@ -155,7 +155,7 @@ def _formats(path: Path, start: bytes) -> list[str]:
 class _PillowLimit:
     """Lifts Pillow's own limit while at least one picture is read: `max_pixels` takes its place.
 
-    It is a global, only a warning up to twice its value, and checked again when pixels are decoded.
+    Pillow's limit is global, only warns up to twice its value, and is checked again when pixels are decoded.
     """
 
     def __init__(self) -> None:

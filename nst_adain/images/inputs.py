@@ -1,4 +1,4 @@
-"""What users hand in, checked and turned into tensors."""
+"""Checks the pictures that users pass in, and turns them into tensors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BAND = 1024  # rows
 
 
 def map_picture(picture: Picture, max_pixels: int) -> StoredPixels | None:
-    """A picture that can be read in parts, which stays in its file; None: it has to be opened.
+    """Map a picture that can be read in parts and so stays in its file; return None if it has to be opened.
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
@@ -45,16 +45,16 @@ def map_picture(picture: Picture, max_pixels: int) -> StoredPixels | None:
 
 
 def open_picture(picture: Picture, name: str, max_pixels: int) -> Image.Image | Tensor:
-    """A picture in sRGB, of mode RGB or RGBA; of a tensor, the tensor, (B, 3, H, W) in [0, 1].
+    """Open a picture in sRGB, of mode RGB or RGBA; check a tensor, (B, 3, H, W), and clamp it to [0, 1].
 
     Args:
-        picture: what was handed in.
+        picture: a path, a PIL image or a tensor.
         name: the argument's name, for errors.
         max_pixels: the largest picture to decode.
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
-        TypeError, ValueError: if it is no picture.
+        TypeError, ValueError: if it is not a picture.
     """
     if isinstance(picture, (str, os.PathLike)):
         return load_image(picture, max_pixels=max_pixels)
@@ -71,11 +71,11 @@ def open_picture(picture: Picture, name: str, max_pixels: int) -> Image.Image | 
 def scaled(
     picture: Image.Image | Tensor, name: str, side: int | None, max_pixels: int, *, enlarge: bool
 ) -> Image.Image | Tensor:
-    """A picture with a short side of `side`, which the argument `name` asks for; a smaller one only if to `enlarge`.
+    """Scale a picture to a short side of `side`, the argument called `name`; a smaller one only with `enlarge`.
 
     Raises:
         ImageError: if it would have more than `max_pixels`.
-        ValueError: if `side` is no number of pixels.
+        ValueError: if `side` is not a number of pixels.
     """
     height, width = picture.shape[-2:] if isinstance(picture, Tensor) else picture.size[::-1]
     if side is None or (check_side(name, side) >= min(height, width) and not enlarge):
@@ -85,12 +85,12 @@ def scaled(
 
 
 def separated(picture: Image.Image | Tensor) -> tuple[Tensor, Image.Image | None]:
-    """A picture's pixels and its transparency.
+    """Separate a picture's pixels from its transparency.
 
     Returns:
-        (1, 3, H, W) uint8, of the mean colour where it is invisible, and the alpha channel or None; a tensor as it is.
+        (1, 3, H, W) uint8, with the mean colour where it is invisible, and the alpha channel or None; a tensor unchanged.
     """
-    # Half-transparent pixels keep their own colour, or results would have white seams; invisible ones may hold anything.
+    # Half-transparent pixels keep their colour, or results would have white seams; invisible ones may hold anything.
     if isinstance(picture, Tensor):
         return picture, None
     if picture.mode != "RGBA":
@@ -104,16 +104,16 @@ def separated(picture: Image.Image | Tensor) -> tuple[Tensor, Image.Image | None
 
 
 def check_scaled(name: str, side: int, pixels: int, max_pixels: int) -> None:
-    """Raise ImageError if a short side of `side`, which the argument `name` asks for, makes more pixels than allowed."""
+    """Raise ImageError if a short side of `side`, the argument called `name`, makes more pixels than allowed."""
     if pixels > max_pixels:
         raise ImageError(f"{name}: {side} makes {pixels:,} pixels, more than the limit of {max_pixels:,} (max_pixels)")
 
 
 def in_range(picture: Tensor, name: str) -> Tensor:
-    """A tensor clamped to [0, 1], which resizing and networks overshoot by a little.
+    """Clamp a tensor to [0, 1]: resizing and networks overshoot a little.
 
     Raises:
-        ValueError: if it overshoots by more, as in levels of 255 or normalised for another network, or holds NaN.
+        ValueError: if it overshoots by more, such as levels up to 255 or normalised for another network, or holds NaN.
     """
     low, high = (float(end) for end in picture.detach().aminmax())
     if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
@@ -122,22 +122,22 @@ def in_range(picture: Tensor, name: str) -> Tensor:
 
 
 def scale_short_side(image: Tensor, side: int) -> Tensor:
-    """Scale (B, 3, H, W), its aspect ratio kept, so that its shorter side has `side` pixels."""
+    """Scale (B, 3, H, W) to `side` pixels on its shorter side; keep the aspect ratio."""
     scale = side / min(image.shape[-2:])
     size = [max(1, round(n * scale)) for n in image.shape[-2:]]
     return F.interpolate(at_least_float32(image), size, mode="bicubic", antialias=True).clamp(0, 1).to(image.dtype)
 
 
 def to_pixels(image: Image.Image) -> Tensor:
-    """A picture as (1, 3, H, W) uint8, RGB; transparency is laid on white."""
+    """Turn a picture into (1, 3, H, W) uint8, RGB, on white where it is transparent."""
     image = flatten(image)
     pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _BAND):  # Pillow's own export holds the whole picture twice meanwhile
+    for top in range(0, image.height, _BAND):  # Pillow's own export would hold the whole picture twice
         bottom = min(top + _BAND, image.height)
         pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
     return torch.from_numpy(pixels).permute(2, 0, 1)[None]
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """A picture as (1, 3, H, W) float32, RGB in [0, 1]; transparency is laid on white."""
+    """Turn a picture into (1, 3, H, W) float32, RGB in [0, 1], on white where it is transparent."""
     return to_pixels(image).float() / 255

@@ -1,4 +1,4 @@
-"""Reading and writing pictures: any common file in, an upright sRGB picture out."""
+"""Reads pictures of any common format as upright sRGB, and writes them."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ __all__ = [
     "turn_upright",
 ]
 
-LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".webp"})  # of which there is a quality to choose
+LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".webp"})  # these have a quality setting
 WRITABLE_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 
 _BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF tags: bits of each channel, meaning of its levels
-_ORIENTATION = 0x0112  # EXIF tag, and what undoes its values
+_ORIENTATION = 0x0112  # EXIF tag; below, what undoes each of its values
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -46,48 +46,48 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_BAND = 1 << 22  # pixels that are converted at once
+_BAND = 1 << 22  # pixels to convert at once
 
 
 def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Read a picture as its maker meant it to be seen: `open_image`, then `to_srgb`.
 
     Args:
-        path: the file; its content, not its name, says what format it has.
-        max_pixels: the largest width x height that is decoded.
+        path: the file; its format is recognised by its content, not its name.
+        max_pixels: the largest width x height to decode.
 
     Returns:
         A picture of mode "RGB", or "RGBA" if the file has transparency.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if the file does not exist.
         ImageError: if it cannot be read whole, or has more than `max_pixels`.
     """
     stored = [open_image(path, max_pixels=max_pixels)]
     levels = _levels(stored[0])
     with reading(Path(path)):
         try:
-            return _to_srgb(stored.pop(), levels)  # which no name here keeps in memory
+            return _to_srgb(stored.pop(), levels)  # pop it, so that no name here keeps it in memory
         except _UnfitError as error:
             raise ImageError(f"{path}: {error}") from error
 
 
 def to_srgb(image: Image.Image, name: str = "image", *, upright: bool = True) -> Image.Image:
-    """A picture as its maker meant it to be seen.
+    """Convert a picture to what its maker meant to be seen.
 
-    EXIF orientation is applied, an embedded colour profile is converted to sRGB, 16 bits a channel are scaled to 8
-    (not cut off), and palettes, grey, CMYK and the rest become RGB.
+    Applies the EXIF orientation, converts an embedded colour profile to sRGB, scales (not clips) 16 bits a channel to 8, and
+    turns palettes, grey, CMYK and the rest into RGB.
 
     Args:
         image: the picture, of any mode.
         name: the argument's name, for errors.
-        upright: whether the orientation is applied.
+        upright: whether to apply the orientation.
 
     Returns:
         A new picture of mode "RGB", or "RGBA" if there is transparency.
 
     Raises:
-        ValueError: if it has no pixels, or ones of floating point or of more than 16 bits, which have no agreed range.
+        ValueError: if it has no pixels, or its pixels are floating point or above 16 bits, which have no agreed range.
     """
     check_not_empty(image, name)
     try:
@@ -97,42 +97,42 @@ def to_srgb(image: Image.Image, name: str = "image", *, upright: bool = True) ->
 
 
 class _UnfitError(ValueError):
-    """Pixels that cannot be shown, of a file that is not damaged."""
+    """Raised for pixels that cannot be shown although the file is not damaged."""
 
 
 def check_not_empty(image: Image.Image, name: str) -> None:
-    """Raise ValueError, which begins with `name`, if a picture has no pixels, which Pillow allows in memory."""
+    """Raise ValueError, whose message begins with `name`, if a picture has no pixels, which Pillow allows in memory."""
     if 0 in image.size:
         raise ValueError(f"{name}: expected a picture, got one of {image.width} x {image.height} pixels")
 
 
 def turn_upright(image: Image.Image) -> Image.Image:
-    """A picture turned and mirrored as its EXIF orientation says."""
-    with contextlib.suppress(Exception):  # damaged EXIF, for which Pillow raises anything, is ignored, as by image viewers
+    """Turn and mirror a picture as its EXIF orientation says."""
+    with contextlib.suppress(Exception):  # ignore damaged EXIF, as image viewers do; Pillow may raise anything for it
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
         return image if turn is None else image.transpose(turn)
     return image
 
 
 def _levels(image: Image.Image) -> tuple[int, int]:
-    """Black and white in a grey picture of more than 8 bits: Pillow leaves 12 bits, as of microscopes, as they are."""
+    """Return black and white of a grey picture of more than 8 bits: Pillow does not scale 12 bits, as from microscopes."""
     if LEVELS in image.info:
         black, white = image.info[LEVELS]
         return black, white
     tags = getattr(image, "tag_v2", {})
     bits = tags.get(_BITS, (16,))[0]
     white = 2 ** (bits if 8 < bits < 16 else 16) - 1
-    # Negatives of more than 8 bits too.
+    # Pillow does not invert negatives of more than 8 bits.
     return (white, 0) if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else (0, white)
 
 
 def _to_srgb(image: Image.Image, levels: tuple[int, int], upright: bool = True) -> Image.Image:
-    """`to_srgb`, which may change the picture that it is given: a huge one should not be copied at every step."""
+    """Do `to_srgb`, but perhaps in place: a huge picture should not be copied at every step."""
     profile = image.info.get("icc_profile")
     transparent = image.info.get("transparency")
     image = turn_upright(image) if upright else image
     alpha = None
-    if image.mode.startswith("I"):  # Pillow's own conversion cuts off at 255
+    if image.mode.startswith("I"):  # Pillow's own conversion clips at 255
         values = np.asarray(image)
         if isinstance(transparent, int):
             alpha = Image.fromarray((values != transparent).view(np.uint8) * np.uint8(255))
@@ -145,7 +145,7 @@ def _to_srgb(image: Image.Image, levels: tuple[int, int], upright: bool = True) 
     elif image.mode not in ("RGB", "RGBA", "L", "CMYK"):
         image = image.convert("RGB")
     if profile:
-        # A profile that is damaged or of another colour model is ignored, as image viewers do.
+        # Ignore a profile that is damaged or for another colour model, as image viewers do.
         with contextlib.suppress(ImageCms.PyCMSError, OSError, TypeError):
             source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
             here = image.mode in ("RGB", "RGBA")
@@ -155,19 +155,19 @@ def _to_srgb(image: Image.Image, levels: tuple[int, int], upright: bool = True) 
         image = image.convert("RGB")
     if alpha is not None:
         image.putalpha(alpha)
-    image.info.clear()  # the profile and orientation are applied: whoever saves this must not write them again
+    image.info.clear()  # the profile and orientation are applied: saving must not write them again
     return image
 
 
 def _to_8_bits(values: NDArray[Any], black: int, white: int) -> NDArray[np.uint8]:
-    """Integers (H, W) of at most 16 bits as levels from 0, for `black`, to 255."""
+    """Scale integers (H, W) of at most 16 bits to levels from 0, for `black`, to 255, for `white`."""
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise _UnfitError(f"expected integer pixels of at most 16 bits, found {low} to {high}")
     levels = ((np.arange(65536) - black) / (white - black) * 255).round().clip(0, 255).astype(np.uint8)
     narrow = np.empty(values.shape, np.uint8)
     rows = max(1, _BAND // values.shape[1])
-    for top in range(0, len(values), rows):  # indexing widens what it is given
+    for top in range(0, len(values), rows):  # in bands, because indexing widens its indices
         narrow[top : top + rows] = levels[values[top : top + rows]]
     return narrow
 
@@ -182,13 +182,13 @@ def save_image(
     """Write a picture in the format of the path's suffix, whole or not at all.
 
     Args:
-        image: mode "RGB" or "RGBA". JPEG has no transparency: there it is laid on white.
+        image: mode "RGB" or "RGBA". JPEG has no transparency: such pictures are put on white.
         path: .png, .jpg, .jpeg, .webp, .tif or .tiff, in a folder that exists.
-        quality: 1 to 100, of JPEG and WebP; 100 makes WebP lossless.
+        quality: of JPEG and WebP, 1 to 100; 100 makes WebP lossless.
         metadata_of: a picture whose date, camera, place, author and description are copied, as far as it has them.
 
     Raises:
-        ValueError: if the suffix or the quality is none of these.
+        ValueError: if the suffix or the quality is not one of these.
         FileNotFoundError: if the folder does not exist.
     """
     path = Path(path)
@@ -203,7 +203,7 @@ def save_image(
         options = {"lossless": quality == 100, "quality": quality}
     elif kind == "TIFF":
         options = {"compression": "tiff_adobe_deflate"}
-    elif kind == "PNG":  # of a stylised photograph a third of the time of the default, and 1 % more bytes
+    elif kind == "PNG":  # for a stylised photograph, a third of the default's time, and 1 % more bytes
         options = {"compress_type": zlib.Z_RLE}
     tags = {} if metadata_of is None else read_tags(metadata_of)
     if kind != "TIFF":
@@ -219,7 +219,7 @@ def save_image(
 
 
 def output_format(path: str | os.PathLike[str]) -> str:
-    """Pillow's name of the format that a path's suffix asks for, once its folder is known to exist.
+    """Return Pillow's name for the format of a path's suffix; check that its folder exists.
 
     Raises:
         ValueError: if no format that can be written has this suffix.
@@ -233,14 +233,14 @@ def output_format(path: str | os.PathLike[str]) -> str:
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """RGB; what is transparent is laid on white."""
+    """Convert a picture to RGB, on white where it is transparent."""
     if image.mode != "RGBA":
         return image if image.mode == "RGB" else image.convert("RGB")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def resize_short_side(image: Image.Image, side: int) -> Image.Image:
-    """Scale a picture, its aspect ratio kept, so that its shorter side has `side` pixels."""
+    """Scale a picture to `side` pixels on its shorter side; keep the aspect ratio."""
     scale = side / min(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)

@@ -23,14 +23,14 @@ __all__ = ["read_controls", "read_label_map", "read_mask", "read_masks"]
 _OVERSHOOT = 1e-3
 
 
-_MANY_LABELS = 100  # of one picture: soft edges and photographs have more different values
+_MANY_LABELS = 100  # in one picture: soft edges and photographs have more different values
 
 
 def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks", max_pixels: int = MAX_PIXELS) -> Tensor:
-    """A mask in the size of a picture.
+    """Read a mask in the size of a picture.
 
     Args:
-        mask: of any size; scaled to `size` with smooth edges.
+        mask: a mask of any size; scaled to `size` with smooth edges.
         size: (H, W) of the picture.
         name: the argument's name, for errors.
         max_pixels: the largest file to decode.
@@ -40,7 +40,7 @@ def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks", max_pixels
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
-        TypeError, ValueError: if it is no mask.
+        TypeError, ValueError: if it is not a mask.
     """
     if isinstance(mask, (str, os.PathLike)):
         mask = load_image(mask, max_pixels=max_pixels)
@@ -52,8 +52,8 @@ def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks", max_pixels
             image = ImageChops.multiply(image, mask.getchannel("A"))
     else:
         values = _array(mask, name).astype(np.float32)
-        # Scaling, blurring and what other masks leave overshoot by rounding.
-        if not (values.min() >= -_OVERSHOOT and values.max() <= 1 + _OVERSHOOT):  # NaN neither
+        # Scaling, blurring and subtracting masks overshoot by rounding.
+        if not (values.min() >= -_OVERSHOOT and values.max() <= 1 + _OVERSHOOT):  # refuses NaN too
             raise ValueError(f"{name}: expected values from 0 to 1, got {values.min()} to {values.max()}")
         image = Image.fromarray((values.clip(0, 1) * 255).round().astype(np.uint8))
     if image.size != size[::-1]:
@@ -62,11 +62,11 @@ def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks", max_pixels
 
 
 def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> list[Tensor]:
-    """One mask for each of the labels 0 to `count` - 1; where there is another label, none of them applies.
+    """Make one mask for each of the labels 0 to `count` - 1; where there is another label, no mask applies.
 
     Args:
-        labels: a file or picture whose grey or palette indices are labels, or an array or tensor (H, W) of integers.
-        count: how many styles there are.
+        labels: a file or picture whose grey values or palette indices are labels, or an array or tensor (H, W) of integers.
+        count: the number of styles.
         size: (H, W) of the picture; labels are scaled to it without mixing them.
         max_pixels: the largest file to decode.
 
@@ -75,11 +75,11 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
-        TypeError, ValueError: if it is no label map, or none of the labels occurs, or it is a picture that looks like a mask,
-            with the values 0 and 255 alone (as an array, it is taken as it is), with very many, or, in memory, of one bit.
+        TypeError, ValueError: if it is not a label map, or none of the labels occurs, or a picture looks like a mask: it has
+            only the values 0 and 255 (arrays may), very many values, or, in memory, one bit.
     """
     name = "masks"
-    if isinstance(labels, Image.Image) and labels.mode == "1":  # Pillow's own masks, which would be applied inverted
+    if isinstance(labels, Image.Image) and labels.mode == "1":  # a mask of Pillow's, which would apply inverted
         raise ValueError(f"{name}: expected a label map, got a picture of one bit, as a mask is; masks go into a list")
     if isinstance(labels, (str, os.PathLike)):
         name, labels = os.fspath(labels), open_image(labels, max_pixels=max_pixels)
@@ -107,9 +107,9 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
 
 
 def _drawn_labels(image: Image.Image, name: str) -> NDArray[np.int64]:
-    """(H, W): the palette indices of a picture, or its grey values, -1 where these are invisible."""
+    """Return the palette indices of a picture, (H, W), or its grey values, -1 where it is invisible."""
     check_not_empty(image, name)
-    if image.mode in ("LA", "RGB", "RGBA"):  # grey all the same, as many programs save it
+    if image.mode in ("LA", "RGB", "RGBA"):  # many programs save grey pictures so
         levels = [np.asarray(channel) for channel in image.split()]
         alpha = levels.pop() if image.mode in ("LA", "RGBA") else None
         if all(np.array_equal(levels[0], level) for level in levels):
@@ -134,17 +134,17 @@ def _array(mask: NDArray[np.generic] | Tensor, name: str) -> NDArray[np.generic]
 def read_masks(
     masks: Sequence[Mask] | Mask | None, count: int, size: tuple[int, int], max_pixels: int = MAX_PIXELS
 ) -> Tensor | None:
-    """One mask for each of `count` styles, (1, count, H, W) uint8, or None.
+    """Read one mask for each of `count` styles, (1, count, H, W) uint8, or return None without masks.
 
     Args:
-        masks: a list of `count` masks, or of one fewer: then the last style gets what they leave; or a label map.
-        count: how many styles there are.
+        masks: a list of `count` masks; or of one fewer, so that the last style gets the rest; or a label map.
+        count: the number of styles.
         size: (H, W) of the content.
         max_pixels: the largest file to decode.
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
-        TypeError, ValueError: if it is neither, or of another length.
+        TypeError, ValueError: if `masks` is neither, or has another length.
     """
     if masks is None:
         return None
@@ -162,10 +162,10 @@ def read_masks(
 
 
 def read_controls(controls: Controls, allowed: Collection[str]) -> Controls:
-    """The same with the files of masks in memory, for many calls: read once, and if one cannot be, then nothing is begun.
+    """Return the controls with mask files read into memory, once for many calls, and before any work if one is bad.
 
     Raises:
-        UsageError: if there is another control than those `allowed`.
+        UsageError: if there is a control that is not `allowed`.
     """
     if other := sorted(controls.keys() - {*allowed, "max_pixels"}):
         raise UsageError(f"controls: expected {', '.join(allowed)}, got {other[0]}")

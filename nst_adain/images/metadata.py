@@ -1,6 +1,6 @@
-"""What a file says of when, where, with what and by whom it was taken, for what is made of it.
+"""Copies from a file to its result when, where, with what and by whom it was taken.
 
-Nothing else is copied: orientation, sizes and thumbnails would be wrong of the result, and makers' notes may hold anything.
+Copies nothing else: orientation, sizes and thumbnails would be wrong for the result, and makers' notes may hold anything.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from nst_adain.images.opening import TIFF_STARTS, register_heic
 
 __all__ = ["Tags", "add_to_tiff", "exif_bytes", "keep_video_tags", "read_tags"]
 
-_MAIN, _EXIF, _GPS = 0, 0x8769, 0x8825  # the three directories, the last two by the tag that says where they are
+_MAIN, _EXIF, _GPS = 0, 0x8769, 0x8825  # the three directories; the last two by the tag that points to them
 # EXIF 3.0 (CIPA DC-008). Description, make, model, date, artist, copyright; dates with their zones and fractions, the lens.
 _WANTED: dict[int, frozenset[int]] = {
     _MAIN: frozenset({0x010E, 0x010F, 0x0110, 0x0132, 0x013B, 0x8298}),
     _EXIF: frozenset({0x9003, 0x9004, 0x9010, 0x9011, 0x9012, 0x9290, 0x9291, 0x9292, 0xA432, 0xA433, 0xA434}),
     _GPS: frozenset(range(32)),
 }
-# Where microscopes' programs say how many pictures of which sizes a file has: ImageJ, OME, tifffile.
+# Microscopy programs (ImageJ, OME, tifffile) use the description to store how many pictures of which sizes a file has.
 _DESCRIPTION, _STRUCTURES = 0x010E, (b"ImageJ=", b"<?xml", b"<OME", b'{"shape"')
-# Bytes of a value of each type, and of the numbers that it consists of.
+# For each type, the bytes of a value and of the numbers in it.
 _SIZES = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 7: (1, 1), 9: (4, 4), 10: (8, 4), 129: (1, 1)}
-_LONG, _IFD, _LONG8, _IFD8 = 4, 13, 16, 18  # the types of places in a file, the last three of nothing else
+_LONG, _IFD, _LONG8, _IFD8 = 4, 13, 16, 18  # types for places in a file; the last three have no other use
 _SIZES |= {_IFD: (4, 4), _LONG8: (8, 8), _IFD8: (8, 8)}
 _ROOM = 60_000  # bytes in all: a JPEG file has room for 65,527
-_MOST = 1000  # entries of a directory that are looked at
+_MOST = 1000  # entries of a directory to look at
 _OF_VIDEO = frozenset(
     {"artist", "author", "copyright", "creation_time", "date", "description", "location", "location-eng", "make", "model"}
     | {"title", "com.android.manufacturer", "com.android.model"}
@@ -46,7 +46,7 @@ _OF_APPLE = frozenset(
 
 
 class _Field(NamedTuple):
-    """A value: its type, how many numbers or letters it has, and their bytes, little-endian."""
+    """Holds a value: its type, the count of its numbers or letters, and their bytes, little-endian."""
 
     kind: int
     length: int
@@ -57,7 +57,7 @@ Tags: TypeAlias = Mapping[int, Mapping[int, _Field]]  # fields by directory and 
 
 
 class _Layout(NamedTuple):
-    """How a directory is written: its length, an entry's head, a place in the file, and the bytes that fit into an entry."""
+    """Says how directories are written: their length, an entry's head, a place in the file, and the bytes in an entry."""
 
     length: str
     entry: str
@@ -69,13 +69,13 @@ _CLASSIC, _BIG = _Layout("H", "HHI", "I", 4), _Layout("Q", "HHQ", "Q", 8)
 
 
 def read_tags(path: str | os.PathLike[str]) -> Tags:
-    """Date, camera, place, author and description of a picture.
+    """Read the date, camera, place, author and description of a picture.
 
     Args:
-        path: a JPEG, PNG, WebP, TIFF, AVIF or HEIC file; of any other, and of damaged EXIF data, nothing is read.
+        path: a JPEG, PNG, WebP, TIFF, AVIF or HEIC file; any other, or damaged EXIF data, gives no tags.
     """
     tags: dict[int, dict[int, _Field]] = {}
-    with contextlib.suppress(Exception), open(path, "rb") as file:  # whatever is wrong, as image viewers do
+    with contextlib.suppress(Exception), open(path, "rb") as file:  # ignore anything wrong, as image viewers do
         start = file.read(64)
         is_tiff = start.startswith(TIFF_STARTS)
         _read(file if is_tiff else io.BytesIO(_exif_of(file, start, Path(path))), tags)
@@ -83,7 +83,7 @@ def read_tags(path: str | os.PathLike[str]) -> Tags:
 
 
 def _exif_of(file: BinaryIO, start: bytes, path: Path) -> bytes:
-    """The EXIF data of a picture that is no TIFF. `Image.open` would refuse one with many pixels, of which none is decoded."""
+    """Read the EXIF data of a picture other than TIFF, decoding no pixels; `Image.open` would refuse one with many."""
     if path.suffix.lower() in (".heic", ".heif"):
         register_heic()
     Image.init()
@@ -92,7 +92,7 @@ def _exif_of(file: BinaryIO, start: bytes, path: Path) -> bytes:
         if factory and accept and accept(start) is True:
             file.seek(0)
             info = factory(file, "").info
-            text = info.get("Raw profile type exif")  # ImageMagick's, in PNG
+            text = info.get("Raw profile type exif")  # written by ImageMagick into PNG
             data = bytes.fromhex("".join(text.split("\n")[3:])) if text else info.get("exif", b"")
             while data.startswith(b"Exif\0\0"):
                 data = data[6:]
@@ -139,7 +139,7 @@ def _fields(file: BinaryIO, place: int, order: str, layout: _Layout, wanted: fro
 
 
 def exif_bytes(tags: Tags) -> bytes:
-    """Tags as the EXIF data of a JPEG, PNG or WebP file, as Pillow takes them; nothing if there are none."""
+    """Encode tags as EXIF data for Pillow to write into a JPEG, PNG or WebP file; b"" if there are none."""
     if not tags:
         return b""
     directories, place = _directories(tags, 8, _CLASSIC, {})
@@ -149,7 +149,7 @@ def exif_bytes(tags: Tags) -> bytes:
 def add_to_tiff(file: BinaryIO, tags: Tags) -> None:
     """Add tags to the one picture of a little-endian TIFF file, at the end of the file.
 
-    Pillow writes none into a compressed file, and tifffile none at all.
+    Pillow cannot write any into a compressed file, and tifffile none at all.
     """
     if not tags:
         return
@@ -160,20 +160,20 @@ def add_to_tiff(file: BinaryIO, tags: Tags) -> None:
     size = struct.calcsize("<" + layout.place)
     file.seek(struct.unpack("<" + layout.place, file.read(size))[0])
     (length,) = struct.unpack("<" + layout.length, file.read(struct.calcsize("<" + layout.length)))
-    there: dict[int, _Field] = {}
+    existing: dict[int, _Field] = {}
     for _ in range(length):  # values stay where they are
         tag, kind, count = struct.unpack("<" + layout.entry, file.read(struct.calcsize("<" + layout.entry)))
-        there[tag] = _Field(kind, count, file.read(layout.inline))
+        existing[tag] = _Field(kind, count, file.read(layout.inline))
     end = file.seek(0, os.SEEK_END)
-    directories, place = _directories(tags, end + end % 2, layout, there)
+    directories, place = _directories(tags, end + end % 2, layout, existing)
     file.write(b"\0" * (end % 2) + directories)
     file.seek(pointer)
     file.write(struct.pack("<" + layout.place, place))
 
 
-def _directories(tags: Tags, place: int, layout: _Layout, there: Mapping[int, _Field]) -> tuple[bytes, int]:
-    """Directories to be written at a place, an even one, and where the main one of them is."""
-    main, data = {**there, **tags.get(_MAIN, {})}, b""
+def _directories(tags: Tags, place: int, layout: _Layout, existing: Mapping[int, _Field]) -> tuple[bytes, int]:
+    """Encode directories to write at an even `place`, and return them with the place of the main one."""
+    main, data = {**existing, **tags.get(_MAIN, {})}, b""
     for part in (_EXIF, _GPS):
         if part in tags:
             main[part] = _Field(_LONG8 if layout is _BIG else _LONG, 1, struct.pack("<" + layout.place, place + len(data)))
@@ -182,7 +182,7 @@ def _directories(tags: Tags, place: int, layout: _Layout, there: Mapping[int, _F
 
 
 def _directory(fields: Mapping[int, _Field], place: int, layout: _Layout) -> bytes:
-    """A directory, and behind it the values that its entries have no room for."""
+    """Encode a directory, followed by the values that do not fit into its entries."""
     entries, behind = b"", b""
     size = struct.calcsize("<" + layout.length + layout.place) + len(fields) * (
         struct.calcsize("<" + layout.entry) + layout.inline
@@ -198,10 +198,10 @@ def _directory(fields: Mapping[int, _Field], place: int, layout: _Layout) -> byt
 
 
 def keep_video_tags(*metadata: Mapping[str, str]) -> dict[str, str]:
-    """Of the metadata of a video's container and streams, the last of which counts most, date, camera, place, author, title."""
+    """Keep date, camera, place, author and title from the metadata of a video's container and streams; the last one wins."""
     kept = {}
     for name, value in ((name, value) for part in metadata for name, value in part.items()):
         plain = name.lower()
         if plain in _OF_VIDEO or (plain.startswith(_APPLE) and plain.removeprefix(_APPLE).split(".")[0] in _OF_APPLE):
-            kept[plain if name.isupper() else name] = value  # Matroska has them in capitals
+            kept[plain if name.isupper() else name] = value  # Matroska writes names in capitals
     return kept

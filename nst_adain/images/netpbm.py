@@ -1,6 +1,6 @@
-"""Decoding PBM, PGM and PPM files: https://netpbm.sourceforge.net/doc/ppm.html.
+"""Decodes PBM, PGM and PPM files: https://netpbm.sourceforge.net/doc/ppm.html.
 
-Pillow reads comments, text, and levels that do not end at 255, byte by byte, in minutes for a large file.
+Pillow reads comments, text, and levels with another maximum than 255 byte by byte, which takes minutes for a large file.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from nst_adain.images.opening import LEVELS, check_pixels
 __all__ = ["STARTS", "read_netpbm"]
 
 STARTS = tuple(f"P{kind}".encode() for kind in range(1, 7))
-_NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*(\d{1,9})")  # and what may stand before it
+_NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*(\d{1,9})")  # with the spaces and comments before it
 _COMMENT = re.compile(rb"#[^\r\n]*")
 _LONGEST_HEADER, _LONGEST_TEXT = 1 << 20, 64 << 20  # bytes
-_BAND = 1 << 22  # values that are read at once
+_BAND = 1 << 22  # values to read at once
 
 # Reads the next rows, (H, W, C); None if they are not there.
 _Rows: TypeAlias = Callable[[tuple[int, int, int]], "NDArray[Any] | None"]
@@ -35,10 +35,10 @@ def read_netpbm(path: Path, max_pixels: int) -> Image.Image:
 
     Args:
         path: the file.
-        max_pixels: the largest width x height that is decoded.
+        max_pixels: the largest width x height to decode.
 
     Returns:
-        Mode "RGB" of 8 bits; or "L", or for other levels than 0 to 255 "I;16" with black and white under `LEVELS`.
+        Mode "RGB" of 8 bits; or "L"; or "I;16" for levels other than 0 to 255, with black and white under `LEVELS`.
 
     Raises:
         ImageError: if it is damaged, cut short, or too large.
@@ -58,7 +58,7 @@ def read_netpbm(path: Path, max_pixels: int) -> Image.Image:
             values = rows(shape)
             if values is None:
                 raise ImageError(f"{path}: the picture is damaged or cut short (its rows end after the first {top:,})")
-            values = 1 - values if bitmap else values  # there 1 is black
+            values = 1 - values if bitmap else values  # in bitmaps, 1 is black
             if values.max() > white:
                 raise ImageError(f"{path}: the picture is damaged (levels to {values.max()}, where white is {white})")
             whole = channels == 1 or white == 255
@@ -72,7 +72,7 @@ def read_netpbm(path: Path, max_pixels: int) -> Image.Image:
 
 
 def _header(path: Path, start: bytes, bitmap: bool) -> tuple[list[int], int]:
-    """Width, height and white, and where they end."""
+    """Read width, height and white, and return where they end."""
     numbers: list[int] = []
     at = 2
     while len(numbers) < (2 if bitmap else 3):
@@ -93,7 +93,7 @@ def _text(path: Path, body: bytes, bitmap: bool) -> _Rows:
     body = _COMMENT.sub(b" ", body)
     if body.translate(None, b"0123456789 \t\n\r\v\f"):
         raise ImageError(f"{path}: the picture is damaged (other letters than digits among its levels)")
-    if bitmap:  # where digits may follow one another without a space
+    if bitmap:  # its digits need no spaces between them
         digits = np.frombuffer(body, np.uint8)
         values: NDArray[Any] = digits[digits >= ord("0")] - ord("0")
     else:

@@ -1,4 +1,4 @@
-"""Which files are pictures, and how large they may be."""
+"""Finds picture files by their suffix, and limits how large they may be."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ READABLE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".tga"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jpx", ".jpf"}
 )
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # of files, the last two with addresses of 64 bits
-OVERSHOOT = 0.3  # of floats below 0 and above 1: a sharp edge, resized with the widest of filters, overshoots by a fifth
-# Where the `info` of a picture that was read keeps what its mode does not say:
-GREY_STEP = "nst_adain.grey_step"  # how far apart levels of grey are, of 255, if not 1
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes of files; the last two have 64-bit addresses
+OVERSHOOT = 0.3  # tolerance below 0 and above 1: a sharp edge, resized with the widest filter, overshoots by a fifth
+# Keys in the `info` of a picture that was read, for what its mode does not say:
+GREY_STEP = "nst_adain.grey_step"  # the step between grey levels, of 255, if not 1
 LEVELS = "nst_adain.levels"  # black and white of mode "I;16", if not 0 and 65535
 
-# What Pillow and tifffile log of damaged files becomes an error here; it is printed only where a program asks for logs.
+# Damaged files raise errors here, so what Pillow and tifffile log about them is printed only if a program configures logs.
 for _library in ("PIL", "tifffile"):
     logging.getLogger(_library).addHandler(logging.NullHandler())
 
 
 def register_heic() -> bool:
-    """Let Pillow read HEIC, if the library for it is installed."""
+    """Let Pillow read HEIC; return whether the library for it is installed."""
     try:
         from pillow_heif import register_heif_opener
     except ModuleNotFoundError:
@@ -61,15 +61,15 @@ def find_images(
     failed: list[tuple[Path, str]] | None = None,
     suffixes: Collection[str] = READABLE_SUFFIXES,
 ) -> list[Path]:
-    """All files below a folder that are pictures by their suffix, hidden ones left out, in a fixed order.
+    """Find all files below a folder that are pictures by their suffix, except hidden ones, in a fixed order.
 
     Args:
-        folder: searched with its subfolders, linked ones among them.
-        failed: gets the subfolders that cannot be read and why; None: they are an error.
-        suffixes: those that count, in lower case.
+        folder: the folder, searched with its subfolders, including linked ones.
+        failed: receives the subfolders that cannot be read, and why; None: such a folder is an error.
+        suffixes: the suffixes of pictures, in lower case.
 
     Raises:
-        NotADirectoryError: if there is no such folder.
+        NotADirectoryError: if the folder does not exist.
         PermissionError: if the folder cannot be read.
         ValueError: if it has no picture.
     """
@@ -85,7 +85,7 @@ def find_images(
 
 
 def _files_below(folder: Path, above: frozenset[Path], failed: list[tuple[Path, str]] | None) -> Iterator[Path]:
-    """Files that are not hidden. `above`: the folders that are being searched, into which a link may lead back."""
+    """Yield files that are not hidden. `above`: the folders being searched, as a link may lead back into one."""
     real = folder.resolve()
     if real in above:
         return

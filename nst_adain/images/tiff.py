@@ -1,4 +1,4 @@
-"""Huge pictures that stay in their files: only what a tile needs is read, and what becomes of it is written at once."""
+"""Reads and writes huge pictures in place: reads only what a tile needs, and writes each result at once."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _UPRIGHT = 1  # EXIF orientation
 
 
 class StoredPixels:
-    """The pixels of a file, (1, 3, H, W) uint8: `pixels[..., rows, columns]` reads or writes a rectangle, as of a tensor.
+    """Accesses the pixels of a file, (1, 3, H, W) uint8: `pixels[..., rows, columns]` reads or writes a rectangle.
 
-    Nothing is mapped into memory: a mapped file that another program cuts short, or a full disk, would end the process.
+    Maps nothing into memory: with a mapped file, a full disk or a program that shortens the file would end the process.
     """
 
     dtype, device = torch.uint8, torch.device("cpu")
 
     def __init__(self, path: Path, offset: int, height: int, width: int, name: str | os.PathLike[str] | None = None) -> None:
-        """Pixels that stand one after the other in the file `path` from byte `offset` on; `name` is the one for errors."""
+        """Access pixels stored one after the other in the file `path`, from byte `offset` on; errors say `name`."""
         self.shape = torch.Size((1, 3, height, width))
         self._path, self._offset, self._name = path, offset, name or path
         self._version = _version(os.stat(path))
@@ -41,7 +41,7 @@ class StoredPixels:
         """Read a rectangle.
 
         Raises:
-            OSError: if the file cannot be read, or is another than it was at first.
+            OSError: if the file cannot be read, or has changed since it was opened first.
         """
         rows, columns = (range(size)[part] for size, part in zip(self.shape[2:], window[1:]))
         pixels = np.empty((len(rows), len(columns), 3), np.uint8)
@@ -59,7 +59,7 @@ class StoredPixels:
         """Write a rectangle.
 
         Raises:
-            OSError: if the file cannot be written, as on a full disk.
+            OSError: if the file cannot be written, such as on a full disk.
         """
         rows, columns = (range(size)[part] for size, part in zip(self.shape[2:], window[1:]))
         pixels = values[0].permute(1, 2, 0).to("cpu", torch.uint8).contiguous().numpy()
@@ -80,14 +80,14 @@ def _version(status: os.stat_result) -> tuple[int, int, int]:
 
 
 def map_tiff(path: str | os.PathLike[str]) -> StoredPixels | None:
-    """The pixels of a TIFF file without reading them.
+    """Access the pixels of a TIFF file without reading them.
 
     Args:
         path: a file of any kind.
 
     Returns:
-        (1, 3, H, W), or None if the file's first picture is not upright, of 8-bit RGB pixels that are stored one after
-        the other, neither compressed nor with a colour profile: then it has to be decoded.
+        (1, 3, H, W); or None if the file has to be decoded, because its first picture is not upright, uncompressed 8-bit RGB,
+        stored pixel by pixel, without a colour profile.
     """
     if not Path(path).is_file():
         return None
@@ -107,7 +107,7 @@ def map_tiff(path: str | os.PathLike[str]) -> StoredPixels | None:
                 return None
             offset, (height, width, _) = page.dataoffsets[0], page.shape
         return StoredPixels(Path(path), offset, height, width) if 0 < height * width * 3 <= size - offset else None
-    except Exception:  # of damaged files, anything: whoever decodes it says what is wrong
+    except Exception:  # damaged files may raise anything; decoding will report what is wrong
         return None
 
 
@@ -115,11 +115,11 @@ def map_tiff(path: str | os.PathLike[str]) -> StoredPixels | None:
 def create_tiff(
     path: str | os.PathLike[str], height: int, width: int, *, metadata_of: str | os.PathLike[str] | None = None
 ) -> Iterator[StoredPixels]:
-    """An uncompressed TIFF file to be filled, under its name once it is, or not at all.
+    """Yield an uncompressed TIFF file to fill; it gets its name at the end, or is removed if an error ends the block.
 
     Args:
-        path: its name.
-        height, width: in pixels.
+        path: the file.
+        height, width: its size in pixels.
         metadata_of: as for `save_image`.
 
     Yields:
@@ -136,7 +136,7 @@ def create_tiff(
         with writing(path):
             offset = tifffile.memmap(partial, shape=(height, width, 3), dtype=np.uint8, photometric="rgb", metadata=None).offset
             with open(partial, "rb+") as file:
-                if hasattr(os, "posix_fallocate"):  # the file has holes; that the disk is full is said now, not in an hour
+                if hasattr(os, "posix_fallocate"):  # fill the file's holes, so that a full disk shows now, not in an hour
                     os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
         yield StoredPixels(partial, offset, height, width, path)
         with writing(path), open(partial, "rb+") as file:

@@ -1,7 +1,7 @@
-"""Decoding TIFF files by tifffile and imagecodecs, which report what Pillow and libtiff pass over.
+"""Decodes TIFF files with tifffile and imagecodecs, which report damage that Pillow and libtiff ignore.
 
-libtiff, in Pillow, calls a strip decoded of which it did not write every row: the rest is what the memory held before. It
-prints what is wrong on standard error, and reads separate planes of 16 bits as one another's.
+libtiff, which Pillow uses, accepts a strip although rows are missing: these then hold what was in memory before. It prints
+problems on standard error, and mixes up separate planes of 16 bits.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 __all__ = ["read_tiff"]
 
-# Colours by the number in the file: what they are called, how many channels they have, and Pillow's mode.
+# Colours by their number in the file: their name, their channels, and Pillow's mode.
 _COLORS = {
     0: ("grey", 1, "L"), 1: ("grey", 1, "L"), 2: ("RGB", 3, "RGB"), 3: ("palette", 1, "P"), 5: ("CMYK", 4, "CMYK"),
     6: ("YCbCr", 3, "YCbCr"), 8: ("Lab", 3, "LAB"),
 }  # fmt: skip
 _WHITE_IS_ZERO, _YCBCR, _LAB = 0, 6, 8
-_ALPHA = {1: ("La", "RGBa"), 2: ("LA", "RGBA")}  # kinds of extra samples, and the modes: multiplied by it, or not
-# Compressions that pictures have, and whose decoders say what is wrong; those of faxes skip what they cannot read.
+_ALPHA = {1: ("La", "RGBa"), 2: ("LA", "RGBA")}  # modes by kind of extra sample: colours multiplied by alpha, or not
+# Compressions whose decoders report damage; those of faxes skip what they cannot read.
 _FAX, _JPEG, _END = (2, 3, 4), (6, 7), b"\xff\xd9"
 _COMPRESSIONS = frozenset({
     1, 5, *_JPEG, 8, 32773, 32946, 34925,  # none, LZW, JPEG, deflate, PackBits, deflate, LZMA
     33003, 33004, 33005, 34712, 34926, 34927, 50000, 50001,  # JPEG 2000, Zstandard and WebP, each under several numbers
 })  # fmt: skip
 _ORIENTATION, _DNG, _COLORMAP = 274, 50706, 320  # tags
-_LARGEST_STRIP = 600_000_000  # bytes, decoded: held beside the picture
+_LARGEST_STRIP = 600_000_000  # bytes when decoded, which are held beside the picture
 _MANY_STRIPS = 200_000
 _MANY_LAB = 100_000_000  # pixels; Pillow converts some 16 million in a second
-_BAND = 1 << 22  # values that are converted at once
+_BAND = 1 << 22  # values to convert at once
 
 
 def read_tiff(path: Path, max_pixels: int) -> Image.Image:
@@ -48,15 +48,15 @@ def read_tiff(path: Path, max_pixels: int) -> Image.Image:
 
     Args:
         path: the file.
-        max_pixels: the largest width x height that is decoded.
+        max_pixels: the largest width x height to decode.
 
     Returns:
-        A picture of 8 bits a channel; its orientation is in its EXIF data. Grey of other depths, without transparency, is of
-        mode "I;16" with its levels as they are, and black and white under `LEVELS` in its `info`.
+        A picture of 8 bits a channel, with its orientation in its EXIF data. Grey of other depths, without transparency, has
+        mode "I;16" with its levels unchanged, and black and white under `LEVELS` in its `info`.
 
     Raises:
-        ImageError: if it is none of the kinds that can be read, too large, or strips or tiles are missing.
-        Exception: of a damaged file, what tifffile or imagecodecs happen to raise.
+        ImageError: if it is of a kind that cannot be read, is too large, or lacks strips or tiles.
+        Exception: anything that tifffile or imagecodecs raise for a damaged file.
     """
     import tifffile
 
@@ -87,7 +87,7 @@ def read_tiff(path: Path, max_pixels: int) -> Image.Image:
 
 
 def _check(path: Path, page: TiffPage, max_pixels: int) -> tuple[str, int, str]:
-    """What colours a page has, one of `_COLORS`; ImageError if it cannot be read, in words."""
+    """Return the colours of a page, one of `_COLORS`; raise ImageError if it cannot be read."""
     planes, depth, height, width, samples = page.shaped
     check_pixels(path, width, height, max_pixels)
     if page.tags.get(_DNG) is not None:
@@ -121,11 +121,11 @@ def _check(path: Path, page: TiffPage, max_pixels: int) -> tuple[str, int, str]:
 
 
 def _levels(path: Path, page: TiffPage, channels: int, kept: type | None) -> tuple[NDArray[Any], int]:
-    """The first channels of a page, (H, W, C), and their white: as they are, of the type `kept`, or scaled to uint8."""
+    """Read the first channels of a page, (H, W, C), and their white: unscaled in the type `kept`, or scaled to uint8."""
     _, _, height, width, _ = page.shaped
     assert page.dtype is not None  # by `_check`
     kind, bits = page.dtype.kind, int(page.bitspersample)
-    wide = kind in "iu" and (bits > 16 or kind == "i")  # of which only the largest value tells the range
+    wide = kind in "iu" and (bits > 16 or kind == "i")  # only the largest value tells their range
     dtype = page.dtype if wide else kept or np.uint8
     if wide and height * width * channels * page.dtype.itemsize > _LARGEST_STRIP:
         raise ImageError(f"{path}: {height * width:,} pixels of {bits} bits a channel take too much memory: use 8 or 16 bits")
@@ -146,7 +146,7 @@ def _levels(path: Path, page: TiffPage, channels: int, kept: type | None) -> tup
                 ends = [np.minimum(ends[0], band.min()), np.maximum(ends[1], band.max())]  # NaN stays
             if scale != 1:
                 band = (np.clip(band, 0, 1) if kind == "f" else band) * np.float32(scale) + np.float32(0.5)
-            with np.errstate(invalid="ignore"):  # of NaN, which is refused below
+            with np.errstate(invalid="ignore"):  # NaN is refused below
                 window[row : row + step] = band
     low, high = ends
     if kind == "f" and not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
@@ -157,8 +157,8 @@ def _levels(path: Path, page: TiffPage, channels: int, kept: type | None) -> tup
 
 
 def _narrowed(path: Path, pixels: NDArray[Any], low: int, high: int, bits: int, keep: bool) -> tuple[NDArray[Any], int]:
-    """Integers of more than 16 bits, whose white is that of 16, as of programs that compute with more, or of all bits; and
-    signed ones, `bits` below 0, whose white is the largest if they have 16 at most."""
+    """Narrow integers above 16 bits, whose white is that of 16 bits, as some programs write, or of all their bits; and signed
+    ones, `bits` below 0, whose white is their largest value if they have at most 16 bits."""
     if low >= 0 and high <= 65535:
         white = 2 ** (-bits - 1) - 1 if -16 <= bits < 0 else 65535
     elif low >= 0 and bits > 0 and high >> (bits - 8):  # else all would be black
@@ -173,16 +173,16 @@ def _narrowed(path: Path, pixels: NDArray[Any], low: int, high: int, bits: int, 
 
 
 def _strips(path: Path, page: TiffPage) -> Iterator[tuple[Any, ...]]:
-    """Each strip or tile decoded, where it is, and its shape.
+    """Yield each strip or tile decoded, its place, and its shape.
 
     Raises:
-        ImageError: if one is missing, or cut short, which decoders of JPEG pass over.
+        ImageError: if one is missing, or cut short, which JPEG decoders ignore.
     """
     jpeg = page.compression in _JPEG
     options: dict[str, Any] = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader} if jpeg else {}
     file = page.parent.filehandle
     count = math.prod(page.chunked)
-    lengths = [min(length, file.size) for length in page.databytecounts[:count]]  # memory that is taken before it is filled
+    lengths = [min(length, file.size) for length in page.databytecounts[:count]]  # this much is allocated before it is read
     read: Any = file.read_segments(page.dataoffsets[:count], lengths)
     for data, index in read:
         if data is None or (jpeg and not data.rstrip(b"\0").endswith(_END)):
@@ -200,7 +200,7 @@ def _of_mode(pixels: NDArray[Any], mode: str) -> Image.Image:
 
 
 def _palette(page: TiffPage) -> bytes:
-    """RGB of each index; of 16 bits, or of 8 as some programs write it."""
+    """Return the RGB of each index, from 16 bits, or from 8 as some programs write it."""
     table = np.asarray(page.tags.valueof(_COLORMAP)).reshape(3, -1)
     table = (table >> 8 if table.max() > 255 else table).astype(np.uint8)
     return bytes(table.T[:256].tobytes())
