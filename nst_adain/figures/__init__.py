@@ -1,1 +1,1 @@
-"""Sheets, animations, and the pictures that the package draws."""
+"""Makes sheets, animations, and style pictures of the package's own."""

@@ -1,4 +1,4 @@
-"""Animations from style to style, as GIF, WebP or video."""
+"""Writes animations from style to style, as GIF, WebP or video."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ANIMATIONS = (".gif", ".webp", *VIDEOS)  # suffixes that can be written
 
 
 def path_weights(count: int, frames: int, *, loop: bool = False) -> Iterator[list[float]]:
-    """Weights of `frames` pictures on the way through `count` styles at constant speed, and back to the first if `loop`.
+    """Yield the weights of `frames` pictures that go through `count` styles at constant speed, and back if `loop`.
 
     Raises:
         ValueError: if there are fewer than two styles or frames.
@@ -43,8 +43,8 @@ def save_animation(frames: Iterable[Image.Image], path: str | os.PathLike[str], 
     """Write pictures as an endless animation, .gif or .webp, or as a video (`save_video`), whole or not at all.
 
     Raises:
-        ValueError: if there is no picture, or the suffix is another, or `fps` is not above 0, or more than the format can say,
-            or the pictures are larger than that, or of different sizes.
+        ValueError: if there is no picture, the suffix is not in `ANIMATIONS`, `fps` is not above 0, the format cannot store
+            `fps` or pictures of this size, or the pictures differ in size.
         ModuleNotFoundError: for a video, if PyAV is not installed.
     """
     suffix = Path(path).suffix.lower()
@@ -52,7 +52,7 @@ def save_animation(frames: Iterable[Image.Image], path: str | os.PathLike[str], 
         raise UsageError(f"{path}: expected a name ending in {', '.join(ANIMATIONS)}, got {suffix!r}")
     frames = _of_one_size(frames)
     if suffix in VIDEOS:
-        # Players want even sides.
+        # Players need even sides.
         even = (frame.crop((0, 0, max(2, frame.width // 2 * 2), max(2, frame.height // 2 * 2))) for frame in frames)
         save_video(even, path, fps=fps)
         return
@@ -64,12 +64,12 @@ def save_animation(frames: Iterable[Image.Image], path: str | os.PathLike[str], 
         raise ValueError("frames: expected at least one picture, got none")
     first, *rest = pictures
     buffer = io.BytesIO()
-    unit = {".gif": 10, ".webp": 1}[suffix]  # milliseconds, in whole numbers of which times are stored
+    unit = {".gif": 10, ".webp": 1}[suffix]  # milliseconds: times are stored as whole multiples
     ends = [round(1000 / fps / unit * number) * unit for number in range(len(rest) + 2)]
     durations = [end - start for start, end in itertools.pairwise(ends)]
     try:
         first.save(buffer, suffix[1:].upper(), save_all=True, append_images=rest, duration=durations, loop=0)
-    except (OSError, RuntimeError, ValueError, struct.error) as error:  # such as more pixels a side than the format can say
+    except (OSError, RuntimeError, ValueError, struct.error) as error:  # such as more pixels a side than the format can store
         raise ImageError(f"{path}: cannot be written as {suffix} of {first.width} x {first.height} pixels ({error})") from error
     write_atomic(path, buffer.getbuffer())
 
@@ -84,7 +84,7 @@ def _of_one_size(frames: Iterable[Image.Image]) -> Iterator[Image.Image]:
 
 
 def _hard_edged(image: Image.Image) -> Image.Image:
-    """A pixel of a GIF is visible or not: what is less than half visible is not, or soft edges would become hard rims."""
+    """Make each pixel visible or not, as a GIF requires: one less than half visible is not, or soft edges would get rims."""
     if image.mode == "RGBA":
         image = image.copy()
         image.putalpha(image.getchannel("A").point([0] * 128 + [255] * 128))

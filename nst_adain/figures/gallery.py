@@ -1,6 +1,6 @@
-"""Style pictures that this package draws itself, so that a demonstration needs no file and no one's rights.
+"""Draws style pictures, so that a demonstration needs no files and infringes no rights.
 
-Every style is an RGB picture of `SIZE` x `SIZE` pixels, the same one each time. What draws them, `train` has use for too.
+Every style is an RGB picture of `SIZE` x `SIZE` pixels, the same each time. `train` uses the drawing functions too.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ __all__ = [
 ]
 
 SIZE = 512
-OVERSAMPLING = 2  # drawn twice as large and reduced: smooth edges
+OVERSAMPLING = 2  # draw twice as large and reduce, for smooth edges
 
 Colour = tuple[int, int, int]
 FloatArray = NDArray[np.float64]
 
 
 def draw(name: str) -> Image.Image:
-    """The style picture of this name.
+    """Draw the style picture of this name.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if `STYLES` has no such name.
     """
     if name not in STYLES:
         raise ValueError(f"style: expected one of {', '.join(STYLES)}, got {name!r}")
@@ -48,20 +48,20 @@ def draw(name: str) -> Image.Image:
 
 
 def unit_grid(size: int) -> tuple[FloatArray, FloatArray]:
-    """y and x of every pixel, in 0 .. 1."""
+    """Return y and x of every pixel, in 0 .. 1."""
     axis = (np.arange(size) + 0.5) / size
     y, x = np.meshgrid(axis, axis, indexing="ij")
     return y, x
 
 
 def smooth_noise(size: int, cells: int, rng: np.random.Generator) -> FloatArray:
-    """Smooth noise in -1 .. 1 with about `cells` hills a side."""
+    """Draw smooth noise in -1 .. 1 with about `cells` hills a side."""
     field = Image.fromarray(rng.uniform(-1, 1, (cells + 3, cells + 3)).astype(np.float32))
     return np.asarray(field.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float64)
 
 
 def nearest_two(size: int, seeds: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
-    """For every pixel the nearest seed point, and how much farther the second nearest is (0 on cell borders)."""
+    """Find each pixel's nearest seed point, and how much farther the second nearest is (0 on cell borders)."""
     from scipy.spatial import cKDTree
 
     y, x = unit_grid(size)
@@ -71,12 +71,12 @@ def nearest_two(size: int, seeds: FloatArray) -> tuple[NDArray[np.intp], FloatAr
 
 
 def to_image(pixels: FloatArray) -> Image.Image:
-    """The picture of (H, W, 3) levels; those outside 0 .. 255 are cut off."""
+    """Turn (H, W, 3) levels into a picture; clip those outside 0 .. 255."""
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
 def stained_glass() -> Image.Image:
-    """Jewel-coloured panes between lead lines, brighter in their middles."""
+    """Draw jewel-coloured panes between lead lines, brighter in their middles."""
     rng, size = np.random.default_rng(7), SIZE * OVERSAMPLING
     seeds = rng.uniform(-0.05, 1.05, (110, 2))
     palette = np.array(
@@ -90,7 +90,7 @@ def stained_glass() -> Image.Image:
 
 
 def woodcut_waves() -> Image.Image:
-    """Rolling lines cut in indigo on cream, as in a block print of the sea."""
+    """Draw rolling lines cut in indigo on cream, as in a block print of the sea."""
     rng, size = np.random.default_rng(11), SIZE * OVERSAMPLING
     y, x = unit_grid(size)
     swell = (
@@ -109,7 +109,7 @@ def woodcut_waves() -> Image.Image:
 
 
 def mosaic() -> Image.Image:
-    """Small square stones in rings of gold, sea green and brick, with pale joints."""
+    """Draw small square stones in rings of gold, sea green and brick, with pale joints."""
     rng, size = np.random.default_rng(3), SIZE * OVERSAMPLING
     count = 46
     axis = (np.arange(count) + 0.5) / count
@@ -125,7 +125,7 @@ def mosaic() -> Image.Image:
 
 
 def brush_strokes() -> Image.Image:
-    """Thick curved strokes that follow a swirling field, blue sky over ochre ground."""
+    """Draw thick curved strokes that follow a swirling field, blue sky over ochre ground."""
     rng, size = np.random.default_rng(5), SIZE * OVERSAMPLING
     canvas = Image.new("RGB", (size, size), (36, 52, 96))
     pen = ImageDraw.Draw(canvas)
@@ -154,7 +154,7 @@ def brush_strokes() -> Image.Image:
 
 
 def pointillism() -> Image.Image:
-    """Dots of pure colours that mix to a warm evening at some distance."""
+    """Draw dots of pure colours that mix to a warm evening at some distance."""
     rng, size = np.random.default_rng(9), SIZE * OVERSAMPLING
     canvas = Image.new("RGB", (size, size), (238, 228, 205))
     pen = ImageDraw.Draw(canvas)
@@ -170,7 +170,7 @@ def pointillism() -> Image.Image:
 
 
 def ink_wash() -> Image.Image:
-    """Grey washes and black dry-brush lines on warm paper."""
+    """Draw grey washes and black dry-brush lines on warm paper."""
     rng, size = np.random.default_rng(21), SIZE * OVERSAMPLING
     y, _ = unit_grid(size)
     pixels = np.ones((size, size, 3)) * np.array([240, 233, 218]) + 5 * smooth_noise(size, 200, rng)[..., None]
@@ -188,7 +188,7 @@ def ink_wash() -> Image.Image:
 
 
 def rgb(colour: FloatArray) -> Colour:
-    """A colour as Pillow takes it; what is outside 0 .. 255 is cut off."""
+    """Turn a colour into Pillow's form; clip levels outside 0 .. 255."""
     r, g, b = (int(v) for v in np.clip(colour, 0, 255))
     return r, g, b
 

@@ -1,4 +1,4 @@
-"""Many results on one sheet."""
+"""Puts many results on one sheet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Styles = Sequence[tuple[str, ChannelStats]]
 def cross_grid(
     stylizer: Stylizer, contents: Labelled, styles: Styles, *, alpha: float | Mask = 1.0, cell: int = 256
 ) -> Image.Image:
-    """A row for each content, a column for each style."""
+    """Make a sheet with a row for each content and a column for each style."""
     rows = [[_picture(stylizer(content, style, alpha=alpha)) for _, style in styles] for _, content in contents]
     return sheet(rows, [name for name, _ in styles], [name for name, _ in contents], cell)
 
@@ -32,7 +32,7 @@ def cross_grid(
 def alpha_grid(
     stylizer: Stylizer, content: EncodedContent[Image.Image], styles: Styles, alphas: Sequence[float], *, cell: int = 256
 ) -> Image.Image:
-    """A row for each style, a column for each strength."""
+    """Make a sheet with a row for each style and a column for each strength."""
     rows = [[_picture(stylizer(content, style, alpha=alpha)) for alpha in alphas] for _, style in styles]
     return sheet(rows, [f"alpha {alpha:g}" for alpha in alphas], [name for name, _ in styles], cell)
 
@@ -46,7 +46,7 @@ def corner_grid(
     alpha: float | Mask = 1.0,
     cell: int = 256,
 ) -> Image.Image:
-    """`side` x `side` mixtures of four styles, each pure in a corner: top left, top right, bottom left, bottom right.
+    """Make a sheet of `side` x `side` mixtures of four styles, in this order: top left, top right, bottom left, bottom right.
 
     Raises:
         ValueError: if there are not four styles, or `side` is below 2.
@@ -62,7 +62,7 @@ def corner_grid(
 
 
 def corner_weights(side: int) -> list[list[list[float]]]:
-    """Bilinear weights of four corners on a square of `side` x `side` positions (paper, figure 8).
+    """Compute bilinear weights of four corners on a square of `side` x `side` positions (paper, figure 8).
 
     Raises:
         ValueError: if `side` is below 2.
@@ -80,10 +80,10 @@ def sheet(
     cell: int = 256,
     bottom: Sequence[str] = (),
 ) -> Image.Image:
-    """Pictures in rows, each fitted into a square cell, its aspect ratio kept.
+    """Put pictures in rows, each fitted into a square cell with its aspect ratio kept.
 
     Args:
-        rows: of one length.
+        rows: rows of pictures, all of the same length.
         columns: a label above each column.
         names: a label before each row, written upwards, or none.
         cell: side of a cell in pixels.
@@ -108,7 +108,7 @@ def sheet(
 
 
 def _label(text: str, width: int) -> Image.Image:
-    """Text in the middle of a strip, on one line, cut off where it is too long."""
+    """Draw text in the middle of a strip, on one line, cut where it is too long."""
     text = " ".join(text.split())
     strip = Image.new("RGB", (width, LABEL), "white")
     font = ImageFont.load_default(size=LABEL - 8)
