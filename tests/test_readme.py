@@ -121,3 +121,10 @@ def test_links_within_the_page_lead_to_a_heading() -> None:
     links = re.findall(r"\]\(#([^)]*)\)", text)
     assert len(links) > 10
     assert set(links) <= headings
+
+
+@pytest.mark.parametrize("page", ["README.md", "train/README.md", "train/JOURNAL.md"])
+def test_files_that_are_named_exist(page: str) -> None:
+    named = set(re.findall(r"(?<![\w/.])(?:nst_adain|tests|train)/[\w/.-]*\w", (ROOT / page).read_text()))
+    assert not [name for name in named if not (ROOT / name).exists()]
+    assert page != "README.md" or len(named) >= 10
