@@ -1,1 +1,1 @@
-"""The page of `nst-adain app`."""
+"""Serves the page of `nst-adain app`."""

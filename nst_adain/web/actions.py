@@ -1,4 +1,4 @@
-"""What the page's controls do: values of Gradio's components in, what to show out, and what went wrong in words."""
+"""Handles the page's events: takes values of Gradio's components, returns what to show, and reports errors in words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from nst_adain.web.uploads import SAMPLES, new_file, uploaded
 __all__ = ["MAX_CELLS", "MAX_FRAMES", "SLOTS", "Actions", "Asked"]
 
 SLOTS = 4  # styles that can be mixed
-MAX_FRAMES = 1800  # of a video: a minute at 30 frames a second
+MAX_FRAMES = 1800  # in a video: a minute at 30 frames a second
 MAX_CELLS = 8  # along a side of a grid
 
 Asked: TypeAlias = Mapping[
@@ -38,20 +38,20 @@ Asked: TypeAlias = Mapping[
 
 
 class Actions:
-    """Handlers of the page's events. They are given files as dictionaries, as Gradio's clients send them.
+    """Handles the page's events. Receives files as dictionaries, as Gradio's clients send them.
 
-    Gradio would decode pictures itself before a handler sees them, without the limits and the words of `load_image`.
+    If Gradio decoded pictures before a handler sees them, the limits and error messages of `load_image` would not apply.
     """
 
     def __init__(self, studio: Studio, folder: Path) -> None:
-        """Keep the models, and where to write what can be downloaded: a folder that Gradio serves and empties."""
+        """Keep the models, and the folder for downloads, which Gradio serves and empties."""
         self.studio = studio
         self.folder = folder
         self.samples = folder / SAMPLES
-        self._cancelled: dict[tuple[str, str], threading.Event] = {}  # of the session and its long job that runs
+        self._cancelled: dict[tuple[str, str], threading.Event] = {}  # by session and its running long job
 
     def request_of(self, asked: Asked) -> Request:
-        """What the controls ask for.
+        """Turn the values of the controls into a request.
 
         Raises:
             ValueError: if something is missing or out of range.
@@ -78,26 +78,26 @@ class Actions:
         )
 
     def open_photo(self, photo: dict[str, Any] | None) -> list[dict[str, Any]]:
-        """A new photograph: to compare with, and to paint on."""
+        """Show a new photograph in the comparison and on the easel."""
         url = ""
         if photo is not None:
-            with contextlib.suppress(OSError, ValueError):  # the preview, which comes next, says what is wrong
+            with contextlib.suppress(OSError, ValueError):  # the preview comes next and says what is wrong
                 url = data_url(flatten(self.studio.photo(self._path(photo))))
         return [gr.update(before=url), gr.update(photo=url, value="")]
 
     def thumbnail(self, name: str) -> str:
-        """A small picture of a sample."""
+        """Return a small picture of a sample."""
         with Image.open(self.samples / f"{name}.png") as image:
             return data_url(image.resize((160, 160)))
 
     def choose(self, event: gr.EventData) -> str:
-        """One of the samples was clicked."""
-        if event.name not in (*PHOTOGRAPHS, *STYLES):  # whatever a client writes there
+        """Return the file of the sample that was clicked."""
+        if event.name not in (*PHOTOGRAPHS, *STYLES):  # a client may send anything
             raise gr.Error("expected the name of a sample", print_exception=False)
         return str(self.samples / f"{event.name}.png")
 
     def preview(self, asked: Asked) -> tuple[dict[str, str], str, str]:
-        """The picture, or what is missing or wrong; and the command and the code that make it."""
+        """Return the picture, or a message about what is missing or wrong; and the command and the code that make it."""
         try:
             wanted = self.request_of(asked)
             url = data_url(self.studio.preview(wanted))
@@ -106,11 +106,11 @@ class Actions:
         return {"after": url, "message": ""}, *self.instructions(wanted)
 
     def outdate(self) -> dict[str, Any]:
-        """A control was moved: the download that is offered is of what was there before. One that is being made is not."""
+        """Hide the download when a control moves, because it no longer matches. A job that is running goes on."""
         return gr.update(visible=False)
 
     def instructions(self, wanted: Request) -> tuple[str, str]:
-        """The command and the Python code that make the same picture."""
+        """Return the command and the Python code that make the same picture."""
         names: dict[Path, str] = {}
         for path in (wanted.photo, *wanted.styles):
             if path not in names:
@@ -122,20 +122,20 @@ class Actions:
         return command, code
 
     def shares(self, *styles: dict[str, Any] | None) -> list[dict[str, Any]]:
-        """The sliders of the mixture: one for each style, if there are two or more."""
+        """Show a slider for each style of the mixture, if there are two or more."""
         several = sum(style is not None for style in styles) > 1
         return [gr.update(visible=several and style is not None, label=_share(style)) for style in styles]
 
     def begin(self) -> list[dict[str, Any]]:
-        """Before a long job: make, cancel, download."""
+        """Set the buttons before a long job: make, cancel, download."""
         return [gr.update(interactive=False), gr.update(visible=True), gr.update(visible=False)]
 
     def cancel_full(self, request: gr.Request) -> list[dict[str, Any]]:
-        """Stop this session's picture, if it is being made, and give the buttons back. If it waits, Gradio ends the waiting."""
+        """Stop making this session's picture, and reset the buttons. If the job still waits, Gradio removes it."""
         return self._cancel(request, "full")
 
     def cancel_video(self, request: gr.Request) -> list[dict[str, Any]]:
-        """The same for its video."""
+        """Stop making this session's video, likewise."""
         return self._cancel(request, "video")
 
     def _cancel(self, request: gr.Request, job: str) -> list[dict[str, Any]]:
@@ -144,17 +144,17 @@ class Actions:
         return self.end()
 
     def end(self) -> list[dict[str, Any]]:
-        """After a long job: make, cancel."""
+        """Set the buttons after a long job: make, cancel."""
         return [gr.update(interactive=True), gr.update(visible=False)]
 
     def leave(self, request: gr.Request) -> None:
-        """The page was closed: nobody waits for its jobs."""
+        """Cancel the jobs of a page that was closed."""
         self.cancel_full(request)
         self.cancel_video(request)
 
     def full(self, asked: Asked, request: gr.Request, progress: gr.Progress = gr.Progress()) -> dict[str, Any]:  # noqa: B008
-        """The picture in full size, as a file."""
-        with self._said(), self._cancellable(request, "full") as cancelled:
+        """Make the picture in full size, as a file."""
+        with self._reporting(), self._cancellable(request, "full") as cancelled:
             wanted = self.request_of(asked)
             image, in_tiles = self.studio.full(wanted, reporting(cancelled, progress, "tiles"))
             if in_tiles:
@@ -164,9 +164,9 @@ class Actions:
         return gr.update(value=str(path), label=label, visible=True)
 
     def grid(self, asked: Asked) -> str:
-        """A sheet of results, as a file. Asked for are also its `kind`, the `steps` along a side, and `more` photographs."""
+        """Make a sheet of results, as a file. `asked` also has its `kind`, the `steps` along a side, and `more` photographs."""
         kind, steps, more = asked["kind"], asked["steps"], asked["more"] or []
-        with self._said():
+        with self._reporting():
             if not 2 <= steps <= MAX_CELLS:
                 raise ValueError(f"steps: expected 2 to {MAX_CELLS}, got {steps}")
             if len(more) >= MAX_CELLS:
@@ -188,8 +188,8 @@ class Actions:
             return str(self._save(image, "grid.png"))
 
     def video(self, asked: Asked, request: gr.Request, progress: gr.Progress = gr.Progress()) -> str:  # noqa: B008
-        """A video in the styles of the picture, as a file. Asked for are also its `source` and `steadiness`."""
-        with self._said(), self._cancellable(request, "video") as cancelled:
+        """Make a video in the styles of the picture, as a file. `asked` also has its `source` and `steadiness`."""
+        with self._reporting(), self._cancellable(request, "video") as cancelled:
             if asked["source"] is None:
                 raise ValueError("Choose a video.")
             wanted = self.request_of({**asked, "photo": asked["source"]})
@@ -222,8 +222,8 @@ class Actions:
         style_size: int = 512,
         model: str = DEFAULT_MODEL,
     ) -> gr.FileData:
-        """A photograph in the style of one or more pictures, as a PNG file. Arguments: as for calling a `Stylizer`."""
-        with self._said():
+        """Render a photograph in the style of one or more pictures, as a PNG file. Arguments: as for calling a `Stylizer`."""
+        with self._reporting():
             given = styles if isinstance(styles, list) else [styles]
             wanted = Request(
                 self._path(photo, "photo"),
@@ -243,7 +243,7 @@ class Actions:
         return uploaded(self.folder, file, name)
 
     def _name(self, path: Path, taken: Collection[str]) -> str:
-        """Under which name the user has a file; another than those of other files, as pasted ones are all named alike."""
+        """Name a file as the user knows it, but unlike the names in `taken`: pasted files all have the same name."""
         name = f"samples/{path.name}" if path.parent == self.samples else path.name
         numbered = (f"{path.stem}-{number}{path.suffix}" for number in itertools.count(2))
         return next(candidate for candidate in itertools.chain([name], numbered) if candidate not in taken)
@@ -255,7 +255,7 @@ class Actions:
 
     @contextlib.contextmanager
     def _cancellable(self, request: gr.Request, job: str) -> Iterator[threading.Event]:
-        """A long job, and what says that it was cancelled."""
+        """Register a long job while it runs; yield the event that is set if it is cancelled."""
         key, cancelled = (str(request.session_hash), job), threading.Event()
         self._cancelled[key] = cancelled
         try:
@@ -264,8 +264,8 @@ class Actions:
             self._cancelled.pop(key, None)
 
     @contextlib.contextmanager
-    def _said(self) -> Iterator[None]:
-        """Errors become messages on the page."""
+    def _reporting(self) -> Iterator[None]:
+        """Turn errors into messages on the page."""
         try:
             yield
         except Exception as error:

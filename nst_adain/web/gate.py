@@ -1,6 +1,6 @@
-"""Decides which requests to the page are answered, and answers in words those that fail.
+"""Decides which requests to the page are answered, and answers failed ones with a message.
 
-Gradio asks for the password at some addresses only, and answers under any name.
+Gradio itself asks for the password only at some addresses, and answers requests for any host name.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from nst_adain.web.limits import bounded, is_login
 
 __all__ = ["LOGIN_SECONDS", "MAX_LOGINS", "POLICY", "Gate", "host_name", "in_words", "told"]
 
-LOGIN_SECONDS = 1.0  # that a wrong password costs
-MAX_LOGINS = 8  # attempts at once, of different addresses
+LOGIN_SECONDS = 1.0  # delay after a wrong password
+MAX_LOGINS = 8  # simultaneous attempts, from different networks
 
-# Gradio's page compiles templates and has its scripts and styles inline.
+# Gradio's page compiles templates and inlines its scripts and styles.
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'; form-action 'self'"
-# What the login's own page is made of, and what Gradio asks its server for as it starts.
+# What the login page loads, and what Gradio requests from its own server as it starts.
 _OPEN = (
     "/login", "/assets/", "/static/", "/svelte/", "/theme.css", "/favicon.ico", "/manifest.json", "/pwa_icon",
     "/robots.txt", "/gradio_api/startup-events", "/gradio_api/theme.css",
 )  # fmt: skip
-# Gradio's, of no use here: they write files that nobody counts, the first outside the page's folder, the second when linked to.
+# Gradio's routes that this page does not use: they write files outside the quota, the first even outside the page's folder.
 _CLOSED = ("/gradio_api/process_recording", "/gradio_api/deep_link")
 
 
 def told(error: BaseException) -> str:
-    """An error in a part of a line, without letters that a terminal would obey."""
+    """Describe an error within one line, without control characters that a terminal would obey."""
     return f"{type(error).__name__}: {one_line(error)}"
 
 
 def in_words(app: ASGIApp) -> ASGIApp:
-    """Answer in words whatever goes wrong in an application, and log it in one line."""
+    """Answer any error of an application with a message, and log it in one line."""
 
     async def answering(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,7 +63,7 @@ def in_words(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, sending)
         except ClientDisconnect:
             pass
-        except Exception as error:  # whatever a client's data lead to
+        except Exception as error:  # a client's data may cause anything
             status, detail = _answer_to(error)
             if not isinstance(error, HTTPException):
                 print(f"nst-adain: {scope['method']} {scope['path'][:100]!r} failed: {told(error)}", file=sys.stderr)
@@ -74,7 +74,7 @@ def in_words(app: ASGIApp) -> ASGIApp:
 
 
 def _answer_to(error: Exception) -> tuple[int, str]:
-    """The status and the words for a request that failed."""
+    """Choose the status and the message for a request that failed."""
     if isinstance(error, HTTPException):
         return error.status_code, error.detail
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -83,19 +83,19 @@ def _answer_to(error: Exception) -> tuple[int, str]:
 
 
 class Gate:
-    """Refuses what is not meant for this page, and what is too long or too slow.
+    """Refuses requests that are not meant for this page, are too long or are too slow.
 
-    Another web site, open in the same browser, may send requests to this computer, also under a name of its own that it lets
-    point here (DNS rebinding). So a request has to be for a name or an address of this page, and from no other site.
+    Another web site, open in the same browser, may send requests to this computer, even under its own name if it makes that
+    name point here (DNS rebinding). So a request must be for a name or address of this page, and not from another site.
     """
 
     def __init__(self, app: Any, names: Collection[str], public: Collection[str] = ()) -> None:
-        """Pass on requests.
+        """Wrap an application.
 
         Args:
-            app: to this, Gradio's application; its `auth`, if any, says that a login is asked for.
-            names: those for hosts of these names, or for any address in numbers, which needs no name.
-            public: likewise, and from pages of these: those of a server that passes requests on under another name.
+            app: Gradio's application; if its `auth` is set, a login is required.
+            names: the host names to accept; numeric addresses are always accepted.
+            public: further host names to accept, also as origins: those of a proxy that forwards requests.
         """
         self.app = app
         self.public = {host_name(name) for name in public}
@@ -105,7 +105,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
-        if scope["type"] == "websocket":  # there are none
+        if scope["type"] == "websocket":  # the page uses none
             await send({"type": "websocket.close", "code": 1008})
         elif scope["type"] == "http":
             await in_words(self._answer)(scope, receive, send)
@@ -124,7 +124,7 @@ class Gate:
         await answer(scope, bounded(scope, receive), guarded)
 
     def _check(self, scope: Scope) -> None:
-        """Raise HTTPException if a request is for another host, from another site, or from nobody who is logged in."""
+        """Raise HTTPException if a request is for another host, comes from another site, or lacks a login."""
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._is_ours(host):
@@ -150,12 +150,12 @@ class Gate:
         return True
 
     async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Each network's attempts one after another, in the order in which they came, with a pause after each wrong one.
+        """Handle each network's attempts one after another, in order of arrival, with a pause after each wrong one.
 
-        So guessing takes long, and keeps nobody waiting but who guesses; who is behind a server that passes on claimed
-        addresses waits for all at most, and still gets a turn.
+        So guessing is slow, and delays only the network that guesses. Behind a proxy all clients may look like one network:
+        they then wait for one another at most, and still get a turn.
         """
-        messages = [await receive()]  # all of it, before others wait for it
+        messages = [await receive()]  # read all of it first, so that others need not wait for a slow client
         while messages[-1].get("more_body", False):
             messages.append(await receive())
         messages.reverse()
@@ -169,7 +169,7 @@ class Gate:
             await send(message)
 
         network = self._networks.setdefault(_network(scope), asyncio.Lock())
-        gone = asyncio.ensure_future(receive())  # the client's end, as nothing else follows
+        gone = asyncio.ensure_future(receive())  # only the client's disconnection can follow
         try:
             async with _turn(network, gone), _turn(self._logins, gone):
                 gone.cancel()
@@ -180,7 +180,7 @@ class Gate:
 
 @contextlib.asynccontextmanager
 async def _turn(place: asyncio.Lock | asyncio.Semaphore, gone: asyncio.Future[Any]) -> AsyncIterator[None]:
-    """Wait for a place, but not for somebody who is gone: else attempts could wait without a connection, in any number."""
+    """Wait for a turn, but give up when the client is gone: else any number of dead attempts could pile up."""
     taking: asyncio.Future[Any] = asyncio.ensure_future(place.acquire())
     try:
         await asyncio.wait([taking, gone], return_when=asyncio.FIRST_COMPLETED)
@@ -195,7 +195,7 @@ async def _turn(place: asyncio.Lock | asyncio.Semaphore, gone: asyncio.Future[An
 
 
 def _network(scope: Scope) -> str:
-    """Whose addresses count as one client: in IPv6, each has 2**64 of them."""
+    """Return the network that counts as one client: in IPv6, each client has 2**64 addresses."""
     address = (scope.get("client") or ("",))[0]
     try:
         parsed = ipaddress.ip_address(address)
@@ -205,12 +205,12 @@ def _network(scope: Scope) -> str:
 
 
 def host_name(text: str) -> str:
-    """The name in what somebody calls a host, perhaps with a scheme or a port; nothing if there is none."""
+    """Extract the host name from text that may have a scheme or a port; return "" if there is none."""
     return _name(text if "//" in text else f"//{text}")
 
 
 def _name(url: str) -> str:
-    """The host's name or address in a URL."""
+    """Extract the host name or address from a URL."""
     try:
         return (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:

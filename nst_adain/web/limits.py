@@ -30,13 +30,13 @@ __all__ = [
 ]
 
 MAX_UPLOAD = 50 * 2**20  # bytes of a file, and of all files that are sent at once
-MAX_REQUEST = 2 * 2**20  # of any other request
-MAX_LOGIN = 2**14  # of an attempt to log in, which is kept while others wait
-HEADER_SECONDS = 20.0  # that a client may take for the headers of a request
-PIECE = 2**17  # bytes of what follows
-PIECE_SECONDS = 30.0  # that a client may take for each such piece: 4 KB/s, which the slowest of lines reach
+MAX_REQUEST = 2 * 2**20  # bytes of any other request
+MAX_LOGIN = 2**14  # bytes of a login attempt, which stays in memory while it waits
+HEADER_SECONDS = 20.0  # time that a client may take to send a request's headers
+PIECE = 2**17  # bytes of a body that must arrive within PIECE_SECONDS
+PIECE_SECONDS = 30.0  # time for each piece: 4 KB/s, which even the slowest lines reach
 MAX_CONNECTIONS = 512  # at once, or a third of the files that the process may have open
-BACKLOG = 16  # connections taken at once: asyncio tries as many, each with a traceback, when no file can be opened
+BACKLOG = 16  # connections accepted at once: when no file can be opened, asyncio tries this many, each with a traceback
 
 
 def is_upload(scope: Scope) -> bool:
@@ -50,20 +50,20 @@ def is_login(scope: Scope) -> bool:
 
 
 def bounded(scope: Scope, receive: Receive) -> Receive:
-    """What a client sends, unless it is too long or too slow."""
+    """Wrap `receive` to raise HTTPException if a client sends too much or too slowly."""
     limit = MAX_UPLOAD + 2**16 if is_upload(scope) else MAX_LOGIN if is_login(scope) else MAX_REQUEST
     length, due, patience, whole = 0, PIECE, PIECE_SECONDS, False
 
     async def receiving() -> Message:
         nonlocal length, due, patience, whole
-        if whole:  # what comes now is the end of the connection, whenever that is
+        if whole:  # only the end of the connection can follow, at any time
             return await receive()
         began = time.monotonic()
         try:
             message = await asyncio.wait_for(receive(), patience)
         except asyncio.TimeoutError as error:
             raise HTTPException(408, f"too slow: expected {PIECE // 1024} KiB in each {PIECE_SECONDS:g} s") from error
-        patience = max(0.0, patience - (time.monotonic() - began))  # the rest is the server's time, not the client's
+        patience = max(0.0, patience - (time.monotonic() - began))  # time between calls is the server's, so it does not count
         length += len(message.get("body", b""))
         whole = not message.get("more_body", False)
         if length >= due:
@@ -76,7 +76,7 @@ def bounded(scope: Scope, receive: Receive) -> Receive:
 
 
 def _most_connections() -> int:
-    """Without files to open, nobody is answered, not even those who are connected."""
+    """Limit connections by the files that may be open: without any left, the server cannot answer anyone."""
     if sys.platform == "win32":
         return MAX_CONNECTIONS
     import resource
@@ -86,24 +86,24 @@ def _most_connections() -> int:
 
 
 class BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """Uvicorn's protocol, which by itself takes any number of connections and waits for the end of headers for ever."""
+    """Adds limits to Uvicorn's protocol, which accepts any number of connections and waits forever for the end of headers."""
 
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """As of the base class; the headers have to come soon, and there may be too many connections."""
+        """Extend the base method: start the headers' timer, and abort if there are too many connections."""
         super().connection_made(transport)
         self._watch()
         if len(self.connections) > _most_connections():
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """As of the base class; likewise, of a further request."""
+        """Extend the base method: restart the timer for the headers of the next request."""
         super().data_received(data)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As of the base class."""
+        """Extend the base method: stop the timer."""
         if self._timer:
             self._timer.cancel()
         super().connection_lost(exc)
@@ -116,7 +116,7 @@ class BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             self._timer = self.loop.call_later(HEADER_SECONDS, self._close)
 
     def _waits(self) -> bool:
-        """Whether no request is being answered, so that what comes are headers."""
+        """Whether no request is being answered, so that headers come next."""
         return self.cycle is None or self.cycle.response_complete
 
     def _close(self) -> None:

@@ -1,4 +1,4 @@
-"""What the page looks like, and which action each control sets off."""
+"""Lays out the page, and connects each control to its action."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["DEVICE", "QUIET", "Form", "page"]
 
 DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}  # one job at a time, whoever asks
 QUIET: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
-# The components that say what is wanted, by the names that `Actions` knows them by.
+# The components that define a request, under the names by which `Actions` knows them.
 Form: TypeAlias = dict[str, Any]
 
 
 def page(studio: Studio, folder: Path) -> gr.Blocks:
-    """The page.
+    """Build the page.
 
     Args:
         studio: the models.
-        folder: Gradio's folder for files; its folder `samples` holds what `demo.save_inputs` writes.
+        folder: Gradio's folder for files; its subfolder `samples` holds what `demo.save_inputs` writes.
     """
     actions = Actions(studio, folder)
     with gr.Blocks(title="nst-adain", analytics_enabled=False, fill_width=True) as blocks:
@@ -48,12 +48,12 @@ def page(studio: Studio, folder: Path) -> gr.Blocks:
 
 
 def _inputs(form: Form) -> set[gr.blocks.Block]:
-    """All components of a form: to a handler whose inputs are a set, Gradio hands the values by component."""
+    """Return all components of a form as a set: Gradio then passes a handler the values by component."""
     return set(itertools.chain.from_iterable(part if isinstance(part, list) else [part] for part in form.values()))
 
 
 def _asked(handler: Callable[..., Any], form: Form) -> Callable[..., Any]:
-    """A handler that is given the values of a form by component, and hands them on by name."""
+    """Wrap a handler so that it receives the values of a form by name instead of by component."""
 
     @functools.wraps(handler)
     def called(values: dict[gr.blocks.Block, Any], *others: Any) -> Any:
@@ -65,7 +65,7 @@ def _asked(handler: Callable[..., Any], form: Form) -> Callable[..., Any]:
 
 
 def _picture_tab(blocks: gr.Blocks, actions: Actions) -> Form:
-    """One picture. Returns the components that say what is wanted."""
+    """Lay out the tab for one picture; return the components that define the request."""
     with gr.Row(elem_classes="workbench"):
         with gr.Column(scale=2, min_width=320):
             photo = _picture("Photograph", actions, PHOTOGRAPHS, "coffee", ["upload", "clipboard", "webcam"])
@@ -87,7 +87,7 @@ def _picture_tab(blocks: gr.Blocks, actions: Actions) -> Form:
         waiting: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": result, "trigger_mode": "always_last"}
         return event(_asked(actions.preview, form), _inputs(form), [result, command, code], **waiting, **DEVICE, **QUIET)
 
-    moved = [control.input for control in (alpha, *shares, *options.values(), canvas)]  # type: ignore[attr-defined]  # which they all have
+    moved = [control.input for control in (alpha, *shares, *options.values(), canvas)]  # type: ignore[attr-defined]  # all of them have one
     for change in (photo.change, *(style.change for style in styles), *moved):
         change(actions.outdate, None, buttons[2], queue=False, show_progress="hidden", **QUIET)
     for trigger in (blocks.load, photo.change):
@@ -101,18 +101,18 @@ def _picture_tab(blocks: gr.Blocks, actions: Actions) -> Form:
 
 
 def _picture(label: str, actions: Actions, names: Any, first: str | None, sources: Any) -> gr.Image:
-    """A picture by upload, paste or webcam, or one of the samples."""
+    """Let the user upload, paste or take a picture, or choose a sample."""
     value = None if first is None else str(actions.samples / f"{first}.png")
     image = gr.Image(value, label=label, type="filepath", sources=sources, height=190, buttons=[], alt_text=label)
     samples = shelf([(name, name.replace("_", " "), actions.thumbnail(name)) for name in names])
-    # A sample that was chosen counts as made by the app, which would be removed with the rest.
+    # Gradio would treat a chosen sample as a file that the app made, and remove it.
     image.keep_in_cache.update(str(actions.samples / f"{name}.png") for name in names)
     samples.click(actions.choose, None, image, show_progress="hidden", api_visibility="private")
     return image
 
 
 def _style_slots(actions: Actions) -> tuple[list[gr.Image], list[gr.Slider]]:
-    """The styles to mix, and their shares."""
+    """Lay out the styles to mix, and their shares."""
     styles = []
     with gr.Tabs():
         for slot in range(SLOTS):
@@ -147,7 +147,7 @@ def _long_job(label: str) -> tuple[gr.Button, gr.Button, gr.DownloadButton]:
 def _run(
     actions: Actions, buttons: Any, job: Callable[..., Any], stop: Callable[..., Any], form: Form, output: Any, shown_on: Any
 ) -> None:
-    """Make starts a job, with progress; cancel stops it, waiting or running."""
+    """Let the button "make" start a job, with progress, and "cancel" stop it, waiting or running."""
     make, cancel, download = buttons
     started = make.click(actions.begin, None, [make, cancel, download], queue=False, show_progress="hidden", **QUIET)
     running = started.then(_asked(job, form), _inputs(form), output, show_progress_on=shown_on, **DEVICE, **QUIET)

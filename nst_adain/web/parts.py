@@ -1,4 +1,4 @@
-"""The parts of the page that Gradio does not have, and how pictures travel between them and Python."""
+"""Builds the parts of the page that Gradio lacks, and passes pictures between them and Python."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nst_adain.web.request import PREVIEW_PIXELS
 
 __all__ = ["MAX_PAINTED", "MAX_SIDE", "comparison", "data_url", "easel", "painted", "shelf"]
 
-MAX_SIDE = 65_500  # of a JPEG, by Pillow's encoder
+MAX_SIDE = 65_500  # pixels of a JPEG, by Pillow's encoder
 MAX_PAINTED = 2 * PREVIEW_PIXELS  # pixels of a mask; rounding can make a preview's slightly larger than meant
 
 _COMPARISON = """
@@ -85,11 +85,11 @@ element.addEventListener("click", (e) => {
 
 
 def comparison() -> gr.HTML:
-    """The result, and the photograph over as much of it as wanted; or a message.
+    """Show the result, with the photograph over as much of it as the user chooses; or a message.
 
     Its value is a dictionary of `after`, a data URL, and `message`; its property `before` is a data URL. A range input lies
-    over the pictures, so that a drag anywhere on them, a touch and the arrow keys move the edge. Gradio changes only what
-    differs in the page, so the edge stays where it is while results follow one another.
+    over the pictures, so that dragging anywhere on them, touching and the arrow keys move the edge. Gradio changes only
+    what differs in the page, so the edge stays in place when a new result appears.
     """
     value = {"after": "", "message": ""}
     return gr.HTML(
@@ -98,28 +98,28 @@ def comparison() -> gr.HTML:
 
 
 def easel() -> gr.HTML:
-    """The photograph to paint on; triggers `input` after every stroke.
+    """Show the photograph to paint on; trigger `input` after every stroke.
 
-    Its value is what was painted, as a data URL, empty for nothing; its property `photo` is a data URL. Gradio's image editor
-    is not used because its server keeps what clients send for every stroke, and lets them make lists of any length.
+    Its value is the painted mask as a data URL, empty for none; its property `photo` is a data URL. Gradio's image editor is
+    not used because its server keeps what clients send for every stroke, and lets them make lists of any length.
     """
     return gr.HTML("", photo="", html_template=_EASEL, js_on_load=_PAINT, apply_default_css=False)
 
 
 def shelf(samples: Sequence[tuple[str, str, str]]) -> gr.HTML:
-    """Small pictures to choose from; triggers `click` with the name.
+    """Show small pictures to choose from; trigger `click` with the name.
 
     Args:
-        samples: name, label and picture as a data URL of each.
+        samples: the name, label and picture, as a data URL, of each.
     """
     return gr.HTML(list(samples), html_template=_SHELF, js_on_load=_CHOOSE, apply_default_css=False)
 
 
 def painted(url: str) -> Image.Image | None:
-    """The mask that a canvas holds, white where it was painted on; None if it was not.
+    """Read the mask that a canvas holds, white where it was painted on; None if nothing was painted.
 
     Raises:
-        ValueError: if it is no canvas of the page.
+        ValueError: if the URL is not a canvas of the page.
     """
     if not url:
         return None
@@ -128,7 +128,7 @@ def painted(url: str) -> Image.Image | None:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.width * image.height <= MAX_PAINTED:
                 image.load()
-    except Exception as error:  # whatever decoders raise
+    except Exception as error:  # decoders may raise anything
         raise ValueError("mask: expected a PNG picture") from error
     if image.width * image.height > MAX_PAINTED or image.mode != "RGBA":
         raise ValueError(f"mask: expected RGBA and at most {MAX_PAINTED:,} pixels, found {image.mode}, {image.size}")
@@ -136,7 +136,7 @@ def painted(url: str) -> Image.Image | None:
 
 
 def data_url(image: Image.Image) -> str:
-    """A preview as text: no file to serve, to keep apart from other users' and to remove.
+    """Encode a preview as text, which leaves no file to serve, to keep apart from other users' files and to remove.
 
     Raises:
         ValueError: if a side is longer than JPEG allows.

@@ -1,4 +1,4 @@
-"""What a page asks for: all that makes one picture, and the code or the command that makes it elsewhere."""
+"""Describes a picture that the page asks for, and writes the code or the command that makes it elsewhere."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(St
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Request:
-    """All that is asked for of one picture.
+    """Holds everything that defines one picture.
 
     Attributes:
         photo: the photograph's file.
-        styles: the files of the pictures whose style it gets, one or more.
+        styles: the files of one or more style pictures.
         weights: one number for each style.
         mask: white where the styles apply, of any size; None: everywhere.
-        model: one of the studio's.
-        encoder: the file of the full-width encoder, if the model is a decoder alone.
+        model: one of the studio's models.
+        encoder: the file of the full-width encoder, if the model has none.
         alpha, preserve_color, size, style_size: as for calling a `Stylizer`; alpha is a number.
 
     Raises:
@@ -54,7 +54,7 @@ class Request:
     style_size: int = 512
 
     def __post_init__(self) -> None:
-        """Check what comes from elsewhere: a strength that is a path would be read as a mask."""
+        """Check values from outside: a strength that is a path would be read as a mask."""
         if check_alpha(self.alpha) is None:
             raise ValueError(f"alpha: expected a number from 0 (above 1 extrapolates), got {self.alpha!r}")
         check_weights(self.weights, len(self.styles))
@@ -63,7 +63,7 @@ class Request:
             check_side("size", self.size)
 
     def controls(self) -> Controls:
-        """The keywords of calling a `Stylizer` that matter at any size, also with encoded styles."""
+        """Return the keywords for a `Stylizer` that apply at any size, also with encoded styles."""
         return {
             "weights": list(self.weights) if len(self.weights) > 1 else None,
             "masks": None if self.mask is None else [self.mask] * len(self.styles),
@@ -72,10 +72,10 @@ class Request:
         }
 
     def python(self, name: Callable[[Path], str]) -> str:
-        """Code that makes the picture.
+        """Write Python code that makes the picture.
 
         Args:
-            name: says under which name the reader has a file.
+            name: returns the reader's name for a file.
         """
         styles = [name(path) for path in self.styles]
         arguments = [repr(name(self.photo)), repr(styles[0] if len(styles) == 1 else styles)]
@@ -90,7 +90,7 @@ class Request:
         return "\n".join([*lines, f"image = {call}", 'image.save("out.png")'])
 
     def command(self, name: Callable[[Path], str]) -> str:
-        """The command that makes the picture. Argument: as for `python`."""
+        """Write the command that makes the picture. Argument: as for `python`."""
         words = ["nst-adain", "stylize", *(_no_option(name(path)) for path in (self.photo, *self.styles)), "-o", "out.png"]
         options = self._options() | ({} if self.model == DEFAULT_MODEL else {"model": self.model})
         if self.encoder:
@@ -101,7 +101,7 @@ class Request:
         return shlex.join(words)
 
     def _options(self) -> dict[str, Any]:
-        """The keywords that differ from the default; the mask as the name of a file."""
+        """Return the keywords that differ from their defaults, with the mask as the name of a file."""
         keywords: dict[str, Any] = {**self.controls(), "style_size": self.style_size, "size": self.size}
         if self.mask is not None:
             keywords["masks"] = ["mask.png"] * len(self.styles)
@@ -109,5 +109,5 @@ class Request:
 
 
 def _no_option(name: str) -> str:
-    """A file's name that cannot be taken for an option."""
+    """Write a file's name so that it cannot be taken for an option."""
     return re.sub(r"^-", "./-", name)

@@ -1,8 +1,8 @@
-"""The page of `nst-adain app`, and the same as an HTTP API by Gradio's client protocol.
+"""Serves the page of `nst-adain app`, and the same as an HTTP API by Gradio's client protocol.
 
-Here it is set up. `gate` decides who is answered, `limits` what is too much or too slow, `uploads` what is kept of files;
-`page` says what the page looks like, `actions` what its controls do. Nothing on it comes from elsewhere, and nothing is sent
-elsewhere.
+This module sets the server up. `gate` decides which requests are answered, `limits` how large and slow they may be, `uploads`
+which files are kept; `page` lays out the page, `actions` handles its controls. The page loads nothing from other sites and
+sends nothing to them.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from nst_adain.web.uploads import SAMPLES, Uploads, sweeping
 
 __all__ = ["MAX_SESSIONS", "MAX_WAITING", "serve"]
 
-MAX_WAITING = 64  # requests; who comes later is told to try again
-MAX_SESSIONS = 256  # whose settings are kept
+MAX_WAITING = 64  # requests; further ones are rejected with a message
+MAX_SESSIONS = 256  # sessions whose settings are kept
 
 
 def serve(
@@ -50,19 +50,19 @@ def serve(
     browser: bool = True,
     allowed_hosts: Sequence[str] = (),
 ) -> None:
-    """Show the page until the process is interrupted (as the command is by SIGTERM too), and remove what was uploaded.
+    """Serve the page until the process is interrupted (SIGTERM interrupts the command too), then remove all uploads.
 
     Args:
         studio: the models.
-        host: the address to listen on. With the environment variables NST_ADAIN_USER and NST_ADAIN_PASSWORD, both are asked
-            for; without them a warning is printed if other computers can reach the address.
+        host: the address to listen on. If the environment variables NST_ADAIN_USER and NST_ADAIN_PASSWORD are set, the page
+            asks for both; if not, a warning is printed if other computers can reach the address.
         port: None takes the first free one from 7860.
-        browser: open the page.
-        allowed_hosts: further names of hosts under which the page is reached, as behind another server.
+        browser: open the page in a browser.
+        allowed_hosts: further host names under which the page is reached, such as behind a proxy.
 
     Raises:
         OSError: if the port is taken.
-        ValueError: if one of the environment variables is set and the other is not, or a host has no name.
+        ValueError: if only one of the environment variables is set, or an allowed host has no name.
     """
     _check_hosts(allowed_hosts)
     login = _login()
@@ -109,33 +109,33 @@ def _check_hosts(names: Sequence[str]) -> None:
 
 
 def _names(host: str) -> list[str]:
-    """The names under which the page is reached."""
+    """List the names under which the page is reached."""
     own = socket.gethostname().partition(".")[0]
     return ["localhost", host, *([] if _is_local(host) else [socket.gethostname(), own, f"{own}.local"])]
 
 
 def _restrain_gradio(names: Sequence[str], public: Sequence[str]) -> None:
-    """Close what Gradio has no setting for, in this process, which does nothing else."""
-    # A client may name a file by its address, which Gradio would fetch: of any size, from anywhere.
+    """Patch what Gradio has no setting for; this process does nothing else."""
+    # A client may name a file by its URL, and Gradio would fetch it: any size, from anywhere.
     gradio.processing_utils.async_ssrf_protected_download = _refuse_to_fetch
     gradio.http_server.Server = partial(_gated_server, names, public)  # type: ignore[assignment, misc]
     templates: Any = gradio.routes.templates
     respond = templates.TemplateResponse
 
     def discreet(*arguments: Any, context: dict[str, Any], **named: Any) -> Any:
-        if context["config"].get("auth_required"):  # the page of the login would describe the API
+        if context["config"].get("auth_required"):  # the login page would describe the API
             context = {**context, "gradio_api_info": {"named_endpoints": {}, "unnamed_endpoints": {}}}
         return respond(*arguments, context=context, **named)
 
     templates.TemplateResponse = discreet
-    # What a client's data lead to before a handler sees them; what handlers raise, they tell themselves.
+    # Log errors that a client's data cause before a handler sees them in one line; handlers report their own errors.
     for module in (gradio.queueing, gradio.routes):
         module.traceback = SimpleNamespace(print_exc=_tell_error)  # type: ignore[attr-defined]
 
 
 def _gated_server(names: Sequence[str], public: Sequence[str], config: uvicorn.Config) -> Server:
-    """A server whose gate stands before everything of Gradio's, which answers some requests by itself."""
-    server = Server(config)  # which keeps the application
+    """Build a server whose gate comes before all of Gradio, which would answer some requests by itself."""
+    server = Server(config)  # keeps a reference to the application
     config.app, config.http, config.backlog = Gate(config.app, names, public), BoundedProtocol, BACKLOG
     return server
 
@@ -146,7 +146,7 @@ def _tell_error() -> None:
 
 
 def _theme() -> gr.themes.Base:
-    """With the computer's own fonts, and grey text dark enough to be read."""
+    """Return a theme with the computer's own fonts, and grey text that is dark enough to read."""
     theme = gr.themes.Base(primary_hue="indigo", neutral_hue="zinc", font=["system-ui", "sans-serif"], font_mono=["monospace"])
     return theme.set(body_text_color_subdued="*neutral_500", block_info_text_color="*neutral_500")
 
@@ -159,7 +159,7 @@ def _login() -> tuple[str, str] | None:
 
 
 def _check_port(host: str, port: int | None) -> None:
-    """Gradio's own words speak of its variables and arguments."""
+    """Raise OSError if the port cannot be used: Gradio's own message names its variables and arguments."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

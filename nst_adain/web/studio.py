@@ -1,4 +1,4 @@
-"""Pictures as a page asks for them: a preview that answers a slider, the whole picture, and how to make the same elsewhere."""
+"""Renders pictures for the page: a preview fast enough for a slider, and the picture in full size."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ SMALL_TILE = 512  # side of the tiles when memory ran out
 
 
 class Studio:
-    """The models of a page, and what they encoded last: a slider that moves should only decode.
+    """Holds the models of a page and caches what they encoded, so that moving a slider only decodes.
 
-    What is kept is bounded, and found again by the file: users whose files differ share nothing.
+    The caches are bounded and keyed by file, so users with different files share nothing.
     """
 
     def __init__(
@@ -41,16 +41,16 @@ class Studio:
         precision: Precision = "auto",
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        """Load the first model, so that what is wrong with it is said before anyone asks.
+        """Load the first model, so that any problem with it shows before the first request.
 
         Args:
-            models: what may be asked for, as for `Stylizer.from_pretrained`.
-            encoder: as for `Stylizer.from_pretrained`, for those that are a decoder alone.
+            models: the models to offer, as for `Stylizer.from_pretrained`.
+            encoder: as for `Stylizer.from_pretrained`, for the models without an encoder.
             device, precision: as for `Stylizer.from_pretrained`.
-            max_pixels: the largest picture that is decoded or made.
+            max_pixels: the largest picture to decode or make.
 
         Raises:
-            UsageError: if there is an encoder, and none of the models needs it.
+            UsageError: if there is an encoder, but none of the models needs it.
         """
         self.models = tuple(models)
         self.max_pixels = max_pixels
@@ -67,55 +67,55 @@ class Studio:
         self._picture = functools.lru_cache(maxsize=16)(self._read_style)
 
     def stylizer(self, model: str) -> Stylizer:
-        """The model of this name.
+        """Return the model of this name.
 
         Raises:
-            ValueError: if it is none of the studio's.
+            ValueError: if the studio has no such model.
         """
         if model not in self.models:
             raise ValueError(f"model: expected one of {', '.join(self.models)}, got {model!r}")
         return self._load(model)
 
     def encoder(self, model: str) -> str | os.PathLike[str] | None:
-        """The file of the encoder that a model was given, if it is a decoder alone."""
+        """Return the file of a model's encoder, if the model has none of its own."""
         return self._encoders.get(model)
 
     def photo(self, path: Path, size: int | None = None) -> Image.Image:
-        """The photograph as small as its preview."""
+        """Read a photograph, reduced to the size of its preview."""
         return self._reduced(self.read(path), size)
 
     def read(self, path: Path) -> Image.Image:
-        """A picture from someone who may mean harm: whatever is in its file, the process of the page goes on."""
+        """Read an untrusted picture: whatever is in its file, the page's process goes on."""
         return load_image_apart(path, max_pixels=self.max_pixels)
 
-    def preview(self, wanted: Request) -> Image.Image:
-        """The picture at a size that is quick to make, on white where it is transparent."""
-        stylizer = self.stylizer(wanted.model)
-        content = self.content(wanted.model, wanted.photo, wanted.size)
-        # Recolouring needs the style pictures; all else their codes.
+    def preview(self, request: Request) -> Image.Image:
+        """Make the picture at a size that is quick to render, on white where it is transparent."""
+        stylizer = self.stylizer(request.model)
+        content = self.content(request.model, request.photo, request.size)
+        # Recolouring needs the style pictures; everything else only their codes.
         styles: list[Style] = [
-            self._picture(path, wanted.style_size)
-            if wanted.preserve_color == "coral"
-            else self.style(wanted.model, path, wanted.style_size)
-            for path in wanted.styles
+            self._picture(path, request.style_size)
+            if request.preserve_color == "coral"
+            else self.style(request.model, path, request.style_size)
+            for path in request.styles
         ]
-        controls = wanted.controls()
-        if wanted.preserve_color == "coral":
-            controls["style_size"] = None  # reduced already
+        controls = request.controls()
+        if request.preserve_color == "coral":
+            controls["style_size"] = None  # the pictures are reduced already
         return flatten(stylizer(content, styles, **controls))
 
-    def full(self, wanted: Request, progress: Progress = False) -> tuple[Image.Image, bool]:
-        """The picture at the size that is asked for, and whether it had to be made in small tiles for want of memory.
+    def full(self, request: Request, progress: Progress = False) -> tuple[Image.Image, bool]:
+        """Make the picture at the requested size; also return whether memory ran out, so that it was made in small tiles.
 
         Args:
-            wanted: what is asked for.
+            request: the picture to make.
             progress: as for calling a `Stylizer`.
         """
-        stylizer = self.stylizer(wanted.model)
-        photo = self.read(wanted.photo)
-        styles: list[Style] = [path if is_saved(path) else self.read(path) for path in wanted.styles]
+        stylizer = self.stylizer(request.model)
+        photo = self.read(request.photo)
+        styles: list[Style] = [path if is_saved(path) else self.read(path) for path in request.styles]
         controls: Controls = {
-            **wanted.controls(), "style_size": wanted.style_size, "size": wanted.size,
+            **request.controls(), "style_size": request.style_size, "size": request.size,
             "max_pixels": self.max_pixels, "progress": progress
         }  # fmt: skip
         try:
@@ -127,11 +127,11 @@ class Studio:
         return stylizer(photo, styles, **controls), True
 
     def content(self, model: str, path: Path, size: int | None = None) -> EncodedContent[Image.Image]:
-        """A photograph, encoded at the size of its preview."""
+        """Return a photograph, encoded at the size of its preview."""
         return self._content(model, path, size)
 
     def style(self, model: str, path: Path, style_size: int) -> ChannelStats:
-        """A style, encoded."""
+        """Return an encoded style."""
         return self._style(model, path, style_size)
 
     def _encode_content(self, model: str, path: Path, size: int | None) -> EncodedContent[Image.Image]:

@@ -1,4 +1,4 @@
-"""What the page tells of its jobs: how far they are, and in words what went wrong."""
+"""Reports the progress of the page's jobs, and what went wrong in words."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["CancelledError", "in_words", "reporting"]
 
 
 class CancelledError(Exception):
-    """Raised inside a job that nobody waits for any more."""
+    """Raised inside a job to end it once it is cancelled."""
 
 
 def reporting(
     cancelled: threading.Event, progress: gr.Progress, unit: str, limit: int | None = None
 ) -> Callable[[int, int | None], None]:
-    """What a long job calls to tell how far it is; it ends the job if that was cancelled or has more than `limit` parts."""
+    """Return a progress function for a long job; it raises to end the job if cancelled or above `limit` parts."""
 
     def report(done: int, total: int | None) -> None:
         if cancelled.is_set():
@@ -35,7 +35,7 @@ def reporting(
 
 
 def in_words(error: Exception, folder: Path) -> str:
-    """What went wrong, for someone who does not see this computer's folders, such as that of uploads."""
+    """Describe an error to a user of the page, without this computer's folders, such as that of uploads."""
     if isinstance(error, CancelledError):
         return "Cancelled."
     if out_of_memory(error):

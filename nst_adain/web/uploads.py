@@ -1,4 +1,4 @@
-"""What is sent to the page, and what it makes: neither fills the disk, whatever becomes of a request."""
+"""Keeps uploads and results from filling the disk, however a request ends."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ __all__ = [
     "uploaded",
 ]
 
-QUOTA = 40 * MAX_UPLOAD  # bytes of all files in the page's folder, 2 GB: then nothing more is taken until some are removed
-RESERVE = 4 * MAX_UPLOAD  # bytes of the disk that are left free, for results and for others
-KEPT_SECONDS = 4 * 3600  # how old files are when they are removed,
-UNFINISHED_SECONDS = 60  # and those that Gradio began to write and did not move to their place,
-SWEEP_SECONDS = 60  # and how often that is looked for
-CROWDED_SECONDS = 600  # how old files are when they are removed because there is no room for others
-SAMPLES = "samples"  # the folder, in the page's, that is kept
+QUOTA = 40 * MAX_UPLOAD  # bytes of all files in the page's folder, 2 GB; beyond it uploads are refused until some are removed
+RESERVE = 4 * MAX_UPLOAD  # bytes of the disk to leave free, for results and for other programs
+KEPT_SECONDS = 4 * 3600  # age at which files are removed,
+UNFINISHED_SECONDS = 60  # and those that Gradio began to write but did not move into place,
+SWEEP_SECONDS = 60  # and how often to look for them
+CROWDED_SECONDS = 600  # age at which files are removed if there is no room for others
+SAMPLES = "samples"  # the subfolder of the page's folder that is kept
 FULL = "there is no room for more files here now: try again later"
 _PIECE = 1 << 16  # bytes
-_ENTRY = 4096  # bytes that a file or folder takes on a disk besides what is in it
+_ENTRY = 4096  # bytes that a file or folder takes on a disk besides its content
 
 
 class Uploads:
-    """Takes files whole before Gradio sees them: what is broken off, refused or too much leaves nothing behind.
+    """Receives uploads whole before Gradio sees them, so that one broken off, refused or too large leaves nothing behind.
 
-    Gradio itself writes to the folder as it reads, and does not remove what it could not finish.
+    Gradio itself writes to the folder as it reads, and does not remove unfinished files.
     """
 
     def __init__(self, app: ASGIApp, folder: Path) -> None:
         """Pass on to `app`, which writes to `folder`."""
         self.app, self.folder = app, folder
-        self._held = 0  # bytes of all uploads that are under way
+        self._held = 0  # bytes of all uploads in progress
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -78,7 +78,7 @@ class Uploads:
                     held, self._held = held + len(body), self._held + len(body)
                     self._check(used, len(body))
                     file.write(body)
-                self._check(await anyio.to_thread.run_sync(_bytes_below, self.folder), 0)  # others ended meanwhile
+                self._check(await anyio.to_thread.run_sync(_bytes_below, self.folder), 0)  # others may have ended
                 file.seek(0)
                 await self.app(scope, _replay(file, held, receive), send)
             finally:
@@ -90,7 +90,7 @@ class Uploads:
 
 
 def _replay(file: IO[bytes], length: int, receive: Receive) -> Receive:
-    """The messages that a file of so many bytes came in, and what comes after it."""
+    """Return a `receive` that replays a file of `length` bytes, then goes on with the original."""
     left, ended = length, False
 
     async def again() -> Message:
@@ -106,7 +106,7 @@ def _replay(file: IO[bytes], length: int, receive: Receive) -> Receive:
 
 
 def make_room(folder: Path) -> int:
-    """How many bytes the files in the page's folder have; if these are too many, once those that are not new are removed."""
+    """Return the bytes of all files in the page's folder; if there is too little room, remove older files first."""
     used = _bytes_below(folder)
     if used > QUOTA - MAX_UPLOAD or _free(folder) < RESERVE + MAX_UPLOAD:
         sweep(folder, time.time(), CROWDED_SECONDS)
@@ -126,7 +126,7 @@ def _free(folder: Path) -> int:
 
 def _bytes_below(folder: Path) -> int:
     total = 0
-    for name, folders, files in os.walk(folder):  # which passes over folders that are removed meanwhile
+    for name, folders, files in os.walk(folder):  # skips folders that are removed meanwhile
         total += _ENTRY * (len(folders) + len(files))
         for file in files:
             with contextlib.suppress(OSError):  # removed meanwhile
@@ -135,9 +135,9 @@ def _bytes_below(folder: Path) -> int:
 
 
 def sweep(folder: Path, now: float, seconds: float | None = None) -> None:
-    """Remove the files below `folder` that are older, by default than `KEPT_SECONDS`, and folders without any.
+    """Remove files below `folder` that are older than `seconds`, by default `KEPT_SECONDS`, and empty folders.
 
-    Those in `SAMPLES` stay. Temporary files that lie in `folder` itself go after `UNFINISHED_SECONDS`.
+    Files in `SAMPLES` stay. Temporary files in `folder` itself are removed after `UNFINISHED_SECONDS`.
     """
     seconds, kept = KEPT_SECONDS if seconds is None else seconds, folder / SAMPLES
     for name, _, files in os.walk(folder, topdown=False):
@@ -146,7 +146,7 @@ def sweep(folder: Path, now: float, seconds: float | None = None) -> None:
             continue
         for file in files:
             unfinished = place == folder and file.startswith(tempfile.gettempprefix())
-            with contextlib.suppress(OSError):  # whatever is wrong with one, the others go
+            with contextlib.suppress(OSError):  # a problem with one must not keep the others
                 if now - (place / file).lstat().st_mtime > (UNFINISHED_SECONDS if unfinished else seconds):
                     (place / file).unlink()
         with contextlib.suppress(OSError):  # not empty
@@ -156,7 +156,7 @@ def sweep(folder: Path, now: float, seconds: float | None = None) -> None:
 
 @contextlib.contextmanager
 def sweeping(folder: Path) -> Iterator[None]:
-    """`sweep`, again and again, in this block."""
+    """Call `sweep` regularly during this block."""
     ended = threading.Event()
 
     def run() -> None:
@@ -171,11 +171,11 @@ def sweeping(folder: Path) -> Iterator[None]:
 
 
 def uploaded(folder: Path, file: Any, name: str) -> Path:
-    """The path of an uploaded file. A client can write any path there, and Gradio does not check all of them.
+    """Return the path of an uploaded file. A client can send any path, and Gradio does not check all of them.
 
     Raises:
-        FileNotFoundError: if it was removed since.
-        ValueError: if it is elsewhere; `name` is the argument's.
+        FileNotFoundError: if the file was removed since.
+        ValueError: if it is not in `folder`; the message names the argument `name`.
     """
     path = Path(os.path.realpath(str(file.get("path") if isinstance(file, dict) else file)))
     if not path.is_relative_to(folder):
@@ -186,7 +186,7 @@ def uploaded(folder: Path, file: Any, name: str) -> Path:
 
 
 def new_file(folder: Path, name: str) -> Path:
-    """The path of a new file. Its folder has a name that nobody guesses: files are served to whoever knows their path."""
+    """Return the path of a new file, in a folder with an unguessable name: anyone who knows a path gets the file."""
     check_room(folder)
     place = folder / secrets.token_hex(16)
     place.mkdir()
