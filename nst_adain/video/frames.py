@@ -1,4 +1,4 @@
-"""Reading and writing the frames of videos, on PyAV (FFmpeg)."""
+"""Reads and writes the frames of videos, with PyAV (FFmpeg)."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ __all__ = [
     "whole_or_nothing",
 ]
 
-SUFFIXES = (".mp4", ".mkv", ".mov", ".webm")  # of containers that can be written
-_STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "mif1", "msf1"}  # of MP4's relatives for pictures
-# Code points of ITU-T H.273, and the height from which players take colours that nothing is said of for BT.709.
-_BT709, _UNTOLD, _LIMITED, _HD = 1, 2, 1, 720
+SUFFIXES = (".mp4", ".mkv", ".mov", ".webm")  # containers that can be written
+_STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "mif1", "msf1"}  # picture formats related to MP4
+# Code points of ITU-T H.273, and the height from which players assume BT.709 if the file does not name its colours.
+_BT709, _UNSPECIFIED, _LIMITED, _HD = 1, 2, 1, 720
 
 
 def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """The frames of a video, upright.
+    """Yield the frames of a video, upright.
 
     Raises:
         ModuleNotFoundError: if PyAV is not installed.
-        FileNotFoundError: if there is no such file.
-        ImageError: if it is no video, or is damaged.
+        FileNotFoundError: if the file does not exist.
+        ImageError: if it is not a video, or is damaged.
     """
     import av
 
@@ -73,9 +73,9 @@ def opened(path: str | os.PathLike[str], mode: Literal["w"], *, free_tags: bool 
 def opened(
     path: str | os.PathLike[str], mode: Literal["r", "w"] = "r", *, free_tags: bool = False
 ) -> InputContainer | OutputContainer:
-    """A file as PyAV reads or writes it; by its whole path, for FFmpeg takes what is before a colon for a protocol.
+    """Open a file with PyAV, by its absolute path: FFmpeg takes anything before a colon for a protocol.
 
-    `free_tags`: MP4 gets metadata of any name, not only of those that it has a place of its own for.
+    `free_tags`: write metadata of any name to MP4, not only the names that it has a field for.
     """
     import av
 
@@ -84,7 +84,7 @@ def opened(
 
 
 def picture_stream(reader: InputContainer, path: str | os.PathLike[str]) -> VideoStream:
-    """The first picture stream of the file `path`, its cover left out.
+    """Return the first picture stream of the file `path`, ignoring cover pictures.
 
     Raises:
         ImageError: if there is none.
@@ -95,13 +95,13 @@ def picture_stream(reader: InputContainer, path: str | os.PathLike[str]) -> Vide
     if not moving:
         found = "no more than a cover picture" if reader.streams.video else "a file without a picture stream"
         raise ImageError(f"{path}: expected a video, found {found}")
-    return max(moving, key=lambda stream: stream.frames != 1)  # beside its frames, an AVIF file has the first as a still
+    return max(moving, key=lambda stream: stream.frames != 1)  # an AVIF file holds its first frame also as a still
 
 
 def check_moving(path: str | os.PathLike[str]) -> None:
     """Raise ImageError if a file is a still picture, which FFmpeg reads as a video of one frame.
 
-    A GIF is none, whatever it holds, nor a video with a single frame.
+    A GIF never counts as a still picture, nor does a video with a single frame.
     """
     with opened(path) as reader:
         kind, brand = reader.format.name, reader.metadata.get("major_brand")
@@ -117,12 +117,12 @@ def check_moving(path: str | os.PathLike[str]) -> None:
 
 
 def scaled(image: Image.Image, side: int) -> Image.Image:
-    """A frame with a short side of `side` pixels, both sides made even, which players want."""
+    """Scale a frame to a short side of `side` pixels, with both sides even, as players need."""
     return image.resize(scaled_size(image.size, side), Image.Resampling.LANCZOS)
 
 
 def scaled_size(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Width and height of what `scaled` makes of a frame of this size."""
+    """Return the width and height that `scaled` gives a frame of this size."""
     width, height = (max(2, round(length * side / min(size) / 2) * 2) for length in size)
     return width, height
 
@@ -132,8 +132,8 @@ def save_video(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, f
 
     Args:
         frames: the pictures.
-        path: its suffix, one of `SUFFIXES`, says the container.
-        fps: pictures in a second, 0.001 to 1000.
+        path: the file; its suffix, one of `SUFFIXES`, selects the container.
+        fps: pictures per second, 0.001 to 1000.
         crf: quality of the encoder, 0 (best) to 51.
 
     Raises:
@@ -154,29 +154,29 @@ def save_video(frames: Iterable[Image.Image], path: str | os.PathLike[str], *, f
 
 @contextlib.contextmanager
 def whole_or_nothing(output: Path) -> Iterator[Path]:
-    """Where a video is written until it is whole."""
+    """Yield the path to write a video to; it becomes `output` at the end, or is removed if an error ends the block."""
     check_folder(output)
     if output.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{output}: expected a name ending in {', '.join(SUFFIXES)}, got {output.suffix!r}")
     remove_strays(output)
-    with replacing(output, output.suffix.lower()) as partial:  # FFmpeg knows the container by the suffix
+    with replacing(output, output.suffix.lower()) as partial:  # FFmpeg picks the container by the suffix
         yield partial
 
 
 class FrameEncoder:
-    """The picture stream of a video that is written."""
+    """Encodes the picture stream of a video."""
 
     def __init__(self, writer: OutputContainer, crf: int, rate: Fraction | None, time_base: Fraction | None) -> None:
         if not 0 <= crf <= 51:
             raise UsageError(f"crf: expected 0 to 51, got {crf}")
         self.writer, self.crf, self.rate, self.time_base = writer, crf, rate, time_base
         self.stream: Any = None
-        self.end: Fraction | None = None  # of the last frame, in seconds
+        self.end: Fraction | None = None  # end of the last frame, in seconds
 
     def write(self, pixels: np.ndarray[Any, Any], pts: int | None, time_base: Fraction | None, duration: int = 0) -> None:
-        """Encode (H, W, 3) uint8, scaled to the first frame's size, with black beside or above if its shape is another.
+        """Encode (H, W, 3) uint8, scaled to the first frame's size, with black borders if the aspect ratio differs.
 
-        `duration`, 0 if it is unknown, counts for the last frame alone: each other lasts until the next.
+        `duration`, 0 if unknown, matters only for the last frame: every other lasts until the next.
         """
         import av
 
@@ -213,18 +213,18 @@ class FrameEncoder:
             return
         packets = self.stream.encode()
         if packets and self.end is not None:
-            # Containers take the duration of what is written last, which may be shown before the last frame.
+            # Containers take the duration of the packet written last, which may be shown before the last frame.
             last = packets[-1]
             last.duration = max(1, round(self.end / last.time_base) - last.pts)
         self.writer.mux(packets)
 
 
 def upright(frame: av.VideoFrame, aspect: Fraction | None = None) -> Image.Image:
-    """A frame as its maker meant it to be seen: in BT.709's colours, turned, mirrored, and with square pixels.
+    """Convert a frame to the picture its maker meant: in BT.709 colours, turned, mirrored, and with square pixels.
 
     Args:
-        frame: as it was decoded.
-        aspect: width of a pixel by its height; None: 1.
+        frame: the frame as decoded.
+        aspect: width of a pixel divided by its height; None: 1.
     """
     mirrored, turns = _orientation(frame)
     pixels = _rgb(frame)
@@ -234,42 +234,42 @@ def upright(frame: av.VideoFrame, aspect: Fraction | None = None) -> Image.Image
 
 
 def upright_size(frame: av.VideoFrame, aspect: Fraction | None = None) -> tuple[int, int]:
-    """Width and height of what `upright` makes of a frame."""
+    """Return the width and height that `upright` gives a frame."""
     _, turns = _orientation(frame)
     width, height = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
     if not aspect or aspect == 1:
         return width, height
     stretch = float(1 / aspect if turns % 2 else aspect)
-    # To the longer side, so that nothing is lost; even, which players want.
+    # Stretch the shorter side, so that nothing is lost, to even numbers, as players need.
     wide, high = (max(2, round(length / 2) * 2) for length in (width * max(1.0, stretch), height * max(1.0, 1 / stretch)))
     return wide, high
 
 
 def _rgb(frame: av.VideoFrame) -> np.ndarray[Any, Any]:
-    """(H, W, 3) uint8, in the colours of BT.709."""
-    untold = frame.colorspace == _UNTOLD
+    """Convert a frame to (H, W, 3) uint8 in the colours of BT.709."""
+    unspecified = frame.colorspace == _UNSPECIFIED
     high = frame.color_trc in (PQ, HLG)
-    wide = frame.color_primaries == BT2020 or (high and frame.color_primaries == _UNTOLD)
+    wide = frame.color_primaries == BT2020 or (high and frame.color_primaries == _UNSPECIFIED)
     if wide or high:
-        matrix = BT2020 if wide and untold else None  # None: the frame's
+        matrix = BT2020 if wide and unspecified else None  # None: the frame's own
         coded: Any = frame.to_ndarray(format="rgb48le", src_colorspace=matrix)
         return to_bt709(coded, frame.color_trc, wide)
-    # FFmpeg reads what says nothing of its colours as BT.601; players take that only for small pictures.
-    if untold and frame.height >= _HD:
+    # FFmpeg assumes BT.601 if a file does not name its colours; players do so only for small pictures.
+    if unspecified and frame.height >= _HD:
         return frame.to_ndarray(format="rgb24", src_colorspace="ITU709")
     return frame.to_ndarray(format="rgb24")
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[bool, int]:
-    """Whether the frame has to be mirrored left to right, and how many quarter turns to the left it then needs."""
+    """Return whether to mirror the frame left to right, and how many quarter turns to the left it then needs."""
     angle, parts = float(frame.rotation), cast(Any, frame.side_data)
     matrix = None
-    with contextlib.suppress(KeyError, ValueError):  # PyAV does not know every kind of side data that FFmpeg finds
+    with contextlib.suppress(KeyError, ValueError):  # PyAV does not know all of FFmpeg's kinds of side data
         matrix = np.frombuffer(bytes(parts["DISPLAYMATRIX"]), "<i4")
     mirrored = False
     if matrix is not None:
         a, b, _, c, d = (float(number) for number in matrix[:5])
         mirrored = a * d < b * c
-        if mirrored:  # FFmpeg's angle is that of a matrix which only turns
+        if mirrored:  # FFmpeg computes its angle as if the matrix only turned
             angle = -math.degrees(math.atan2(-b, -a))
     return mirrored, round(angle / 90) % 4

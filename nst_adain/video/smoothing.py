@@ -1,8 +1,8 @@
-"""Against flicker: what changes from frame to frame without the clip's changing is averaged over time.
+"""Smooths stylised video over time, against flicker.
 
-Two things flicker. AdaIN's content statistics, and with them the colours of everything; and strokes, which stand still
-on the picture while things move below them. The first are averaged as they are, the second along the optical flow
-of the clip (Ruder et al. 2016, https://arxiv.org/abs/1604.08610, section 5), and both start anew where the scene is cut.
+Two things flicker: AdaIN's content statistics, and with them all colours; and strokes, which stay in place on the picture
+while things move beneath them. The first are averaged over time as they are, the second along the optical flow of the clip
+(Ruder et al. 2016, https://arxiv.org/abs/1604.08610, section 5). Both start anew at a scene cut.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from nst_adain.functional import ChannelStats, blend
 
 __all__ = ["CUT", "SMALLEST", "Pixels", "SmoothedPictures", "SmoothedStats", "check_steadiness"]
 
-# Relative change of the mean activations from one frame to the next that is a cut: a pan stays below 0.1.
+# Relative change of the mean activations between two frames above which there is a cut: a pan stays below 0.1.
 CUT = 0.35
 
-SMALLEST = 16  # pixels a side that the flow needs; smaller frames are shown as they are
+SMALLEST = 16  # pixels a side that the flow needs; smaller frames are not smoothed
 
 Pixels = NDArray[np.uint8]
 
 
 def check_steadiness(steadiness: float) -> float:
-    """The weight of the past, from 0 (each frame by itself) to below 1.
+    """Return the weight of the past, from 0 (each frame by itself) to below 1.
 
     Raises:
         ValueError: if it is out of range.
@@ -36,7 +36,7 @@ def check_steadiness(steadiness: float) -> float:
 
 
 class SmoothedStats:
-    """Content statistics averaged over the frames so far, older ones exponentially less, within one scene.
+    """Averages content statistics over the frames of a scene so far, with exponentially decreasing weights.
 
     Attributes:
         cut: whether the last frame began a scene.
@@ -47,14 +47,14 @@ class SmoothedStats:
 
         Args:
             steadiness: see `check_steadiness`.
-            channels: how many of the first channels tell a cut, None: all.
+            channels: how many channels, from the first, are compared to detect a cut; None: all.
         """
         self.steadiness, self.channels, self.cut = check_steadiness(steadiness), channels, True
         self.average: ChannelStats | None = None
         self.last: Tensor | None = None
 
     def __call__(self, stats: ChannelStats) -> ChannelStats:
-        """Count a frame in, and return what to use for it."""
+        """Add a frame's statistics, and return those to use for it."""
         seen = stats.mean[:, : self.channels]
         self.cut = self.last is None or float((seen - self.last).abs().mean() / self.last.abs().mean()) > CUT
         self.last = seen
@@ -66,7 +66,7 @@ class SmoothedStats:
 
 
 class SmoothedPictures:
-    """Stylised frames averaged with those before, moved along with what they show, within one scene."""
+    """Averages stylised frames with earlier ones of the same scene, which it moves along with their content."""
 
     def __init__(self, steadiness: float) -> None:
         """Start before the first frame.
@@ -79,11 +79,11 @@ class SmoothedPictures:
         self.average: NDArray[np.float32] | None = None
 
     def __call__(self, source: Pixels, stylised: Pixels, cut: bool) -> Pixels:
-        """Count a frame in, and return what to show.
+        """Add a frame, and return the frame to show.
 
         Args:
-            source: the clip's frame, (H, W, 3).
-            stylised: what became of it, (H, W, 3).
+            source: the clip's frame, (H, W, 3) uint8.
+            stylised: the same frame stylised, (H, W, 3) uint8.
             cut: whether it begins a scene.
         """
         import cv2
@@ -94,7 +94,7 @@ class SmoothedPictures:
         same = self.source is not None and self.source.shape == source.shape  # a stream may change its resolution
         if self.source is not None and self.average is not None and same and not cut:
             places, seen = _flow(source, self.source)
-            # Cubic, as each frame is resampled again and again, and linear would blur it.
+            # Cubic, because each frame is resampled again and again, which linear interpolation would blur.
             before = cv2.remap(self.average, places[0], places[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
             weight = self.steadiness * cv2.GaussianBlur(seen, (0, 0), 1.5)[..., None]
             now = weight * before + (1 - weight) * now
@@ -104,9 +104,9 @@ class SmoothedPictures:
 
 
 def _flow(now: Pixels, before: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where each pixel of a frame was in the one before, (2, H, W) as column and row, and 1 where it was seen, (H, W).
+    """Find where each pixel of a frame was in the one before, (2, H, W) as column and row, and where it was visible, (H, W).
 
-    Dense inverse search (Kroeger et al. 2016) both ways: a pixel that does not come back to within the distance of
+    Runs dense inverse search (Kroeger et al. 2016) both ways: a pixel that does not come back within the distance of
     Sundaram et al. 2010 was hidden.
     """
     import cv2
@@ -115,9 +115,9 @@ def _flow(now: Pixels, before: Pixels) -> tuple[NDArray[np.float32], NDArray[np.
     first, second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (now, before))
     height, width = now.shape[:2]
     still = np.zeros((height, width, 2), np.float32)
-    back, there = (np.asarray(search.calc(a, b, still.copy())) for a, b in ((first, second), (second, first)))
+    back, forth = (np.asarray(search.calc(a, b, still.copy())) for a, b in ((first, second), (second, first)))
     places = np.stack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32) + back.transpose(2, 0, 1)
-    returned = back + cv2.remap(there, places[0], places[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    near = (returned**2).sum(-1) < 0.01 * ((back**2).sum(-1) + (there**2).sum(-1)) + 0.5
+    returned = back + cv2.remap(forth, places[0], places[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    near = (returned**2).sum(-1) < 0.01 * ((back**2).sum(-1) + (forth**2).sum(-1)) + 0.5
     inside = ((places >= 0) & (places <= np.array([width - 1, height - 1])[:, None, None])).all(0)
     return places, (near & inside).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Videos, frame by frame in constant memory, on PyAV (FFmpeg)."""
+"""Stylises videos frame by frame in constant memory, with PyAV (FFmpeg)."""
 
 from __future__ import annotations
 
@@ -67,42 +67,43 @@ def stylize_video(
 ) -> int:
     """Stylise a video. Every frame keeps its time, sound is copied, the output is written whole or not at all.
 
-    Colours are stored as BT.709 in standard range, and the file says so; those of BT.2020 and high dynamic range (PQ, HLG) are
-    converted. Pixels become square.
+    Stores colours as BT.709 in standard range, and marks the file so; converts BT.2020 and high dynamic range (PQ, HLG). Pixels
+    become square.
 
     Args:
         stylizer: the model.
         source: any video that FFmpeg reads.
-        styles: what `Stylizer.encode_style` made.
-        output: its suffix, one of `SUFFIXES`, says the container.
-        weights: one for each style, by default equal; scaled to sum to 1.
-        end_weights: those at the last frame, if the mixture changes over time.
-        steadiness: how much of what is shown comes from the frames before, moved along with what they show: 0 none, 0.9 most.
-        size: short side to which frames are scaled; both sides become even, which players want.
+        styles: results of `Stylizer.encode_style`.
+        output: the file to write; its suffix, one of `SUFFIXES`, selects the container.
+        weights: one for each style, scaled to sum to 1; default: equal.
+        end_weights: weights at the last frame, if the mixture changes over time.
+        steadiness: temporal smoothing: the share of earlier frames, moved along with their content, in each frame, from 0
+            (none) to below 1; 0.9 is most of it.
+        size: short side in pixels to which frames are scaled; both sides become even, as players need.
         crf: quality of the encoder, 0 (best) to 51.
-        max_pixels: the largest frame that is read or made.
-        keep_metadata: copy date, camera, place, author and title, as far as the source tells them.
-        progress: show a progress bar on standard error; or a function that is called before each frame with how many are done
-            and how many there are, None if the file does not say. What it raises ends the call.
+        max_pixels: the largest frame to read or make.
+        keep_metadata: copy date, camera, place, author and title, as far as the source has them.
+        progress: show a progress bar on standard error; or call a function before each frame with the number done and the
+            total, None if the file does not say. An exception it raises ends the call.
         controls: alpha, or preserve_color "luminance".
 
     Returns:
-        How many frames were written.
+        The number of frames written.
 
     Warns:
-        UserWarning: if the source says that it is longer than it is: of one that is cut short, what is there is stylised.
+        UserWarning: if the source is cut short; the frames that are there are stylised.
 
     Raises:
         ModuleNotFoundError: if PyAV or OpenCV is not installed.
-        FileNotFoundError: if there is no such source, or no such folder for the output.
-        ImageError: if the source is no video but a still picture, is damaged, or has larger frames than allowed.
+        FileNotFoundError: if the source or the output's folder does not exist.
+        ImageError: if the source is a still picture or no video, is damaged, or has larger frames than allowed.
         ValueError: if an option is out of range.
     """
     import av
 
     source, output = Path(source), Path(output)
     _check_files(source, output)
-    # No masks: their regions have statistics that are not smoothed over time.
+    # No masks: the statistics under them would not be smoothed over time.
     kept = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "preserve_color"))
     start = check_weights(weights, len(styles))
     end = start if end_weights is None else check_weights(end_weights, len(styles))
@@ -145,7 +146,7 @@ def _restyler(
     size: int | None,
     kept: Controls,
 ) -> Callable[[Image.Image, float], NDArray[np.uint8]]:
-    """What stylises one frame after the other, given how far the clip is on its way between the two weights, from 0 to 1."""
+    """Return a function that stylises one frame after the other, at a position from 0 to 1 between the two weights."""
     if size is not None:
         check_side("size", size)
     statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
@@ -165,12 +166,12 @@ def _restyler(
 
 
 def _in_words(error: av.error.FFmpegError, source: Path, output: Path, copied: bool) -> OSError | ImageError:
-    """What FFmpeg could not do; `copied`: with sound that it copies as it is."""
+    """Turn FFmpeg's error into one that says what failed; `copied`: in a file whose sound is copied."""
     if error.errno in _OF_THE_OUTPUT and error.filename != str(source.absolute()):
         return OSError(error.errno, error.strerror, str(output))
-    # Without `filename`, which may be the one that the output has until it is whole.
+    # Leave out `filename`, which may be the output's temporary name.
     what = f"expected a video that can be read and written as {output.suffix}: {error.strerror}"
-    # A container says no more of sound that it does not take.
+    # FFmpeg does not say that a container refused the sound, so suggest it.
     hint = "; if it is the sound, .mkv takes any" if copied and output.suffix.lower() != ".mkv" else ""
     return ImageError(f"{source}: {what}{hint}")
 
@@ -180,10 +181,10 @@ def _between(start: Sequence[float], end: Sequence[float], position: float) -> l
 
 
 def _span(source: Path) -> float:
-    """Seconds from the first frame to the last. What a file says of its length may be that of its sound, or nothing."""
+    """Measure the seconds from the first frame to the last: a file may state no length, or that of its sound."""
     with opened(source) as reader:
         stream = picture_stream(reader, source)
-        # Those that are never shown left out, as of a clip that was trimmed.
+        # Leave out frames that are never shown, such as those of a trimmed clip.
         shown = [packet.pts for packet in reader.demux(stream) if packet.size and not packet.is_discard]
     times = [time for time in shown if time is not None]
     if times and stream.time_base:
@@ -193,7 +194,7 @@ def _span(source: Path) -> float:
 
 
 class _Transcoder:
-    """One video in, one out: decoded frames as pictures, sound packets passed through."""
+    """Reads one video and writes another: decodes frames to pictures, and passes sound packets through."""
 
     def __init__(self, reader: InputContainer, writer: OutputContainer, crf: int, source: Path) -> None:
         self.reader, self.writer, self.source = reader, writer, source
@@ -215,10 +216,10 @@ class _Transcoder:
         self.encoder = FrameEncoder(writer, crf, self.rate, self.video.time_base)
         self.count = 0
         self.seconds = 0.0  # from the first frame to this one
-        self.held: list[Any] = []  # sound that came before the first frame, and so before the output has its header
+        self.held: list[Any] = []  # sound before the first frame, when the output has no header yet
 
     def images(self, progress: Progress, max_pixels: int) -> Iterator[Image.Image]:
-        """Every frame, upright."""
+        """Yield every frame, upright."""
         total = self.video.frames or None
         bar = tqdm(total=total, unit="frame", disable=progress is not True, file=sys.stderr)
         first = None
@@ -228,7 +229,7 @@ class _Transcoder:
                 self._copy(packet)
                 continue
             for frame in packet.decode():
-                if self.rate:  # without times, frames follow one another
+                if self.rate:  # frames without times follow one another
                     frame.time_base = frame.time_base or 1 / self.rate
                     frame.pts = self.timestamps(frame.pts, frame.dts, max(1, round(1 / (self.rate * frame.time_base))))
                 if callable(progress):
@@ -244,7 +245,7 @@ class _Transcoder:
         bar.close()
 
     def write(self, pixels: NDArray[np.uint8]) -> None:
-        """Encode what the last frame became, at that frame's time."""
+        """Encode the result for the last frame, at that frame's time."""
         assert self.frame is not None
         self.encoder.write(pixels, self.frame.pts, self.frame.time_base, self.frame.duration or 0)
         for packet in self.held:
@@ -252,7 +253,7 @@ class _Transcoder:
         self.held.clear()
 
     def finish(self) -> None:
-        """Encode what is left.
+        """Flush the encoder.
 
         Raises:
             ImageError: if there was no frame.

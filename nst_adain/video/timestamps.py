@@ -4,28 +4,28 @@ from __future__ import annotations
 
 __all__ = ["JOIN", "Timestamps"]
 
-JOIN = 4  # frames or packets: what goes back further is another file, what does not is out of order
+JOIN = 4  # frames or packets: a jump back by more begins another file, a smaller one is out of order
 
 
 class Timestamps:
-    """Turns the times of a stream's frames or packets, in order, into ones that a container takes.
+    """Turns the times of a stream's frames or packets, in order, into ones that a container accepts.
 
-    Files joined end to end begin anew in the middle. AVI has no times of display: with B-frames these are guessed wrongly, but
-    the times of decoding go up steadily. Which of the two to trust is told by their faults so far, as FFmpeg's players do.
+    Files joined end to end start again from 0 in the middle. AVI stores no display times: with B-frames they are guessed
+    wrongly, but decoding times increase. As FFmpeg's players do, this trusts the kind with fewer faults so far.
     """
 
     def __init__(self) -> None:
-        self.before: list[int | None] = [None, None]  # as the file says
+        self.before: list[int | None] = [None, None]  # the file's last times of each kind
         self.faults = [0, 0]
         self.shift = 0
         self.last: int | None = None
 
     def __call__(self, display: int | None, decoding: int | None, step: int) -> int:
-        """A time later than all that were returned, in the same unit; that of display where it is sound.
+        """Return a time later than all returned so far, in the same unit: the display time where it is sound.
 
         Args:
-            display, decoding: as the file says; None: it says nothing.
-            step: from one to the next, as far as is known.
+            display, decoding: the file's times; None if it has none.
+            step: the time from one to the next, as far as it is known.
         """
         for kind, time in enumerate((display, decoding)):
             before = self.before[kind]
