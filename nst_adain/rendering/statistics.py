@@ -53,7 +53,7 @@ def measure(
         progress: as for calling a `Stylizer`.
 
     Returns:
-        One code, or one for each mask: (B, C, 1, 1). A mask that is empty or hides nothing visible gets the whole picture's.
+        One code, or one for each mask: (B, C, 1, 1). A mask that covers nothing visible gets the whole picture's.
     """
     taps = model.arch.taps
     # The last one covers the whole picture, and replaces that of a mask without a position.
