@@ -23,14 +23,14 @@ SIZE, LARGER = 128, 192
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder and the printed table of one benchmark, its memory not measured, for which each picture needs a process."""
+    """The folder and the printed table of one benchmark, without the memory: each measurement of it takes a process."""
     out = tmp_path_factory.mktemp("benchmark")
 
     def memory(function: Callable[..., float], name: str, size: int, device: str) -> float:
         assert function is measure._peak_memory
         return float(size)
 
-    with mock.patch.object(measure, "_in_child", memory), contextlib.redirect_stdout(io.StringIO()) as said:
+    with mock.patch.multiple(measure, _in_child=memory, STYLE_SIDE=SIZE), contextlib.redirect_stdout(io.StringIO()) as said:
         benchmark(
             out, sizes=(SIZE,), repeats=1, device="cpu", precisions=("float32", "bfloat16"), onnx=True, memory_sizes=(LARGER,)
         )
