@@ -54,7 +54,7 @@ def written(folder: Path) -> dict[Path, int]:
 
 
 def test_everything_runs_in_order_in_a_fresh_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, slim: Stylizer
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, base: Stylizer
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
@@ -77,7 +77,7 @@ def test_everything_runs_in_order_in_a_fresh_folder(
             before = after
     assert skipped == NOT_RUN.keys()
     with Image.open(str(names["file"])) as by_client:
-        by_call = slim("samples/chelsea.png", "samples/brush_strokes.png", alpha=0.8)
+        by_call = base("samples/chelsea.png", "samples/brush_strokes.png", alpha=0.8)
         np.testing.assert_array_equal(np.asarray(by_client), np.asarray(by_call))
 
 
