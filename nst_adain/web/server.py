@@ -137,6 +137,7 @@ def _gated_server(names: Sequence[str], public: Sequence[str], config: uvicorn.C
     """Build a server whose gate comes before all of Gradio, which would answer some requests by itself."""
     server = Server(config)  # keeps a reference to the application
     config.app, config.http, config.backlog = Gate(config.app, names, public), BoundedProtocol, BACKLOG
+    config.timeout_graceful_shutdown = 1  # second: every open page holds a connection, so its end would not come by itself
     return server
 
 

@@ -95,7 +95,7 @@ def test_more_connections_than_files_fill_no_log(tmp_path: Path) -> None:
         host, port = address.removeprefix("http://").split(":")
         for _ in range(400):
             connection = stack.enter_context(contextlib.closing(socket.socket()))
-            connection.settimeout(0.05)
+            connection.settimeout(0.01)
             with contextlib.suppress(OSError):
                 connection.connect((host, int(port)))
         time.sleep(2)
