@@ -1,4 +1,4 @@
-"""Videos, weights and commands that several files of tests make."""
+"""Videos, weights and commands that several files of tests make, and how they read and compare results."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import torch
 from conftest import picture
 from torch import nn
 
@@ -76,3 +77,17 @@ def fit_command(config: TrainConfig, *more: str) -> list[str]:
                "--holdout", config.holdout, "--warmup", config.warmup, "--save-every", config.save_every,
                "--cache-gb", config.cache_gb, "--precision", "float32", "--cpu"]  # fmt: skip
     return ["-m", "train", "fit", *map(str, options), *more]
+
+
+def read_video(path: Path) -> tuple[list[float], list[np.ndarray], list[bytes]]:
+    """Times and pixels of the frames, and the packets of the sound."""
+    with av.open(str(path)) as container:
+        decoded = list(container.decode(video=0))
+    with av.open(str(path)) as container:
+        sound = [bytes(p) for p in container.demux(audio=0) if p.size] if container.streams.audio else []
+    return [float(f.time or 0) for f in decoded], [f.to_ndarray(format="rgb24") for f in decoded], sound
+
+
+def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-4) -> None:
+    """Assert that two results differ by no more than the tolerance."""
+    torch.testing.assert_close(a, b, rtol=0, atol=tolerance)

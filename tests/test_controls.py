@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import picture
 from PIL import Image
+from samples import close
 
 from nst_adain.functional import blend
 from nst_adain.images.inputs import to_tensor
@@ -27,10 +28,6 @@ def photo() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def styles() -> list[Image.Image]:
     return [picture(64, 50, seed) for seed in (2, 3, 4)]
-
-
-def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-4) -> None:
-    torch.testing.assert_close(a, b, rtol=0, atol=tolerance)
 
 
 def test_one_hot_weights_are_the_single_style(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import picture
 from PIL import Image
+from samples import close
 
 from nst_adain.functional import ChannelStats
 from nst_adain.images.inputs import to_tensor
@@ -26,10 +27,6 @@ def photo() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def styles() -> list[Image.Image]:
     return [picture(64, 50, seed) for seed in (2, 3, 4)]
-
-
-def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-4) -> None:
-    torch.testing.assert_close(a, b, rtol=0, atol=tolerance)
 
 
 def test_masks_of_ones_are_no_mask(slim: Stylizer, photo: torch.Tensor, styles: list[Image.Image]) -> None:

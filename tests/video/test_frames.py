@@ -12,22 +12,13 @@ import numpy as np
 import pytest
 from conftest import picture
 from PIL import Image
-from samples import make_video
+from samples import make_video, read_video
 
 from nst_adain.errors import ImageError
 from nst_adain.functional import ChannelStats
 from nst_adain.stylizer import Stylizer
 from nst_adain.video.frames import read_frames, save_video
 from nst_adain.video.stylize import stylize_video
-
-
-def read(path: Path) -> tuple[list[float], list[np.ndarray], list[bytes]]:
-    """Times and pixels of the frames, and the packets of the sound."""
-    with av.open(str(path)) as container:
-        decoded = list(container.decode(video=0))
-    with av.open(str(path)) as container:
-        sound = [bytes(p) for p in container.demux(audio=0) if p.size] if container.streams.audio else []
-    return [float(f.time or 0) for f in decoded], [f.to_ndarray(format="rgb24") for f in decoded], sound
 
 
 @pytest.fixture
@@ -62,7 +53,7 @@ def test_frames_are_turned_and_mirrored(tmp_path: Path, matrix: tuple[int, ...],
 def test_pictures_as_a_video(tmp_path: Path, suffix: str) -> None:
     frames = [picture(192, 128, seed) for seed in range(5)]  # large: colour is stored at half the resolution
     save_video(frames, tmp_path / f"a{suffix}", fps=12.5, crf=0)
-    times, pixels, _ = read(tmp_path / f"a{suffix}")
+    times, pixels, _ = read_video(tmp_path / f"a{suffix}")
     np.testing.assert_allclose(times, np.arange(5) / 12.5, atol=2e-3)
     assert np.abs(np.asarray(pixels[3], float) - np.asarray(frames[3], float)).mean() < 3
     with pytest.raises(ValueError, match="frames: expected at least one picture, got none"):
@@ -97,7 +88,7 @@ def test_the_resolution_may_change_within_a_stream(
         parts.append((tmp_path / "part.h264").read_bytes())
     (tmp_path / "in.h264").write_bytes(b"".join(parts))
     assert stylize_video(slim, tmp_path / "in.h264", [style], tmp_path / "out.mp4", size=size) == 6
-    frames = read(tmp_path / "out.mp4")[1]
+    frames = read_video(tmp_path / "out.mp4")[1]
     assert len(frames) == 6
     height, width = frames[0].shape[:2]
     assert (width, height) == ((64, 48) if size is None else (42, 32))

@@ -12,7 +12,7 @@ import pytest
 from av.stream import Disposition
 from conftest import picture, stray
 from PIL import Image
-from samples import RATE, make_video
+from samples import RATE, make_video, read_video
 
 from nst_adain.cli.main import main
 from nst_adain.controls import Controls
@@ -21,15 +21,6 @@ from nst_adain.functional import ChannelStats
 from nst_adain.stylizer import Stylizer
 from nst_adain.video.frames import read_frames, save_video
 from nst_adain.video.stylize import stylize_video
-
-
-def read(path: Path) -> tuple[list[float], list[np.ndarray], list[bytes]]:
-    """Times and pixels of the frames, and the packets of the sound."""
-    with av.open(str(path)) as container:
-        decoded = list(container.decode(video=0))
-    with av.open(str(path)) as container:
-        sound = [bytes(p) for p in container.demux(audio=0) if p.size] if container.streams.audio else []
-    return [float(f.time or 0) for f in decoded], [f.to_ndarray(format="rgb24") for f in decoded], sound
 
 
 @pytest.fixture
@@ -41,7 +32,7 @@ def style(slim: Stylizer) -> ChannelStats:
 def test_times_sound_and_size_are_kept(slim: Stylizer, style: ChannelStats, tmp_path: Path, suffix: str) -> None:
     source = make_video(tmp_path / f"in{suffix}")
     assert stylize_video(slim, source, [style], tmp_path / f"out{suffix}") == 12
-    before, after = read(source), read(tmp_path / f"out{suffix}")
+    before, after = read_video(source), read_video(tmp_path / f"out{suffix}")
     np.testing.assert_allclose(np.subtract(after[0], after[0][0]), np.subtract(before[0], before[0][0]), atol=1e-3)
     assert after[1][0].shape == before[1][0].shape
     assert after[2] == before[2]
@@ -60,7 +51,7 @@ def test_every_sound_track_is_copied(slim: Stylizer, style: ChannelStats, tmp_pa
                 packet.stream = outputs[packet.stream]
                 writer.mux(packet)
     stylize_video(slim, source, [style], tmp_path / "out.mkv")
-    sound = read(single)[2]
+    sound = read_video(single)[2]
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert [stream.metadata.get("language") for stream in container.streams.audio] == [None, "ger"]
         tracks = {stream.index: [] for stream in container.streams.audio}
@@ -125,32 +116,32 @@ def test_variable_frame_rate_is_kept(slim: Stylizer, style: ChannelStats, tmp_pa
     times = [0, 40, 90, 100, 300, 310, 400, 450, 470, 600, 700, 1000]
     source = make_video(tmp_path / "in.mkv", times=times)
     stylize_video(slim, source, [style], tmp_path / "out.mkv")
-    np.testing.assert_allclose(read(tmp_path / "out.mkv")[0], np.array(times) / 1000, atol=1e-3)
+    np.testing.assert_allclose(read_video(tmp_path / "out.mkv")[0], np.array(times) / 1000, atol=1e-3)
 
 
 def test_first_frame_is_the_picture_stylised(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", size=(49, 33))  # odd: colour is stored at full resolution
     stylize_video(slim, source, [style], tmp_path / "out.mp4", crf=0, controls={"alpha": 0.6})
-    first = Image.fromarray(read(source)[1][0])
+    first = Image.fromarray(read_video(source)[1][0])
     expected = np.asarray(slim(first, style, alpha=0.6), dtype=float)
-    assert np.abs(read(tmp_path / "out.mp4")[1][0] - expected).mean() < 2
+    assert np.abs(read_video(tmp_path / "out.mp4")[1][0] - expected).mean() < 2
 
 
 def test_odd_sizes_and_scaling(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mkv", size=(49, 33), frames=3)
     stylize_video(slim, source, [style], tmp_path / "odd.mkv")
-    assert read(tmp_path / "odd.mkv")[1][0].shape == (33, 49, 3)
+    assert read_video(tmp_path / "odd.mkv")[1][0].shape == (33, 49, 3)
     stylize_video(slim, source, [style], tmp_path / "small.mkv", size=16)
-    assert read(tmp_path / "small.mkv")[1][0].shape == (16, 24, 3)
+    assert read_video(tmp_path / "small.mkv")[1][0].shape == (16, 24, 3)
     stylize_video(slim, source, [style], tmp_path / "even.mkv", size=25)
-    assert read(tmp_path / "even.mkv")[1][0].shape == (24, 38, 3)  # what every player plays
+    assert read_video(tmp_path / "even.mkv")[1][0].shape == (24, 38, 3)  # what every player plays
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_a_video_without_sound(slim: Stylizer, style: ChannelStats, tmp_path: Path, suffix: str) -> None:
     source = make_video(tmp_path / "in.mp4", frames=4, sound_blocks=0)
     stylize_video(slim, source, [style], tmp_path / f"out{suffix}")
-    times, frames, sound = read(tmp_path / f"out{suffix}")
+    times, frames, sound = read_video(tmp_path / f"out{suffix}")
     assert (len(times), len(frames), sound) == (4, 4, [])
 
 
@@ -187,7 +178,7 @@ def test_frames_without_times_follow_one_another(slim: Stylizer, style: ChannelS
                 packet.stream = stream
                 writer.mux(packet)
     stylize_video(slim, tmp_path / "raw.h264", [style], tmp_path / "out.mp4")
-    times = read(tmp_path / "out.mp4")[0]
+    times = read_video(tmp_path / "out.mp4")[0]
     assert len(times) == 5
     assert min(np.diff(times)) > 0.01
 
@@ -208,12 +199,12 @@ def test_times_that_go_back_are_mended(slim: Stylizer, style: ChannelStats, tmp_
         assert min(np.diff(said)) < 0  # else this shows nothing
         for suffix in (".mp4", ".mkv"):
             stylize_video(slim, tmp_path / name, [style], tmp_path / f"out{suffix}")
-            times, _, sound = read(tmp_path / f"out{suffix}")
+            times, _, sound = read_video(tmp_path / f"out{suffix}")
             assert len(times) == len(said) == 16
             assert min(np.diff(times)) > 0
             # Of the first frames nobody can tell that they are wrong.
             np.testing.assert_allclose(np.diff(times)[3:], float(1 / rate), atol=0.005)
-            assert len(sound) == len(read(tmp_path / name)[2])
+            assert len(sound) == len(read_video(tmp_path / name)[2])
 
 
 def test_names_with_a_colon_are_no_protocols(
@@ -260,7 +251,7 @@ def read_last(
     slim: Stylizer, source: Path, styles: list[ChannelStats], folder: Path, **options: list[float]
 ) -> list[np.ndarray]:
     stylize_video(slim, source, styles, folder / "out.mkv", steadiness=0, **options)  # type: ignore[arg-type]
-    return read(folder / "out.mkv")[1]
+    return read_video(folder / "out.mkv")[1]
 
 
 def test_smoothing_lowers_the_flicker_of_a_pan(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
@@ -269,7 +260,7 @@ def test_smoothing_lowers_the_flicker_of_a_pan(slim: Stylizer, style: ChannelSta
     errors = []
     for steadiness in (0.0, 0.7):
         stylize_video(slim, source, [style], tmp_path / "out.mkv", steadiness=steadiness, crf=0)
-        frames = [f.astype(float) for f in read(tmp_path / "out.mkv")[1]]
+        frames = [f.astype(float) for f in read_video(tmp_path / "out.mkv")[1]]
         errors.append(np.mean([(a[8:-8, 10:-8] - b[8:-8, 8:-10]) ** 2 for a, b in itertools.pairwise(frames)]))
     assert errors[1] < errors[0] / 2
 
@@ -311,7 +302,7 @@ def test_what_a_killed_call_left_half_written_is_removed_by_the_next(tmp_path: P
 def test_command(tmp_path: Path, photo: Path, painting: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, output = make_video(tmp_path / "in.mp4", frames=4), tmp_path / "out.mp4"
     assert main(["video", str(source), "--from", str(painting), "--to", str(photo), "-o", str(output)]) == 0
-    assert len(read(output)[0]) == 4
+    assert len(read_video(output)[0]) == 4
     assert capsys.readouterr().out == f"{output}: 4 frames\n"
     assert main(["video", str(photo.with_name("none.mp4")), str(painting), "-o", str(output)]) == 1
     with pytest.raises(SystemExit) as stopped:
@@ -387,7 +378,7 @@ def test_of_a_video_that_is_cut_short_the_rest_is_made_and_the_loss_said(
     with pytest.warns(UserWarning, match=rf"cut\{suffix}: is cut short: expected .* bytes, found {source.stat().st_size:,}"):
         count = stylize_video(slim, source, [style], output)
     assert 0 < count < 60
-    assert len(read(output)[0]) == count
+    assert len(read_video(output)[0]) == count
     output.unlink()
     picture(32, 32).save(tmp_path / "s.png")
     assert main(["video", str(source), str(tmp_path / "s.png"), "-o", str(output)]) == 1
@@ -395,7 +386,7 @@ def test_of_a_video_that_is_cut_short_the_rest_is_made_and_the_loss_said(
     assert said.out == f"{output}: {count} frames\n"
     assert said.err.startswith(f"nst-adain: error: {source}: is cut short: expected ")
     assert said.err.count("\n") == 1
-    assert len(read(output)[0]) == count
+    assert len(read_video(output)[0]) == count
 
 
 def test_sound_that_ends_before_the_pictures_is_no_cut(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
