@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LARGEST",
+    "LOOK_SIZE",
     "STYLE_SIZE",
     "ContentControls",
     "Controls",
+    "Detail",
     "Mask",
     "Picture",
     "Progress",
@@ -39,6 +41,7 @@ __all__ = [
     "is_saved",
 ]
 
+LOOK_SIZE = 512  # pixels: the default short side at which a larger content gets its look
 STYLE_SIZE = 512  # pixels: the default short side to which larger style pictures are reduced
 # The largest strength, factor of a style, and product of both: far larger ones overflow.
 LARGEST = 10_000
@@ -49,6 +52,8 @@ Picture: TypeAlias = str | os.PathLike[str] | Image.Image | Tensor
 Style: TypeAlias = Picture | ChannelStats
 # A mask: a file or picture whose lightness says how much, or an array or tensor (H, W) in [0, 1].
 Mask: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[np.generic] | Tensor
+# What a content larger than its look has of its own: fine strokes, or the photograph's details alone.
+Detail: TypeAlias = Literal["strokes", "photo"]
 # The side of tiles in pixels, a multiple of 8; None: the whole picture at once.
 Tiling: TypeAlias = int | Literal["auto"] | None
 # Whether to show a bar; or a function to call before each part with the number done and the total (None: unknown).
@@ -71,6 +76,7 @@ class ContentControls(TypedDict, total=False):
     """Lists the keywords of `Stylizer.encode_content`, for type checkers."""
 
     size: int | None
+    look_size: int | None
     tile: Tiling
     max_pixels: int
     progress: Progress
@@ -85,6 +91,7 @@ class Controls(ContentControls, total=False):
     alpha: float | Mask
     preserve_color: Literal["luminance", "coral"] | None
     style_size: int | None
+    detail: Detail
     out: Pixels | None
 
 

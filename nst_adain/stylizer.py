@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from nst_adain.controls import (
+    LOOK_SIZE,
     STYLE_SIZE,
     ContentControls,
     Controls,
+    Detail,
     Mask,
     Picture,
     Progress,
@@ -34,7 +36,8 @@ from nst_adain.models.convolution import freeze
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import DEFAULT_MODEL, load_model
 from nst_adain.rendering.contents import Content, EncodedContent, Result, check_out, recolored
-from nst_adain.rendering.decoding import Look, assemble, render
+from nst_adain.rendering.decoding import Look, assemble
+from nst_adain.rendering.painting import paint
 from nst_adain.rendering.reading import read_content, read_style
 from nst_adain.rendering.statistics import measure
 
@@ -138,6 +141,7 @@ class Stylizer:
         content: Picture,
         *,
         size: int | None = None,
+        look_size: int | None = LOOK_SIZE,
         tile: Tiling = "auto",
         max_pixels: int = MAX_PIXELS,
         progress: Progress = False,
@@ -145,13 +149,13 @@ class Stylizer:
         """Encode a content picture once, to stylise it many times, such as while a strength slider moves.
 
         Args:
-            content, size, tile, max_pixels, progress: as when calling the stylizer.
+            content, size, look_size, tile, max_pixels, progress: as when calling the stylizer.
         """
-        read = read_content(content, size, tile, max_pixels, kept=True)
+        read = read_content(content, size, look_size, tile, max_pixels, kept=True)
         if read.pixels is content:  # the caller may write to this tensor later
             read = dataclasses.replace(read, pixels=content.clone())
         read = read.encoded(self.model, self.device)
-        stats = measure(self.model, read, None, self.device, progress)[0]
+        stats = measure(self.model, read.coarsest, None, self.device, progress)[0]
         return EncodedContent(read, dataclasses.replace(stats, made_by=self.fingerprint))
 
     @overload
@@ -177,6 +181,8 @@ class Stylizer:
         preserve_color: Literal["luminance", "coral"] | None = None,
         size: int | None = None,
         style_size: int | None = STYLE_SIZE,
+        look_size: int | None = LOOK_SIZE,
+        detail: Detail = "strokes",
         tile: Tiling = "auto",
         max_pixels: int = MAX_PIXELS,
         progress: Progress = False,
@@ -197,6 +203,12 @@ class Stylizer:
             preserve_color: "luminance" takes only lightness from the result; "coral" gives the styles the content's colours.
             size: short side in pixels to which the content is scaled, up or down; None keeps its size.
             style_size: short side in pixels to which a larger style picture is reduced; None keeps its size.
+            look_size: short side in pixels at which the picture gets its look. A larger one looks like the result of this size,
+                brought up to its own: strokes are as wide relative to the picture at any size, and less makes them broader. A
+                picture more than twice as long as wide gets its look at 2 `look_size`**2 pixels. None: strokes are as wide in
+                pixels at any size, and the finer the larger the picture is.
+            detail: what a picture larger than its look has of its own: "strokes", fine ones; or "photo", only the photograph's
+                edges and details, which is quick and soft.
             tile: side in pixels, a multiple of 8, of the tiles in which the picture is rendered; the result is the same.
                 None renders it at once; "auto" uses tiles for pictures of more than 2048 x 2048 pixels.
             max_pixels: the largest file to decode, and the largest picture that `size` or `style_size` may make.
@@ -217,11 +229,13 @@ class Stylizer:
         number = check_alpha(alpha)
         if preserve_color not in (None, "luminance", "coral"):
             raise ValueError(f"preserve_color: expected None, 'luminance' or 'coral', got {preserve_color!r}")
+        if detail not in get_args(Detail):
+            raise ValueError(f"detail: expected 'strokes' or 'photo', got {detail!r}")
         given: list[Style] = list(styles) if isinstance(styles, (list, tuple)) else [styles]  # type: ignore[list-item]
         check_style_size(style_size, given)
         factors = check_weights(weights, len(given), raw_weights, masks is not None, 1.0 if number is None else number)
         # Read all files before computing anything, so that a bad one is reported at once.
-        read = self._read_content(content, size, tile, max_pixels)
+        read = self._read_content(content, size, look_size, tile, max_pixels)
         if out is not None:
             check_out(out, read)
         opened = [self._read_style(style, style_size, max_pixels) for style in given]
@@ -229,19 +243,18 @@ class Stylizer:
         strength = read_mask(alpha, read.size, "alpha", max_pixels) if number is None else number  # type: ignore[arg-type]
         colors = read.colors if preserve_color == "coral" else None
         codes = [self._code(style, len(read.pixels), colors) for style in opened]
-        read = read.encoded(self.model, self.device)
-        if isinstance(content, EncodedContent) and where is None:
-            content_stats = [content.stats.to(self.device)]
-        else:
-            content_stats = measure(self.model, read, where, self.device, progress)
-        look = Look(codes, factors, where, strength, preserve_color == "luminance")
-        return assemble(render(self.model, read, content_stats, look, self.device, progress), read, out, self.device)
+        known = isinstance(content, EncodedContent) and where is None
+        stats = [content.stats.to(self.device)] if known else None  # type: ignore[union-attr]
+        look = Look(codes, factors, where, strength, preserve_color == "luminance", detail == "strokes")
+        return assemble(paint(self.model, read, look, self.device, progress, stats), read, out, self.device)
 
-    def _read_content(self, content: Picture | EncodedContent[Any], size: int | None, tile: Tiling, max_pixels: int) -> Content:
+    def _read_content(
+        self, content: Picture | EncodedContent[Any], size: int | None, look_size: int | None, tile: Tiling, max_pixels: int
+    ) -> Content:
         if not isinstance(content, EncodedContent):
-            return read_content(content, size, tile, max_pixels)
-        if size is not None or tile != "auto":
-            raise ValueError("size, tile: content is already encoded; give them to encode_content")
+            return read_content(content, size, look_size, tile, max_pixels)
+        if size is not None or look_size != LOOK_SIZE or tile != "auto":
+            raise ValueError("size, look_size, tile: content is already encoded; give them to encode_content")
         self.check_origin("content", content.stats)
         return content.content
 

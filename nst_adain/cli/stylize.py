@@ -117,5 +117,5 @@ def _stylize(
 
 def _size_in_tiles(photo: Path, controls: Controls) -> tuple[int, int] | None:
     """Height and width of a photograph without transparency that is rendered in tiles; None: it is another."""
-    content = read_content(photo, controls["size"], controls["tile"], controls["max_pixels"])
+    content = read_content(photo, controls["size"], None, controls["tile"], controls["max_pixels"])
     return None if content.side is None or content.transparency is not None else content.size

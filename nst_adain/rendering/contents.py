@@ -16,7 +16,7 @@ from nst_adain.functional import ChannelStats
 from nst_adain.images.tiff import Pixels
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.rendering.color import match_color
-from nst_adain.rendering.tiling import Tile, as_float, auto_side, halo, tiles, whole
+from nst_adain.rendering.tiling import Readable, Tile, as_float, auto_side, halo, tiles, whole
 
 __all__ = ["Content", "EncodedContent", "Result", "check_out", "recolored", "subsampled"]
 
@@ -34,18 +34,27 @@ class Content:
         side: the side of its tiles in pixels; None: the whole picture is one tile.
         transparency: its alpha channel, or None.
         features: (B, C_k, H_k, W_k) for each tap of the model, if it is one tile and already encoded; else None.
+        coarser: the same picture at the size from which its result is brought up; None: it is rendered as it is.
+        margin: pixels round each tile to render with it.
     """
 
-    pixels: Pixels
+    pixels: Readable
     side: int | None
     transparency: Image.Image | None = None
     features: Mapping[str, Tensor] | None = None
+    coarser: Content | None = None
+    margin: int = 0
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width, (H, W)."""
         height, width = self.pixels.shape[-2:]
         return height, width
+
+    @property
+    def coarsest(self) -> Content:
+        """The picture at the size at which it gets its look."""
+        return self if self.coarser is None else self.coarser.coarsest
 
     @property
     def opacity(self) -> Tensor | None:
@@ -62,14 +71,16 @@ class Content:
 
     def tiles(self, model: StyleTransfer) -> Sequence[Tile]:
         """Cover the picture with tiles, with the surroundings that the model sees."""
-        return [whole(self.pixels)] if self.side is None else list(tiles(*self.size, self.side, halo(model.arch)))
+        return [whole(self.pixels)] if self.side is None else list(tiles(*self.size, self.side, halo(model.arch) + self.margin))
 
     def encode(self, model: StyleTransfer, tile: Tile, device: torch.device) -> Mapping[str, Tensor]:
         """Return the features of a tile and its surroundings; encode them unless they are known."""
         return self.features if self.features is not None else model.encode(as_float(self.pixels, tile, device))
 
     def encoded(self, model: StyleTransfer, device: torch.device) -> Content:
-        """Return a copy with its features on a device; a picture in several tiles is returned as it is, as they may not fit."""
+        """Return a copy with its coarsest features on a device, unless these are in several tiles, as they may not fit."""
+        if self.coarser is not None:
+            return dataclasses.replace(self, coarser=self.coarser.encoded(model, device))
         if self.features is not None:
             return dataclasses.replace(self, features={tap: feature.to(device) for tap, feature in self.features.items()})
         if self.side is not None:
@@ -84,15 +95,15 @@ class EncodedContent(Generic[Result]):
     Its type parameter is the type of the results: a tensor if the content was one, else a PIL image.
 
     Attributes:
-        content: the picture, in memory, with its features unless it is rendered in tiles.
-        stats: the statistics of the features.
+        content: the picture, in memory, with its coarsest features unless these are in tiles.
+        stats: the statistics of its features, those of `content.coarsest`.
     """
 
     content: Content
     stats: ChannelStats
 
 
-def subsampled(pixels: Pixels) -> Tensor:
+def subsampled(pixels: Readable) -> Tensor:
     """Take one pixel from each block of a large picture, enough for its colours: (B, C, h, w) in [0, 1].
 
     Draws the place within each block at random, with a fixed seed: the same place in all blocks might hit only one colour of

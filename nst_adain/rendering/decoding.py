@@ -19,7 +19,6 @@ from nst_adain.controls import Progress
 from nst_adain.functional import ChannelStats, blend, strengthen
 from nst_adain.images.tiff import Pixels
 from nst_adain.models.networks import Lazy, StyleTransfer, pad_to_stride
-from nst_adain.rendering.color import transfer_luminance
 from nst_adain.rendering.contents import Content
 from nst_adain.rendering.tiling import Tile, as_float, reported
 
@@ -54,6 +53,7 @@ class Look:
         masks: where each style applies, (1, n, H, W) uint8, or None: everywhere.
         alpha: strength, a number or (1, 1, H, W) uint8 as a fraction of 255.
         luminance: whether to take only lightness from the result, and colours from the content.
+        strokes: whether a large picture gets fine strokes too, or else only the photograph's details.
     """
 
     styles: Sequence[ChannelStats]
@@ -61,6 +61,7 @@ class Look:
     masks: Tensor | None
     alpha: float | Tensor
     luminance: bool = False
+    strokes: bool = True
 
 
 def render(
@@ -71,7 +72,7 @@ def render(
     device: torch.device,
     progress: Progress = False,
 ) -> Iterator[tuple[Tile, Tensor]]:
-    """Decode a picture, tile by tile. Where there are masks but none applies, it stays as it is.
+    """Decode a picture, tile by tile, at this size alone.
 
     Args:
         model, content, device, progress: as for `measure`.
@@ -79,31 +80,28 @@ def render(
         look: how the picture should look.
 
     Yields:
-        Each tile with its pixels, (B, 3, bottom - top, right - left) in [0, 1].
+        Each tile and its pixels, (B, 3, height, width) in [0, 1], both with `content.margin` of their surroundings.
 
     Raises:
         ValueError: if a value is NaN because numbers overflowed: it would turn black.
     """
     for tile in reported(content.tiles(model), progress):
         output = model.decode(content.encode(model, tile, device), *_codes(model, content_stats, look, tile, device))
-        top, left = tile.top - tile.read_top, tile.left - tile.read_left
-        picture = output[..., top : top + tile.bottom - tile.top, left : left + tile.right - tile.left].clamp(0, 1)
+        area = tile.within(content.margin)
+        top, left = area.read_top - tile.read_top, area.read_left - tile.read_left
+        height, width = area.read_bottom - area.read_top, area.read_right - area.read_left
+        picture = output[..., top : top + height, left : left + width].clamp(0, 1)
         if picture.sum().isnan():  # in a thousandth of the time; testing each value takes ten times as long
             raise ValueError(
                 "expected a finite result, found another: a style's statistics, or the model's weights, are too large"
             )
-        if look.luminance:
-            picture = transfer_luminance(picture, as_float(content.pixels, tile.alone(), device))
-        if look.masks is not None:
-            covered = as_float(look.masks, tile.alone(), device).sum(1, keepdim=True).clamp_max(1)
-            picture = covered * picture + (1 - covered) * as_float(content.pixels, tile.alone(), device)
-        yield tile, picture
+        yield area, picture
 
 
 def assemble(
     parts: Iterable[tuple[Tile, Tensor]], content: Content, out: Pixels | None, device: torch.device
 ) -> Image.Image | Pixels:
-    """Put the tiles that `render` yields together.
+    """Put the tiles that `paint` yields together.
 
     Returns:
         `out`; or without it, the content's type: a float tensor (B, 3, H, W) on the device, or a picture with its transparency.

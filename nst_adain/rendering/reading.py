@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
+from PIL import Image
 from torch import Tensor
 
-from nst_adain.controls import Picture, Tiling
+from nst_adain.controls import Picture, Tiling, check_side
 from nst_adain.errors import ImageError
 from nst_adain.images.inputs import map_picture, open_picture, scaled, separated
 from nst_adain.rendering.contents import Content
+from nst_adain.rendering.guidance import reduced, sizes_up_to
 from nst_adain.rendering.tiling import auto_side
 
 __all__ = ["read_content", "read_style"]
 
 
-def read_content(content: Picture, size: int | None, tile: Tiling, max_pixels: int, *, kept: bool = False) -> Content:
+def read_content(
+    content: Picture, size: int | None, look_size: int | None, tile: Tiling, max_pixels: int, *, kept: bool = False
+) -> Content:
     """Read a content picture.
 
     Args:
         content: a path, a PIL image or a float tensor (B, 3, H, W) in [0, 1], which stays unchanged.
         size: the short side to scale it to, up or down; None: keep its size.
+        look_size: the short side at which it gets its look, if it is larger; None: its own.
         tile: the side of its tiles.
         max_pixels: the largest picture to decode or make.
         kept: whether it outlives the call; it is then read into memory, because its file may change.
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
-        TypeError, ValueError: if `content` is not a picture, or `size` is not a number of pixels or is too large.
+        TypeError, ValueError: if `content` is not a picture, or a side is not a number of pixels or is too large.
     """
+    if look_size is not None:
+        check_side("look_size", look_size)
     stored = map_picture(content, max_pixels) if size is None else None
     if stored is not None:
         side = auto_side(stored) if tile == "auto" else tile
         # A picture that is rendered at once is read at once; one in tiles, tile by tile.
-        return Content(stored[..., :, :] if kept or side is None else stored, side)
+        return _refined(Content(stored[..., :, :] if kept or side is None else stored, side), look_size)
     picture = scaled(open_picture(content, "content", max_pixels), "size", size, max_pixels, enlarge=True)
     pixels, transparency = separated(picture)
-    return Content(pixels, auto_side(pixels) if tile == "auto" else tile, transparency)
+    return _refined(Content(pixels, auto_side(pixels) if tile == "auto" else tile, transparency), look_size)
+
+
+def _refined(content: Content, look_size: int | None) -> Content:
+    """Add to a picture the smaller ones from which its result is brought up, each reduced from the one above it."""
+    picture = content
+    sizes = [] if look_size is None else sizes_up_to(content.size, look_size)
+    smaller: list[Content] = []
+    for height, width in reversed(sizes):
+        transparency = picture.transparency and picture.transparency.resize((width, height), Image.Resampling.LANCZOS)
+        picture = Content(reduced(picture.pixels, (height, width)), content.side, transparency)
+        smaller.append(picture)
+    coarser = None
+    for picture in reversed(smaller):
+        coarser = dataclasses.replace(picture, coarser=coarser)
+    return dataclasses.replace(content, coarser=coarser)
 
 
 def read_style(style: Picture, style_size: int | None, max_pixels: int) -> Content:

@@ -13,7 +13,7 @@ from nst_adain.controls import Progress
 from nst_adain.functional import EPS, ChannelStats, at_least_float32
 from nst_adain.models.networks import StyleTransfer, pad_to_stride
 from nst_adain.rendering.contents import Content
-from nst_adain.rendering.tiling import as_float, reported
+from nst_adain.rendering.tiling import Tile, as_float, reported
 
 __all__ = ["Moments", "belonging", "measure"]
 
@@ -41,7 +41,12 @@ def belonging(masks: Tensor, stride: int, reach: int) -> Tensor:
 
 
 def measure(
-    model: StyleTransfer, content: Content, masks: Tensor | None, device: torch.device, progress: Progress = False
+    model: StyleTransfer,
+    content: Content,
+    masks: Tensor | None,
+    device: torch.device,
+    progress: Progress = False,
+    cover: Sequence[Tile] | None = None,
 ) -> list[ChannelStats]:
     """Measure the visible part of a picture, over all of it or under each mask, weighted by `belonging`.
 
@@ -51,6 +56,7 @@ def measure(
         masks: (1, n, H, W) uint8, or None.
         device: where the model is.
         progress: as for calling a `Stylizer`.
+        cover: the tiles to measure; default: all.
 
     Returns:
         One code, or one for each mask: (B, C, 1, 1). A mask that covers nothing visible gets the whole picture's.
@@ -60,7 +66,7 @@ def measure(
     opacity = content.opacity
     count = masks.shape[1] if masks is not None else 0 if opacity is None else 1
     moments = [{tap: Moments() for tap in taps} for _ in range(count + 1)]
-    for tile in reported(content.tiles(model), progress):
+    for tile in reported(content.tiles(model) if cover is None else cover, progress):
         seen = content.encode(model, tile, device)
         shares_of = [as_float(part, tile, device) for part in (masks, opacity) if part is not None]
         counted = pad_to_stride(functools.reduce(torch.mul, shares_of)) if shares_of else None

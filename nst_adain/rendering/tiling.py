@@ -7,14 +7,41 @@ import math
 import numbers
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from nst_adain.images.tiff import Pixels
 from nst_adain.models.architecture import STRIDE, Architecture
 
-__all__ = ["AUTO_PIXELS", "AUTO_TILE", "Tile", "as_float", "auto_side", "halo", "reported", "tiles", "whole"]
+__all__ = [
+    "AUTO_PIXELS",
+    "AUTO_TILE",
+    "Readable",
+    "Tile",
+    "as_float",
+    "auto_side",
+    "halo",
+    "reported",
+    "samples",
+    "tiles",
+    "whole",
+]
+
+
+class Readable(Protocol):
+    """What can be read in rectangles: a tensor, a file, or a picture that is made where it is read; (B, C, H, W)."""
+
+    @property
+    def shape(self) -> torch.Size:
+        """(B, C, H, W)."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that reading gives: uint8, or float in [0, 1]."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, window: Any, /) -> Tensor: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +62,19 @@ class Tile:
     read_left: int
     read_right: int
 
+    def within(self, margin: int) -> Tile:
+        """Return the same tile with at most `margin` pixels of its surroundings."""
+        return dataclasses.replace(
+            self,
+            read_top=max(self.read_top, self.top - margin),
+            read_bottom=min(self.read_bottom, self.bottom + margin),
+            read_left=max(self.read_left, self.left - margin),
+            read_right=min(self.read_right, self.right + margin),
+        )
+
     def alone(self) -> Tile:
         """Return the same tile without its surroundings."""
-        return dataclasses.replace(self, read_top=self.top, read_bottom=self.bottom, read_left=self.left, read_right=self.right)
+        return self.within(0)
 
     def inside(self, stride: int) -> tuple[slice, slice]:
         """Return the rows and columns of the tile itself in the features that were read, one position every `stride` pixels.
@@ -86,6 +123,15 @@ def tiles(height: int, width: int, side: int, surroundings: int) -> Iterator[Til
             )
 
 
+def samples(height: int, width: int) -> list[Tile]:
+    """Cover a quarter of a picture with squares at equal distances, without surroundings: enough for its statistics."""
+    ends = [
+        [(at, min(at + AUTO_TILE // 2, side)) for at in range(min(AUTO_TILE, side) // 4, side, AUTO_TILE)]
+        for side in (height, width)
+    ]
+    return [Tile(top, bottom, left, right, top, bottom, left, right) for top, bottom in ends[0] for left, right in ends[1]]
+
+
 def reported(cover: Sequence[Tile], progress: bool | Callable[[int, int | None], object]) -> Iterable[Tile]:
     """Iterate over the tiles, showing a bar on standard error if there are several, or calling `progress` for each."""
     if callable(progress):
@@ -111,18 +157,18 @@ AUTO_TILE = 1024  # side of a tile in pixels
 AUTO_PIXELS = 2048 * 2048  # "auto" cuts up larger pictures: whole, this one takes 0.8 GB
 
 
-def auto_side(pixels: Pixels) -> int | None:
+def auto_side(pixels: Readable) -> int | None:
     """Return the side of tiles that "auto" takes for a picture; None: render it at once."""
     return AUTO_TILE if pixels.shape[-1] * pixels.shape[-2] > AUTO_PIXELS else None
 
 
-def whole(pixels: Pixels) -> Tile:
+def whole(pixels: Readable) -> Tile:
     """Return the single tile of a picture that is not cut up."""
     height, width = pixels.shape[-2:]
     return Tile(0, height, 0, width, 0, height, 0, width)
 
 
-def as_float(pixels: Pixels, tile: Tile, device: torch.device) -> Tensor:
+def as_float(pixels: Readable, tile: Tile, device: torch.device) -> Tensor:
     """Read a tile with its surroundings, (B, C, h, w) in [0, 1]."""
     window = pixels[..., tile.read_top : tile.read_bottom, tile.read_left : tile.read_right]
     # Bytes are widened on the device, to transfer fewer of them; wider numbers on the CPU, as not every device has float64.
