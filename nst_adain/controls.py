@@ -8,7 +8,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ __all__ = [
     "Style",
     "Tiling",
     "check_alpha",
+    "check_detail",
     "check_side",
     "check_style_size",
     "check_weights",
@@ -110,6 +111,12 @@ def check_alpha(alpha: float | Mask) -> float | None:
     if not 0 <= number <= LARGEST:
         raise UsageError(f"alpha: expected a number from 0 to {LARGEST:,} (above 1 extrapolates) or a mask, got {alpha!r}")
     return number
+
+
+def check_detail(detail: str) -> None:
+    """Raise ValueError unless `detail` is one of `Detail`."""
+    if detail not in get_args(Detail):
+        raise UsageError(f"detail: expected {' or '.join(map(repr, get_args(Detail)))}, got {detail!r}")
 
 
 def check_weights(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 from PIL import Image
@@ -23,6 +23,7 @@ from nst_adain.controls import (
     Style,
     Tiling,
     check_alpha,
+    check_detail,
     check_style_size,
     check_weights,
     is_saved,
@@ -35,7 +36,7 @@ from nst_adain.images.tiff import Pixels
 from nst_adain.models.convolution import freeze
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import DEFAULT_MODEL, load_model
-from nst_adain.rendering.contents import Content, EncodedContent, Result, check_out, recolored
+from nst_adain.rendering.contents import Content, EncodedContent, Result, check_count, check_out, recolored
 from nst_adain.rendering.decoding import Look, assemble
 from nst_adain.rendering.painting import paint
 from nst_adain.rendering.reading import read_content, read_style
@@ -229,8 +230,7 @@ class Stylizer:
         number = check_alpha(alpha)
         if preserve_color not in (None, "luminance", "coral"):
             raise ValueError(f"preserve_color: expected None, 'luminance' or 'coral', got {preserve_color!r}")
-        if detail not in get_args(Detail):
-            raise ValueError(f"detail: expected 'strokes' or 'photo', got {detail!r}")
+        check_detail(detail)
         given: list[Style] = list(styles) if isinstance(styles, (list, tuple)) else [styles]  # type: ignore[list-item]
         check_style_size(style_size, given)
         factors = check_weights(weights, len(given), raw_weights, masks is not None, 1.0 if number is None else number)
@@ -273,11 +273,7 @@ class Stylizer:
         else:  # float32, like the features: statistics that the caller computed may be wider
             stats = ChannelStats(style.mean.float(), style.std.float(), style.made_by).to(self.device)
         self.check_origin("style", stats)
-        if stats.mean.shape[2:] != (1, 1):
-            raise ValueError(f"style: expected statistics (B, C, 1, 1), got {tuple(stats.mean.shape)}; use masks for regions")
-        if stats.mean.shape[0] not in (1, count):
-            expected = "1 picture" if count == 1 else f"1 or {count} pictures"
-            raise ValueError(f"style: expected {expected}, got {stats.mean.shape[0]}")
+        check_count(stats, count)
         return stats
 
     def check_origin(self, name: str, stats: ChannelStats) -> None:

@@ -18,7 +18,7 @@ from nst_adain.models.networks import StyleTransfer
 from nst_adain.rendering.color import match_color
 from nst_adain.rendering.tiling import Readable, Tile, as_float, auto_side, halo, tiles, whole
 
-__all__ = ["Content", "EncodedContent", "Result", "check_out", "recolored", "subsampled"]
+__all__ = ["Content", "EncodedContent", "Result", "check_count", "check_out", "recolored", "subsampled"]
 
 Result = TypeVar("Result", Image.Image, Tensor)  # the type of a result: a tensor for a tensor, else a picture
 
@@ -138,6 +138,15 @@ def recolored(style: Content, count: int, colors: tuple[Tensor, Tensor | None]) 
     visible = None if opacity is None else as_float(opacity, whole(opacity), cpu)
     pixels = match_color(image.expand(max(len(image), count), -1, -1, -1), colors[0], visible, colors[1])
     return Content(pixels, auto_side(pixels), style.transparency)
+
+
+def check_count(style: ChannelStats, count: int) -> None:
+    """Raise ValueError unless a style's code is that of one picture, or of as many as there are contents."""
+    if style.mean.shape[2:] != (1, 1):
+        raise ValueError(f"style: expected statistics (B, C, 1, 1), got {tuple(style.mean.shape)}; use masks for regions")
+    if len(style.mean) not in (1, count):
+        expected = "1 picture" if count == 1 else f"1 or {count} pictures"
+        raise ValueError(f"style: expected {expected}, got {len(style.mean)}")
 
 
 def check_out(out: Pixels, content: Content) -> None:
