@@ -73,7 +73,7 @@ def demo_sheet(stylizer: Stylizer, *, progress: bool = False) -> Image.Image:
     """
     from tqdm import tqdm
 
-    names = ("brush_strokes", "ink_wash", "woodcut_waves", "stained_glass")
+    names = ("brush_strokes", "palette_knife", "woodcut_waves", "watercolor")
     pictures = [draw(name) for name in names]
     styles = [stylizer.encode_style(picture) for picture in pictures]
     rows = [[Image.new("RGB", pictures[0].size, "white"), *pictures]]
@@ -87,7 +87,7 @@ def demo_sheet(stylizer: Stylizer, *, progress: bool = False) -> Image.Image:
 def controls_sheet(stylizer: Stylizer) -> Image.Image:
     """Draw a row for each control: strength, mixture, masks, colour."""
     photo = photograph("astronaut")
-    first, second, third = draw("brush_strokes"), draw("stained_glass"), draw("woodcut_waves")
+    first, second, third = draw("brush_strokes"), draw("palette_knife"), draw("woodcut_waves")
     y, x = np.mgrid[0:1:64j, 0:1:64j]
     soft, disc = x, 1.0 / (1 + np.exp(40 * (np.hypot(x - 0.45, y - 0.4) - 0.35)))
     thirds = (x * 2.999).astype(int)

@@ -1,7 +1,8 @@
 """The shipped weights on a small fixed set: a worse file cannot slip in.
 
-The figures are those of `python -m train score` (style, content, structural similarity), on the photographs and styles of the
-demonstration, so that they need no picture from elsewhere. Limits: what the shipped file reached, and a tenth more.
+The figures are those of `python -m train score` (style, content, structural similarity), on the photographs of the
+demonstration and the patterns of `drawings`, so that they need no picture from elsewhere. Limits: what the shipped file
+reached, and a tenth more.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import draw
+from drawings import PATTERNS, draw_pattern
 from PIL import Image
 from skimage.metrics import structural_similarity
 
 from nst_adain.demo import PHOTOGRAPHS, photograph
-from nst_adain.figures.gallery import STYLES
 from nst_adain.images.inputs import to_tensor
 from nst_adain.models.architecture import STRIDE
 from nst_adain.models.pretrained import available_models, needs_encoder
@@ -81,7 +81,7 @@ def judge(teacher: Path) -> Judge:
 @pytest.fixture(scope="module")
 def wanted(judge: Judge) -> list[tuple[Image.Image, Any]]:
     """The styles, and what the judge looks for of each."""
-    styles = [draw(style).resize((SIDE, SIDE), Image.Resampling.LANCZOS) for style in STYLES]
+    styles = [draw_pattern(style).resize((SIDE, SIDE), Image.Resampling.LANCZOS) for style in PATTERNS]
     with torch.inference_mode():
         return [(style, judge.moments(style)) for style in styles]
 
@@ -124,9 +124,9 @@ def test_a_picture_in_its_own_style_is_nearly_itself(name: str, stylizer: Styliz
 @pytest.mark.parametrize("kind", ["grey", "nearly flat", "line drawing", "photograph"])
 def test_unusual_styles_give_readable_pictures(stylizer: Stylizer, kind: str, size: tuple[int, int]) -> None:
     style = {
-        "grey": lambda: draw("mosaic").convert("L").convert("RGB"),
-        "nearly flat": lambda: Image.blend(Image.new("RGB", (512, 512), "tan"), draw("mosaic"), 0.03),
-        "line drawing": lambda: draw("ink_wash").convert("1").convert("RGB"),
+        "grey": lambda: draw_pattern("mosaic").convert("L").convert("RGB"),
+        "nearly flat": lambda: Image.blend(Image.new("RGB", (512, 512), "tan"), draw_pattern("mosaic"), 0.03),
+        "line drawing": lambda: draw_pattern("ink_wash").convert("1").convert("RGB"),
         "photograph": lambda: photograph("coffee"),
     }[kind]()
     photo = photograph("astronaut").resize((SIDE, SIDE), Image.Resampling.LANCZOS)

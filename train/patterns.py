@@ -11,7 +11,7 @@ import functools
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from nst_adain.figures.gallery import FloatArray, nearest_two, rgb, smooth_noise, to_image, unit_grid
+from nst_adain.figures.fields import FloatArray, nearest_two, rgb, smooth_noise, to_image, unit_grid
 
 __all__ = [
     "KINDS",

@@ -1,39 +1,32 @@
 """Draws style pictures, so that a demonstration needs no files and infringes no rights.
 
-Every style is an RGB picture of `SIZE` x `SIZE` pixels, the same each time. `train` uses the drawing functions too.
+Every style is an RGB picture of `SIZE` x `SIZE` pixels, the same each time.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
+
+from nst_adain.figures.fields import FloatArray, blend, nearest_two, smooth_noise, soft, to_image, unit_grid
+from nst_adain.figures.painting import Brush, canvas_of, directions, lit, paint, wash
+from nst_adain.figures.scenes import GRID, bouquet, evening, wood
 
 __all__ = [
-    "OVERSAMPLING",
     "SIZE",
     "STYLES",
-    "Colour",
-    "FloatArray",
     "brush_strokes",
     "draw",
     "ink_wash",
     "mosaic",
-    "nearest_two",
-    "pointillism",
-    "rgb",
-    "smooth_noise",
-    "stained_glass",
-    "to_image",
-    "unit_grid",
+    "palette_knife",
+    "pastel",
+    "watercolor",
     "woodcut_waves",
 ]
 
 SIZE = 512
-OVERSAMPLING = 2  # draw twice as large and reduce, for smooth edges
-
-Colour = tuple[int, int, int]
-FloatArray = NDArray[np.float64]
+_CANVAS = 3 * GRID  # pixels a side: larger than the picture, for smooth edges
 
 
 def draw(name: str) -> Image.Image:
@@ -47,70 +40,177 @@ def draw(name: str) -> Image.Image:
     return STYLES[name]().resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
 
-def unit_grid(size: int) -> tuple[FloatArray, FloatArray]:
-    """Return y and x of every pixel, in 0 .. 1."""
-    axis = (np.arange(size) + 0.5) / size
-    y, x = np.meshgrid(axis, axis, indexing="ij")
-    return y, x
-
-
-def smooth_noise(size: int, cells: int, rng: np.random.Generator) -> FloatArray:
-    """Draw smooth noise in -1 .. 1 with about `cells` hills a side."""
-    field = Image.fromarray(rng.uniform(-1, 1, (cells + 3, cells + 3)).astype(np.float32))
-    return np.asarray(field.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float64)
-
-
-def nearest_two(size: int, seeds: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
-    """Find each pixel's nearest seed point, and how much farther the second nearest is (0 on cell borders)."""
-    from scipy.spatial import cKDTree
-
-    y, x = unit_grid(size)
-    distance, index = cKDTree(seeds).query(np.stack([y.ravel(), x.ravel()], 1), k=2)
-    gap = (distance[:, 1] - distance[:, 0]).reshape(size, size)
-    return index[:, 0].reshape(size, size), gap
-
-
-def to_image(pixels: FloatArray) -> Image.Image:
-    """Turn (H, W, 3) levels into a picture; clip those outside 0 .. 255."""
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-
-
-def stained_glass() -> Image.Image:
-    """Draw jewel-coloured panes between lead lines, brighter in their middles."""
-    rng, size = np.random.default_rng(7), SIZE * OVERSAMPLING
-    seeds = rng.uniform(-0.05, 1.05, (110, 2))
-    palette = np.array(
-        [[196, 30, 40], [18, 62, 160], [240, 176, 24], [12, 118, 92], [110, 34, 128], [236, 110, 28], [60, 150, 210]]
+def brush_strokes() -> Image.Image:
+    """Paint an evening in long strokes of thick oil."""
+    rng = np.random.default_rng(5)
+    brushes = (
+        Brush(0.06, 4, light=16, hue=10),
+        Brush(0.03, 7, light=24, hue=15, hairs=4, rim=0.35),
+        Brush(0.016, 9, threshold=60, light=32, hue=19, hairs=3, rim=0.45),
     )
-    owner, gap = nearest_two(size, seeds)
-    colours = palette[rng.integers(len(palette), size=len(seeds))] * rng.uniform(0.75, 1.15, (len(seeds), 1))
-    glow = 0.72 + 4.0 * np.minimum(gap, 0.1) + 0.1 * smooth_noise(size, 40, rng)
-    lead = np.clip((gap - 0.008) / 0.004, 0, 1)[..., None]
-    return to_image(colours[owner] * glow[..., None] * lead + np.array([16, 14, 18]) * (1 - lead))
+    canvas, (scene, angle) = canvas_of((60, 50, 70), _CANVAS), evening(rng)
+    for brush in brushes:
+        canvas = paint(canvas, scene, angle, brush, rng)
+    return to_image(lit(canvas, 24))
+
+
+def palette_knife() -> Image.Image:
+    """Paint an autumn wood in short, flat, thick dabs of a knife."""
+    rng = np.random.default_rng(17)
+    knives = (
+        Brush(0.07, 2.5, hairs=3),
+        Brush(0.045, 2.2, threshold=40, light=24, hue=14, hairs=2, streak=5),
+        Brush(0.026, 2.2, threshold=60, light=26, hue=16, hairs=2, streak=5),
+        Brush(0.014, 3, threshold=110, light=16, hue=10, hairs=2),
+    )
+    canvas, (scene, angle) = canvas_of((60, 30, 50), _CANVAS), wood(rng)
+    for knife in knives:
+        canvas = paint(canvas, scene, angle, knife, rng)
+    return to_image(lit(canvas, 40))
+
+
+def pastel() -> Image.Image:
+    """Draw a bouquet in chalks, whose colour catches the grain of toned paper."""
+    rng = np.random.default_rng(23)
+    scene, angle = bouquet(rng)
+    grain = _noise(330, rng) + 0.5 * _noise(150, rng)
+    chalks = (
+        (0.05, Brush(0.035, 5, light=12, hue=7, hairs=6, dry=0, spacing=0.9)),
+        (0.45, Brush(0.017, 7, threshold=40, light=20, hue=12, spacing=1.1)),
+        (0.7, Brush(0.0085, 8, threshold=60, light=24, hue=14, hairs=3, spacing=1.5)),
+    )
+    canvas = canvas_of(np.array([84, 74, 104]) + 6 * grain[..., None], _CANVAS)
+    for pressure, chalk in chalks:
+        canvas = blend(canvas, paint(canvas, scene, angle, chalk, rng), 0.12 + 0.8 * soft(pressure - grain, 0.6))
+    return to_image(canvas[..., :3])
+
+
+def watercolor() -> Image.Image:
+    """Paint a lake among hills in washes, with pen lines."""
+    rng = np.random.default_rng(31)
+    y, x = (axis.astype(np.float32) for axis in unit_grid(_CANVAS))
+    grain = _noise(260, rng) + 0.6 * _noise(130, rng)
+    n4, n9, n22, n50 = (_noise(cells, rng) for cells in (4, 9, 22, 50))
+    wet = 0.6 + 0.3 * n4 + 0.2 * n9 + 0.12 * n22
+    shore, white = 0.6, np.array([252, 248, 238], np.float32)
+    blue = 1.5 * wet * np.clip(1.1 - y / 0.4, 0, 1) * soft(0.1 - n4 - 0.5 * n9 - 0.3 * n22, 0.7)  # less where there are clouds
+    paper = wash(white, 0.4 - y + 0.1 * n9 + 0.02 * n22, (64, 150, 214), grain, blue, edge=0.1)
+    paper = wash(paper, 0.2 - np.abs(y - 0.4) + 0.06 * n9, (255, 176, 120), grain, wet * soft(y - 0.3, 0.3), edge=0.06)
+    hills = (0.36, 0.16, 5, (130, 120, 200)), (0.44, 0.1, 4, (60, 120, 180)), (0.53, 0.05, 7, (60, 150, 110))
+    for top, height, cells, colour in hills:
+        below = y - top - height * _noise(cells, rng)[9] - 0.008 * n22
+        mist = wet * np.exp(-9 * np.clip(below, 0, 1))
+        paper = wash(paper, np.minimum(below, shore - y), colour, grain, 0.8 * mist, line=0.5)
+    trees = ((0.42, 0.11, 0.14, (250, 186, 50)), (0.53, 0.25, 0.06, (120, 176, 100)),
+             (0.42, 0.89, 0.14, (244, 96, 70)), (0.52, 0.74, 0.07, (190, 110, 190)))  # fmt: skip
+    for cy, cx, size, colour in trees:
+        trunk = 0.0036 + 0.012 * (y - cy) - np.abs(x - cx - 0.008 * np.sin(30 * y))
+        trunk = np.minimum(trunk, np.minimum(y - cy + 0.4 * size, shore + 0.01 - y))
+        paper = wash(paper, trunk, (80, 60, 70), grain, 0.9, edge=0.3)
+        for dy, dx, part in ((0, 0, 1), (0.1, 0.1, 0.75), (0.2, -0.3, 0.5)):
+            away = np.hypot(1.1 * (x - cx - dx * size), y - cy - dy * size)
+            crown = part * size * (0.8 + 0.4 * n9 + 0.5 * n22 + 0.4 * n50) - away
+            paper = wash(paper, crown, colour, grain, 0.7 * wet, line=0.35)
+
+    wave = (x + 0.065 * (y - shore) * np.sin(150 * y + 2 * n9)) * _CANVAS
+    rows = ((2 * shore - y) * _CANVAS).clip(0, _CANVAS - 1)
+    mirror = paper[rows.astype(int), wave.clip(0, _CANVAS - 1).astype(int)]
+    mirror = 255 * (mirror / 255) ** 0.6 * np.array([0.9, 0.96, 0.98], np.float32)
+    mirror = blend(mirror, white, 0.8 * soft(np.sin(70 * y + 2 * n4) + 0.9 * n9 + 0.5 * n22 - 1.2, 0.2))
+    paper = blend(paper, mirror, soft(y - shore, 0.003))
+    bank = y - 0.86 + 0.05 * n4 + 0.015 * (n22 + n50)
+    paper = wash(paper, bank, (236, 190, 90), grain, wet)
+    flowers = (30, (90, 160, 110)), (60, (200, 110, 60)), (34, (236, 60, 100)), (44, (252, 170, 40)), (52, (130, 90, 200))
+    for cells, colour in flowers:
+        spots = _noise(cells, rng) - 0.6 - 9 * np.clip(-bank - 0.03, 0, 1)
+        paper = wash(paper, spots, colour, grain, wet, line=0.3)
+    return to_image(paper)
 
 
 def woodcut_waves() -> Image.Image:
-    """Draw rolling lines cut in indigo on cream, as in a block print of the sea."""
-    rng, size = np.random.default_rng(11), SIZE * OVERSAMPLING
-    y, x = unit_grid(size)
-    swell = (
-        y
-        + 0.07 * np.sin(2 * np.pi * (1.6 * x + 0.15))
-        + 0.035 * np.sin(2 * np.pi * (3.7 * x + 2 * y))
-        + 0.03 * smooth_noise(size, 5, rng)
-    )
-    line = np.sin(2 * np.pi * 26 * swell)
-    width = 0.55 * np.sin(2 * np.pi * (2.1 * swell + 0.4 * x)) + 0.2 * smooth_noise(size, 9, rng)
-    ink = np.clip((line - width) * 6 + 0.5, 0, 1)[..., None]
-    foam = np.clip((np.sin(2 * np.pi * 3.2 * swell) - 0.8) * 12, 0, 1)[..., None] * 0.85
-    ground = np.array([238, 226, 198]) * (1 - 0.35 * y[..., None]) + np.array([70, 130, 160]) * (0.35 * y[..., None])
-    printed = ground * (1 - ink) + np.array([22, 42, 92]) * ink
-    return to_image(printed * (1 - foam) + np.array([246, 240, 224]) * foam)
+    """Print waves before a red sun from blocks of indigo, blue and pale green on cream paper."""
+    rng = np.random.default_rng(11)
+    y, x = (axis.astype(np.float32) for axis in unit_grid(_CANVAS))
+    n5, n9, n14 = (_noise(cells, rng) for cells in (5, 9, 14))
+    ink, blue, pale, cream = (24, 40, 88), (46, 98, 146), (142, 184, 190), (240, 228, 200)
+    block = blend(cream, (226, 150, 92), 0.9 * np.clip(1 - y / 0.3, 0, 1) ** 1.5)
+    block = blend(block, (206, 66, 44), soft(0.1 - np.hypot(x - 0.74, y - 0.2), 0.004))
+    lines = np.sin(68 * np.pi * (y + 0.01 * np.sin(9 * x)))
+    block = blend(block, (120, 130, 150), 0.8 * soft(lines - 0.75 - 0.8 * n5, 0.3))
+    for near in (0, 1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1):
+        phase = rng.uniform() + (2.6 - 1.5 * near) * x
+        phase += 0.13 * np.sin(2 * np.pi * phase)
+        crest, tall = 1 - np.abs(np.sin(np.pi * phase)) ** 1.3, 0.05 + 0.07 * near
+        below = y - 0.34 - 0.52 * near**1.15 + tall * (2 * crest - 1) + 0.012 * _noise(14, rng)
+        fold = 2 * np.pi * (below + 0.35 * tall * np.sin(2 * np.pi * phase + 1))
+        cuts = np.sin(fold / (0.022 + 0.02 * near)) - 0.55 - 1.1 * np.exp(-below / 0.12) + 0.5 * n9
+        bands = soft(np.sin(fold / (0.05 + 0.03 * near) + 1) - 0.5 - 0.3 * n9, 0.2) * soft(0.1 + 0.4 * tall - below, 0.04)
+        fingers = np.abs(np.sin(2 * np.pi * (14 - 6 * near) * phase + 3 * n9)) * (0.4 + crest)
+        foam = (0.02 + 0.03 * near + (0.016 + 0.014 * near) * fingers) * (0.25 + 1.1 * crest) - below
+        wave = blend(blend(blue, ink, soft(cuts, 0.25)), pale, bands)
+        wave = blend(blend(wave, ink, soft(foam + 0.007, 0.003)), cream, soft(foam, 0.003))
+        wave = blend(wave, pale, soft(foam, 0.003) * soft(np.sin(2 * np.pi * below / 0.016) + 0.6 * n14 - 0.5, 0.3))
+        block = blend(block, blend(wave, ink, soft(0.006 - below, 0.002)), soft(below, 0.003))
+    return to_image(block + 5 * _noise(200, rng)[..., None])
+
+
+def ink_wash() -> Image.Image:
+    """Paint mountains in mist and bamboo, in washes and dry strokes of black ink, and a red sun."""
+    rng = np.random.default_rng(21)
+    y, x = (axis.astype(np.float32) for axis in unit_grid(_CANVAS))
+    grain = _noise(260, rng) + 0.5 * _noise(120, rng)
+    n9, n22, n60 = (_noise(cells, rng) for cells in (9, 22, 60))
+    paper = np.array([240, 231, 212], np.float32) + 4 * grain[..., None]
+    ink, flow = np.zeros_like(y), y
+    for top, height, cells, dark in ((0.3, 0.2, 3, 0.3), (0.45, 0.26, 4, 0.5), (0.62, 0.24, 4, 0.8), (0.86, 0.16, 3, 1.2)):
+        rough = sum(part * _noise(k, rng)[9] for part, k in ((height, cells), (0.04, 14), (0.012, 40)))
+        below = y - top - rough
+        mist = np.exp(-np.clip(below, 0, 1) * (7 + 3 * n9))
+        tone = dark * mist * np.clip(0.8 + 0.5 * n9 + 0.4 * n22, 0.1, 2)
+        paper = wash(paper, below + 0.004 * n60, (96, 104, 112), grain, tone, edge=0.3 * dark)
+        rocks = soft(mist * (0.8 + 0.5 * dark) + 0.6 * n22 + 0.3 * n9 - 0.95, 0.1)
+        outline = soft(0.004 + 0.006 * n22 - np.abs(below - 0.004), 0.004)
+        ink = np.where(below > 0, np.maximum(rocks, outline) * min(1, 0.25 + 0.6 * dark), ink)
+        flow = np.where(below > 0, below - 0.5 * (x + 0.15 * n9) * np.sign(np.gradient(below, axis=1)), flow)
+    scene, angle = blend(paper, (22, 22, 28), ink)[::3, ::3], directions(flow[::3, ::3])
+    canvas = canvas_of(paper, _CANVAS)
+    for brush in (
+        Brush(0.022, 5, threshold=50, end=300, light=8, hue=0, hairs=14, dry=0.9),
+        Brush(0.009, 10, threshold=60, end=300, light=8, hue=0, dry=0.8, spacing=1.5),
+    ):
+        canvas = paint(canvas, scene, angle, brush, rng)
+    sun = 0.85 * soft(0.06 - np.hypot(x - 0.36, y - 0.15), 0.006) * (0.8 + 0.2 * n22)
+    painted = blend(canvas[..., :3], (196, 70, 50), sun)
+    return to_image(blend(painted, (20, 20, 26), _bamboo(rng) * soft(0.9 - 0.5 * grain, 0.8)))
+
+
+def _noise(cells: int, rng: np.random.Generator) -> FloatArray:
+    return smooth_noise(_CANVAS, cells, rng).astype(np.float32)
+
+
+def _bamboo(rng: np.random.Generator) -> FloatArray:
+    """How dark three stalks of bamboo and their leaves are, (_CANVAS, _CANVAS), in 0 .. 1."""
+    shade = Image.new("L", (_CANVAS, _CANVAS))
+    pen = ImageDraw.Draw(shade)
+    t = np.linspace(0, 1, 12)
+    for x, wide in ((0.8, 0.006), (0.9, 0.014), (0.95, 0.006)):
+        lean = rng.uniform(-0.1, 0.02)
+        for y in np.arange(-0.02, 1, 0.13):
+            top, foot = (x + lean * (1 - v) for v in (y, y + 0.122))
+            stalk = [(top - wide, y), (top + wide, y), (foot + wide, y + 0.122), (foot - wide, y + 0.122)]
+            pen.polygon([(u * _CANVAS, v * _CANVAS) for u, v in stalk], fill=200)
+            for _ in range(5):
+                turn, length = rng.normal(1.8, 0.75), rng.uniform(0.07, 0.15)
+                middle = np.stack([top + length * t * np.cos(turn), y + length * t * (np.sin(turn) + 0.3 * t)], 1)
+                half = 0.012 * np.sin(np.pi * t**0.6)[:, None] * np.array([-np.sin(turn), np.cos(turn)])
+                leaf = np.concatenate([middle + half, (middle - half)[::-1]]) * _CANVAS
+                pen.polygon([(u, v) for u, v in leaf], fill=int(rng.uniform(120, 255)))
+    return np.asarray(shade) / 255
 
 
 def mosaic() -> Image.Image:
     """Draw small square stones in rings of gold, sea green and brick, with pale joints."""
-    rng, size = np.random.default_rng(3), SIZE * OVERSAMPLING
+    rng, size = np.random.default_rng(3), 2 * SIZE
     count = 46
     axis = (np.arange(count) + 0.5) / count
     seeds = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2) + rng.normal(0, 0.12 / count, (count**2, 2))
@@ -124,80 +224,12 @@ def mosaic() -> Image.Image:
     return to_image(colours[owner] * joint + np.array([205, 196, 180]) * (1 - joint))
 
 
-def brush_strokes() -> Image.Image:
-    """Draw thick curved strokes that follow a swirling field, blue sky over ochre ground."""
-    rng, size = np.random.default_rng(5), SIZE * OVERSAMPLING
-    canvas = Image.new("RGB", (size, size), (36, 52, 96))
-    pen = ImageDraw.Draw(canvas)
-    sky = np.array([[28, 56, 128], [64, 110, 180], [130, 170, 205], [236, 206, 96], [20, 36, 84]])
-    ground = np.array([[176, 128, 40], [98, 110, 48], [60, 74, 40], [214, 170, 70], [122, 78, 36]])
-    bend = smooth_noise(size, 4, rng)
-    for _ in range(7000):
-        x, y = rng.uniform(0, size, 2)
-        palette = sky if y < size * (0.62 + 0.1 * np.sin(4 * x / size)) else ground
-        near = int(3 * (np.hypot(x - 0.3 * size, y - 0.3 * size) < 0.13 * size)) or int(rng.integers(len(palette)))
-        colour = palette[near] * rng.uniform(0.8, 1.2)
-        points = [(x, y)]
-        for _ in range(9):
-            swirl = np.arctan2(y - 0.3 * size, x - 0.3 * size) + np.pi / 2
-            angle = (
-                swirl + 1.2 * bend[int(y) % size, int(x) % size]
-                if y < size * 0.62
-                else 0.5 * bend[int(y) % size, int(x) % size]
-            )
-            x, y = x + 8 * np.cos(angle), y + 8 * np.sin(angle)
-            points.append((x, y))
-        thick = int(rng.integers(7, 14))
-        pen.line(points, fill=rgb(colour * 0.72), width=thick + 3, joint="curve")
-        pen.line(points, fill=rgb(colour), width=thick - 2, joint="curve")
-    return canvas
-
-
-def pointillism() -> Image.Image:
-    """Draw dots of pure colours that mix to a warm evening at some distance."""
-    rng, size = np.random.default_rng(9), SIZE * OVERSAMPLING
-    canvas = Image.new("RGB", (size, size), (238, 228, 205))
-    pen = ImageDraw.Draw(canvas)
-    bands = np.array([[250, 196, 92], [240, 128, 88], [196, 92, 130], [96, 96, 170], [48, 110, 120], [110, 150, 70]])
-    hills = 0.12 * smooth_noise(size, 3, rng)
-    for _ in range(26000):
-        x, y = rng.uniform(0, size, 2)
-        depth = y / size + hills[int(y), int(x)] + rng.normal(0, 0.07)
-        colour = bands[int(np.clip(depth, 0, 0.999) * len(bands))] + rng.normal(0, 34, 3)
-        r = rng.uniform(3.5, 6.5)
-        pen.ellipse((x - r, y - r, x + r, y + r), fill=rgb(colour))
-    return canvas
-
-
-def ink_wash() -> Image.Image:
-    """Draw grey washes and black dry-brush lines on warm paper."""
-    rng, size = np.random.default_rng(21), SIZE * OVERSAMPLING
-    y, _ = unit_grid(size)
-    pixels = np.ones((size, size, 3)) * np.array([240, 233, 218]) + 5 * smooth_noise(size, 200, rng)[..., None]
-    for level in range(5):
-        ridge = 0.25 + 0.15 * level + 0.12 * smooth_noise(size, 3 + level, rng)[0]
-        below = np.clip((y - ridge[None]) * 60, 0, 1) * np.exp(-np.clip(y - ridge[None], 0, None) * 9)
-        pixels *= 1 - (0.22 + 0.11 * level) * (below * (0.85 + 0.15 * smooth_noise(size, 60, rng)))[..., None]
-    canvas = to_image(pixels).filter(ImageFilter.GaussianBlur(2))
-    pen = ImageDraw.Draw(canvas)
-    for _ in range(420):
-        x, y0 = rng.uniform(0, size), size * rng.uniform(0.3, 1) ** 0.8
-        points = [(x + 6 * k + rng.normal(0, 2), y0 - 5 * k * rng.uniform(0.2, 1.6)) for k in range(int(rng.integers(4, 14)))]
-        pen.line(points, fill=rgb(np.full(3, rng.uniform(15, 70))), width=int(rng.integers(2, 7)), joint="curve")
-    return canvas
-
-
-def rgb(colour: FloatArray) -> Colour:
-    """Turn a colour into Pillow's form; clip levels outside 0 .. 255."""
-    r, g, b = (int(v) for v in np.clip(colour, 0, 255))
-    return r, g, b
-
-
 STYLES = {
-    "stained_glass": stained_glass,
-    "woodcut_waves": woodcut_waves,
-    "mosaic": mosaic,
     "brush_strokes": brush_strokes,
-    "pointillism": pointillism,
+    "palette_knife": palette_knife,
+    "pastel": pastel,
+    "watercolor": watercolor,
+    "woodcut_waves": woodcut_waves,
     "ink_wash": ink_wash,
+    "mosaic": mosaic,
 }
