@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from nst_adain.batch.folder import FAILURES, stylize_folder
+from nst_adain.cli.drawn import NAMES, style_file
 from nst_adain.cli.options import (
     add_controls,
     add_metadata,
@@ -31,7 +32,9 @@ it makes only the results that are missing. Files that cannot be read are
 skipped, listed in failures.csv, and make the exit status 1."""
     parser.epilog = "example:\n  nst-adain batch samples --styles samples/ink_wash.png -o stylised"
     parser.add_argument("photos", type=Path, help="folder of photographs, searched with its subfolders")
-    parser.add_argument("--styles", type=Path, required=True, metavar="STYLES", help="a folder of styles, or one style")
+    parser.add_argument(
+        "--styles", type=Path, required=True, metavar="STYLES", help=f"a folder of styles, or one style: a file, or {NAMES}"
+    )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="where results go; subfolders are mirrored"
     )
@@ -52,23 +55,24 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError("--preserve-color: expected luminance, got 'coral', which needs each style anew for each photo")
     if arguments.seed is not None and not arguments.random:
         raise UsageError("--seed: not allowed without --random, which draws")
-    report = stylize_folder(
-        load_stylizer(arguments),
-        arguments.photos,
-        arguments.styles,
-        arguments.output,
-        pairing="random" if arguments.random else "all",
-        seed=arguments.seed or 0,
-        suffix=arguments.format,
-        quality=arguments.quality,
-        overwrite=arguments.overwrite,
-        size=arguments.size,
-        style_size=arguments.style_size,
-        max_pixels=arguments.max_pixels,
-        keep_metadata=arguments.keep_metadata,
-        progress=sys.stderr.isatty(),
-        controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
-    )
+    with style_file(arguments.styles) as styles:
+        report = stylize_folder(
+            load_stylizer(arguments),
+            arguments.photos,
+            styles,
+            arguments.output,
+            pairing="random" if arguments.random else "all",
+            seed=arguments.seed or 0,
+            suffix=arguments.format,
+            quality=arguments.quality,
+            overwrite=arguments.overwrite,
+            size=arguments.size,
+            style_size=arguments.style_size,
+            max_pixels=arguments.max_pixels,
+            keep_metadata=arguments.keep_metadata,
+            progress=sys.stderr.isatty(),
+            controls={"alpha": arguments.alpha, "preserve_color": arguments.preserve_color},
+        )
     again = " (--overwrite makes them again)" if report.skipped else ""
     print(f"{arguments.output}: {report.done} written, {report.skipped} there already{again}, {len(report.failed)} failed")
     for file, error in report.failed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nst_adain.cli.drawn import NAMES
 from nst_adain.cli.options import (
     PICTURE,
     add_controls,
@@ -42,7 +43,12 @@ example:
         help="the rows; one photograph with --alphas or --corners",
     )
     parser.add_argument(
-        "--styles", type=Path, nargs="+", required=True, metavar="STYLE", help="the columns; four with --corners"
+        "--styles",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="STYLE",
+        help=f"the columns; four with --corners: pictures, or {NAMES}",
     )
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument(

@@ -26,6 +26,7 @@ _COMMANDS = {
     "demo": "show what the models do, and write pictures to try them on",
     "stylize": "render photographs in the style of one or more pictures",
     "grid": "compare photographs, styles and strengths on one sheet",
+    "compare": "compare models on one photograph",
     "morph": "animate a photograph from one style to the next",
     "batch": "stylise a folder of photographs",
     "video": "stylise a video (needs the extra: video)",
@@ -36,7 +37,7 @@ _COMMANDS = {
 _EXAMPLE = """\
 start here:
   nst-adain demo --inputs samples
-  nst-adain stylize samples/chelsea.png samples/brush_strokes.png -o cat.png
+  nst-adain stylize samples/chelsea.png brush_strokes -o cat.png
 
 nst-adain COMMAND --help explains a command. Exit status: 0 done, 1 the job
 failed, 2 wrong usage, 130 interrupted."""

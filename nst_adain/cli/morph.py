@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nst_adain.cli.drawn import NAMES
 from nst_adain.cli.options import (
     add_controls,
     add_model,
@@ -29,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 example:
   nst-adain morph samples/coffee.png samples/brush_strokes.png samples/ink_wash.png -o coffee.gif"""
     parser.add_argument("content", type=Path, help="the photograph")
-    parser.add_argument("styles", type=Path, nargs="+", metavar="style", help="two or more pictures, in order")
+    parser.add_argument("styles", type=Path, nargs="+", metavar="style", help=f"two or more, in order: pictures, or {NAMES}")
     parser.add_argument(
         "-o",
         "--output",

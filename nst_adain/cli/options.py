@@ -11,22 +11,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
+from nst_adain.cli.drawn import open_style
 from nst_adain.controls import Mask, check_style_size
 from nst_adain.device import Precision
 from nst_adain.functional import ChannelStats
 from nst_adain.images.io import WRITABLE_SUFFIXES, save_image
 from nst_adain.images.masks import read_controls
-from nst_adain.models.pretrained import DEFAULT_MODEL
+from nst_adain.models.pretrained import DEFAULT_MODEL, ENCODER_VARIABLE, needs_encoder
 from nst_adain.stylizer import Stylizer
 
 __all__ = [
     "PICTURE",
     "add_controls",
+    "add_device",
+    "add_encoder",
     "add_metadata",
     "add_model",
     "add_quality",
     "add_weights",
     "encode_styles",
+    "has_encoder",
     "load_stylizer",
     "number",
     "number_below_1",
@@ -90,6 +94,11 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     """The choice of the model."""
     text = "%(default)s, slim (rougher, about a third of the time), vgg19 (needs --encoder), or a .safetensors file"
     parser.add_argument("--model", default=DEFAULT_MODEL, help=text)
+    add_encoder(parser)
+
+
+def add_encoder(parser: argparse.ArgumentParser) -> None:
+    """Where the encoder is that models without one need."""
     parser.add_argument(
         "--encoder", type=Path, help="the full-width VGG-19, for vgg19 and other decoders (default: NST_ADAIN_VGG19, if set)"
     )
@@ -98,6 +107,11 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """The choice of the model and where it runs."""
     add_weights(parser)
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Where models run."""
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps ... (%(default)s: the first GPU, else cpu)")
     choices = get_args(Precision)
     parser.add_argument(
@@ -200,18 +214,24 @@ def picture_or_folder(text: str) -> Path:
 PICTURE = path_ending_in(*WRITABLE_SUFFIXES)  # the type of an output's name
 
 
-def load_stylizer(arguments: argparse.Namespace) -> Stylizer:
-    """The model that `add_model` asked for."""
+def load_stylizer(arguments: argparse.Namespace, model: str | None = None) -> Stylizer:
+    """The model that `add_model` asked for; or another, with the encoder if it needs one."""
+    encoder = arguments.encoder if model is None or needs_encoder(model) else None
     return Stylizer.from_pretrained(
-        arguments.model, encoder=arguments.encoder, device=arguments.device, precision=arguments.precision
+        model or arguments.model, encoder=encoder, device=arguments.device, precision=arguments.precision
     )
+
+
+def has_encoder(model: str, arguments: argparse.Namespace) -> bool:
+    """Whether a model has its own encoder, or the one that it needs is named."""
+    return bool(arguments.encoder or os.environ.get(ENCODER_VARIABLE)) or not needs_encoder(model)
 
 
 def encode_styles(stylizer: Stylizer, paths: Sequence[Path], arguments: argparse.Namespace) -> list[ChannelStats]:
     """Styles as the model sees them."""
     size, limit = arguments.style_size, arguments.max_pixels
     check_style_size(size, paths)
-    return [stylizer.encode_style(path, style_size=size, max_pixels=limit) for path in paths]
+    return [stylizer.encode_style(open_style(path), style_size=size, max_pixels=limit) for path in paths]
 
 
 def read_strength(arguments: argparse.Namespace) -> float | Mask:

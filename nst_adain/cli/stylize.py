@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from nst_adain.cli.drawn import NAMES, open_style
 from nst_adain.cli.options import (
     add_controls,
     add_metadata,
@@ -42,7 +43,11 @@ examples:
   nst-adain stylize samples/chelsea.png samples/coffee.png --styles samples/ink_wash.png -o inked/"""
     parser.add_argument("content", type=Path, help="the photograph")
     styles = parser.add_argument(
-        "styles", type=Path, nargs="+", metavar="style", help="pictures whose style it gets, mixed if several"
+        "styles",
+        type=Path,
+        nargs="+",
+        metavar="style",
+        help=f"pictures whose style it gets, mixed if several; or names of drawn ones: {NAMES}",
     )
     styles.required = False  # by argparse: --styles takes its place
     parser.add_argument("--styles", dest="named", type=Path, nargs="+", metavar="STYLE",
@@ -65,8 +70,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError(f"-o: expected the name of a picture, or --styles, got the folder {arguments.output}")
     outputs = name_results(arguments.output, photos, names)
     check_apart(outputs, *photos, *names, *regions)
+    controls, styles = _controls(arguments), list[Style](map(open_style, names))
     stylizer = load_stylizer(arguments)
-    controls, styles = _controls(arguments), list[Style](names)
     if len(photos) > 1:  # what they share is read once, and if it cannot be, then nothing is begun
         controls["alpha"] = read_strength(arguments)
         if arguments.masks:

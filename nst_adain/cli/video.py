@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from nst_adain.cli.drawn import NAMES
 from nst_adain.cli.options import (
     add_controls,
     add_metadata,
@@ -35,7 +36,9 @@ example, with a clip to try it on:
   nst-adain morph samples/coffee.png samples/mosaic.png samples/ink_wash.png -o clip.mp4
   nst-adain video clip.mp4 samples/brush_strokes.png -o painted.mp4"""
     parser.add_argument("source", type=Path, help="the video")
-    parser.add_argument("styles", type=Path, nargs="*", metavar="style", help="pictures whose style it gets, mixed if several")
+    parser.add_argument(
+        "styles", type=Path, nargs="*", metavar="style", help=f"pictures whose style it gets, mixed if several; or {NAMES}"
+    )
     parser.add_argument("--from", dest="start", type=Path, metavar="STYLE", help="instead of style: the style at the beginning")
     parser.add_argument(
         "--to", dest="end", type=Path, metavar="STYLE", help="and the style at the end, with mixtures in between"

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
-from nst_adain.controls import Mask
+from nst_adain.controls import Controls, Mask
 from nst_adain.functional import ChannelStats
 from nst_adain.images.io import flatten
 from nst_adain.rendering.contents import EncodedContent
 from nst_adain.stylizer import Stylizer
 
-__all__ = ["GAP", "LABEL", "Labelled", "Styles", "alpha_grid", "corner_grid", "corner_weights", "cross_grid", "sheet"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "GAP",
+    "LABEL",
+    "Labelled",
+    "Styles",
+    "alpha_grid",
+    "corner_grid",
+    "corner_weights",
+    "cross_grid",
+    "model_grid",
+    "sheet",
+]
 
 GAP = 4  # pixels between cells
 LABEL = 22  # pixels of height for a label
@@ -59,6 +74,19 @@ def corner_grid(
     names = [name for name, _ in styles]
     middle = [""] * (side - 2)
     return sheet(rows, [names[0], *middle, names[1]], cell=cell, bottom=[names[2], *middle, names[3]])
+
+
+def model_grid(
+    stylizers: Sequence[tuple[str, Stylizer]],
+    photo: Image.Image,
+    style: Image.Image,
+    *,
+    cell: int = 256,
+    **controls: Unpack[Controls],
+) -> Image.Image:
+    """Make a sheet of a photograph, a style, and the photograph in it by each model, with the same controls."""
+    results = [_picture(stylizer(photo, style, **controls)) for _, stylizer in stylizers]
+    return sheet([[photo, style, *results]], ["photograph", "style", *(name for name, _ in stylizers)], cell=cell)
 
 
 def corner_weights(side: int) -> list[list[list[float]]]:

@@ -10,7 +10,7 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain.cli.main import main
-from nst_adain.figures.grid import alpha_grid, corner_grid, corner_weights, cross_grid, sheet
+from nst_adain.figures.grid import alpha_grid, corner_grid, corner_weights, cross_grid, model_grid, sheet
 from nst_adain.functional import ChannelStats
 from nst_adain.rendering.contents import EncodedContent
 from nst_adain.stylizer import Stylizer
@@ -62,6 +62,15 @@ def test_corner_grid_is_pure_in_the_corners(
     np.testing.assert_array_equal(cell(image, 1, 1, left=0), middle)
     with pytest.raises(ValueError, match="styles: expected four, one for each corner, got 2"):
         corner_grid(slim, content, styles[:2], 3)
+
+
+def test_model_grid_has_a_column_per_model(slim: Stylizer, base: Stylizer) -> None:
+    photo, style = picture(CELL, CELL, 1), picture(CELL, CELL, 2)
+    image = model_grid([("slim", slim), ("base", base)], photo, style, alpha=0.7, cell=CELL)
+    assert image.size == (4 * (CELL + 4) - 4, 22 + CELL)
+    expected = photo, style, slim(photo, style, alpha=0.7), base(photo, style, alpha=0.7)
+    for column, shown in enumerate(expected):
+        np.testing.assert_array_equal(cell(image, 0, column, left=0), np.asarray(shown))
 
 
 def test_corner_weights_are_bilinear() -> None:

@@ -1,0 +1,78 @@
+"""`nst-adain compare`: what each model makes of one photograph."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nst_adain.cli.drawn import NAMES, open_style
+from nst_adain.cli.options import (
+    PICTURE,
+    add_controls,
+    add_device,
+    add_encoder,
+    add_quality,
+    has_encoder,
+    load_stylizer,
+    read_strength,
+    whole_from,
+)
+from nst_adain.controls import is_saved
+from nst_adain.errors import UsageError
+from nst_adain.figures.grid import model_grid
+from nst_adain.images.io import load_image, output_format, save_image
+from nst_adain.models.pretrained import available_models
+from nst_adain.results import check_apart
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `nst-adain compare`."""
+    parser.description = """\
+Compare models on one sheet: a photograph, a style, and the photograph in this
+style by each model. vgg19 takes part if its encoder is named."""
+    parser.epilog = """\
+example:
+  nst-adain compare samples/chelsea.png brush_strokes -o models.png"""
+    parser.add_argument("content", type=Path, help="the photograph")
+    parser.add_argument("style", type=Path, help=f"a picture, or the name of a drawn one: {NAMES}")
+    parser.add_argument("-o", "--output", type=PICTURE, default=Path("compare.png"), help="the sheet (%(default)s)")
+    parser.add_argument("--models", nargs="+", metavar="MODEL",
+                        help="names or .safetensors files (default: all that ship)")  # fmt: skip
+    parser.add_argument(
+        "--cell", type=whole_from(16), default=384, help="side of each picture on the sheet, in pixels (%(default)s)"
+    )
+    parser.add_argument(
+        "--size", type=whole_from(1), help="short side at which the photograph is stylised, in pixels (default: as --cell)"
+    )
+    add_controls(parser, ["alpha", "style_size", "max_pixels"])
+    add_quality(parser)
+    add_encoder(parser)
+    add_device(parser)
+    parser.set_defaults(job=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Make a sheet of models."""
+    output_format(arguments.output)
+    check_apart(arguments.output, arguments.content, arguments.style, arguments.alpha)
+    if is_saved(arguments.style):
+        raise UsageError(f"style: expected a picture, got the file of an encoded style {arguments.style}")
+    style = open_style(arguments.style)
+    limit = arguments.max_pixels
+    photo, style = (load_image(p, max_pixels=limit) if isinstance(p, Path) else p for p in (arguments.content, style))
+    names = arguments.models or [name for name in available_models() if has_encoder(name, arguments)]
+    stylizers = [(Path(name).stem, load_stylizer(arguments, name)) for name in names]
+    image = model_grid(
+        stylizers,
+        photo,
+        style,
+        cell=arguments.cell,
+        size=arguments.size or arguments.cell,
+        alpha=read_strength(arguments),
+        style_size=arguments.style_size,
+        max_pixels=limit,
+    )
+    save_image(image, arguments.output, quality=arguments.quality)
+    print(arguments.output)
