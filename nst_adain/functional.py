@@ -87,6 +87,21 @@ class ChannelStats:
         """
         return ChannelStats(torch.cat([s.mean for s in stats], 1), torch.cat([s.std for s in stats], 1), _maker_of(stats))
 
+    def check(self, name: str, channels: int, made_by: str) -> None:
+        """Check that a model with this many `channels` and this fingerprint can use the statistics, called `name` in errors.
+
+        Raises:
+            ValueError: if they are not finite, or another model's.
+        """
+        if self.channels != channels:
+            raise ValueError(
+                f"{name}: expected statistics of {channels} channels, got {self.channels}: encoded with another model"
+            )
+        if self.made_by not in ("", made_by):
+            raise ValueError(f"{name}: encoded with other weights than this model's; encode it again")
+        if not (self.mean.isfinite().all() & self.std.isfinite().all()):
+            raise ValueError(f"{name}: expected finite statistics, found NaN or infinity")
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a .safetensors file, whole or not at all.
 

@@ -235,7 +235,9 @@ class Stylizer:
         check_style_size(style_size, given)
         factors = check_weights(weights, len(given), raw_weights, masks is not None, 1.0 if number is None else number)
         # Read all files before computing anything, so that a bad one is reported at once.
-        read = self._read_content(content, size, look_size, tile, max_pixels)
+        if isinstance(content, EncodedContent):
+            self.check_origin("content", content.stats)
+        read = read_content(content, size, look_size, tile, max_pixels)
         if out is not None:
             check_out(out, read)
         opened = [self._read_style(style, style_size, max_pixels) for style in given]
@@ -247,16 +249,6 @@ class Stylizer:
         stats = [content.stats.to(self.device)] if known else None  # type: ignore[union-attr]
         look = Look(codes, factors, where, strength, preserve_color == "luminance", detail == "strokes")
         return assemble(paint(self.model, read, look, self.device, progress, stats), read, out, self.device)
-
-    def _read_content(
-        self, content: Picture | EncodedContent[Any], size: int | None, look_size: int | None, tile: Tiling, max_pixels: int
-    ) -> Content:
-        if not isinstance(content, EncodedContent):
-            return read_content(content, size, look_size, tile, max_pixels)
-        if size is not None or look_size != LOOK_SIZE or tile != "auto":
-            raise ValueError("size, look_size, tile: content is already encoded; give them to encode_content")
-        self.check_origin("content", content.stats)
-        return content.content
 
     def _read_style(self, style: Style, style_size: int | None, max_pixels: int) -> Content | ChannelStats:
         if is_saved(style):
@@ -278,12 +270,4 @@ class Stylizer:
 
     def check_origin(self, name: str, stats: ChannelStats) -> None:
         """Raise ValueError, whose message begins with `name`, if these statistics are not finite or are another model's."""
-        expected = sum(self.model.arch.code_channels.values())
-        if stats.channels != expected:
-            raise ValueError(
-                f"{name}: expected statistics of {expected} channels, got {stats.channels}: encoded with another model"
-            )
-        if stats.made_by not in ("", self.fingerprint):
-            raise ValueError(f"{name}: encoded with other weights than this model's; encode it again")
-        if not (stats.mean.isfinite().all() & stats.std.isfinite().all()):
-            raise ValueError(f"{name}: expected finite statistics, found NaN or infinity")
+        stats.check(name, sum(self.model.arch.code_channels.values()), self.fingerprint)

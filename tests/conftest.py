@@ -26,6 +26,7 @@ from PIL import Image
 
 from nst_adain import demo, files
 from nst_adain.figures import gallery
+from nst_adain.figures import samples as figures_samples
 from nst_adain.models.architecture import LAYERS, Architecture
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import read_weights, save_weights
@@ -102,6 +103,7 @@ draw = functools.cache(gallery.draw)  # a style takes a third of a second
 def _each_style_is_drawn_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "draw", draw)
+        patch.setattr(figures_samples, "draw", draw)
         yield
 
 
@@ -109,7 +111,7 @@ def _each_style_is_drawn_once() -> Iterator[None]:
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `nst-adain demo --inputs` writes; to be left as it is."""
     folder = tmp_path_factory.mktemp("page") / "samples"
-    demo.save_inputs(folder)
+    figures_samples.save_inputs(folder)
     return folder
 
 

@@ -18,7 +18,7 @@ from drawings import PATTERNS, draw_pattern
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from nst_adain.demo import PHOTOGRAPHS, photograph
+from nst_adain.figures.samples import PHOTOGRAPHS, photograph
 from nst_adain.images.inputs import to_tensor
 from nst_adain.models.architecture import STRIDE
 from nst_adain.models.pretrained import available_models, needs_encoder

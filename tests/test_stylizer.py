@@ -13,9 +13,9 @@ import torch
 from conftest import draw, picture
 from PIL import Image
 
-from nst_adain.demo import photograph
 from nst_adain.errors import ImageError, UsageError
 from nst_adain.figures.gallery import STYLES
+from nst_adain.figures.samples import photograph
 from nst_adain.functional import ChannelStats, blend, channel_stats
 from nst_adain.images.inputs import to_tensor
 from nst_adain.images.io import load_image

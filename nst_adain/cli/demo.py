@@ -12,7 +12,8 @@ from nst_adain.cli.options import (
     add_quality,
     load_stylizer,
 )
-from nst_adain.demo import controls_sheet, demo_sheet, save_inputs
+from nst_adain.demo import controls_sheet, demo_sheet
+from nst_adain.figures.samples import save_inputs
 from nst_adain.images.io import output_format, save_image
 
 __all__ = ["add_options", "run"]

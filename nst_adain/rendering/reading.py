@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
 
-from nst_adain.controls import Picture, Tiling, check_side
+from nst_adain.controls import LOOK_SIZE, Picture, Tiling, check_side
 from nst_adain.errors import ImageError
 from nst_adain.images.inputs import map_picture, open_picture, scaled, separated
-from nst_adain.rendering.contents import Content
+from nst_adain.rendering.contents import Content, EncodedContent
 from nst_adain.rendering.guidance import reduced, sizes_up_to
 from nst_adain.rendering.tiling import auto_side
 
@@ -19,12 +20,18 @@ __all__ = ["read_content", "read_style"]
 
 
 def read_content(
-    content: Picture, size: int | None, look_size: int | None, tile: Tiling, max_pixels: int, *, kept: bool = False
+    content: Picture | EncodedContent[Any],
+    size: int | None,
+    look_size: int | None,
+    tile: Tiling,
+    max_pixels: int,
+    *,
+    kept: bool = False,
 ) -> Content:
     """Read a content picture.
 
     Args:
-        content: a path, a PIL image or a float tensor (B, 3, H, W) in [0, 1], which stays unchanged.
+        content: a path, a PIL image or a float tensor (B, 3, H, W) in [0, 1], which stays unchanged; or one that is encoded.
         size: the short side to scale it to, up or down; None: keep its size.
         look_size: the short side at which it gets its look, if it is larger; None: its own.
         tile: the side of its tiles.
@@ -35,6 +42,10 @@ def read_content(
         FileNotFoundError, ImageError: if a file cannot be read.
         TypeError, ValueError: if `content` is not a picture, or a side is not a number of pixels or is too large.
     """
+    if isinstance(content, EncodedContent):
+        if size is not None or look_size != LOOK_SIZE or tile != "auto":
+            raise ValueError("size, look_size, tile: content is already encoded; give them to encode_content")
+        return content.content
     if look_size is not None:
         check_side("look_size", look_size)
     stored = map_picture(content, max_pixels) if size is None else None

@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeAlias
 import gradio as gr
 from PIL import Image
 
-from nst_adain.demo import PHOTOGRAPHS
 from nst_adain.figures import grid
 from nst_adain.figures.gallery import STYLES
+from nst_adain.figures.samples import PHOTOGRAPHS
 from nst_adain.images.io import flatten, save_image
 from nst_adain.models.pretrained import DEFAULT_MODEL
 from nst_adain.results import result_name
@@ -118,7 +118,9 @@ class Actions:
         command, code = wanted.command(names.__getitem__), wanted.python(names.__getitem__)
         if any(path.parent == self.samples for path in (wanted.photo, *wanted.styles)):
             command = f"nst-adain demo --inputs samples\n{command}"
-            code = f"from nst_adain.demo import save_inputs\n{code}".replace("\n\n", '\n\nsave_inputs("samples")\n', 1)
+            code = f"from nst_adain.figures.samples import save_inputs\n{code}".replace(
+                "\n\n", '\n\nsave_inputs("samples")\n', 1
+            )
         return command, code
 
     def shares(self, *styles: dict[str, Any] | None) -> list[dict[str, Any]]:

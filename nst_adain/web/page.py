@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
-from nst_adain.demo import PHOTOGRAPHS
 from nst_adain.figures.gallery import STYLES
+from nst_adain.figures.samples import PHOTOGRAPHS
 from nst_adain.web.actions import MAX_CELLS, SLOTS, Actions
 from nst_adain.web.parts import comparison, easel, shelf
 from nst_adain.web.studio import Studio
@@ -29,7 +29,7 @@ def page(studio: Studio, folder: Path) -> gr.Blocks:
 
     Args:
         studio: the models.
-        folder: Gradio's folder for files; its subfolder `samples` holds what `demo.save_inputs` writes.
+        folder: Gradio's folder for files; its subfolder `samples` holds what `samples.save_inputs` writes.
     """
     actions = Actions(studio, folder)
     with gr.Blocks(title="nst-adain", analytics_enabled=False, fill_width=True) as blocks:

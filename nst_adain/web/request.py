@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import os
 import re
 import shlex
@@ -15,14 +14,12 @@ from PIL import Image
 
 from nst_adain.controls import Controls, check_alpha, check_side, check_weights
 from nst_adain.models.pretrained import DEFAULT_MODEL
-from nst_adain.stylizer import Stylizer
 
 __all__ = ["PREVIEW", "PREVIEW_PIXELS", "Request"]
 
 
 PREVIEW = 512  # short side of a preview in pixels, and
 PREVIEW_PIXELS = 2 * PREVIEW**2  # its most pixels, which a panorama would exceed
-_DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(Stylizer.__call__).parameters.items()}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,7 +102,8 @@ class Request:
         keywords: dict[str, Any] = {**self.controls(), "style_size": self.style_size, "size": self.size}
         if self.mask is not None:
             keywords["masks"] = ["mask.png"] * len(self.styles)
-        return {option: value for option, value in keywords.items() if value != _DEFAULTS[option]}
+        defaults = {field.name: field.default for field in dataclasses.fields(self)} | {"weights": None, "masks": None}
+        return {option: value for option, value in keywords.items() if value != defaults[option]}
 
 
 def _no_option(name: str) -> str:

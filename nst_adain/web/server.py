@@ -27,8 +27,8 @@ import uvicorn
 from gradio.http_server import Server
 from starlette.middleware import Middleware
 
-from nst_adain.demo import save_inputs
 from nst_adain.errors import UsageError
+from nst_adain.figures.samples import save_inputs
 from nst_adain.images.opening import register_heic
 from nst_adain.web.gate import Gate, host_name, in_words, told
 from nst_adain.web.limits import BACKLOG, MAX_UPLOAD, BoundedProtocol

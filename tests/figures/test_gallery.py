@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from nst_adain.demo import photograph
 from nst_adain.figures import gallery
 from nst_adain.figures.gallery import SIZE, STYLES, draw
+from nst_adain.figures.samples import photograph
 from nst_adain.stylizer import Stylizer
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nst_adain.controls import Controls
-from nst_adain.demo import photograph
+from nst_adain.figures.samples import photograph
 from nst_adain.functional import channel_stats
 from nst_adain.images.inputs import to_tensor
 from nst_adain.rendering.statistics import Moments

@@ -20,7 +20,7 @@ from PIL import Image
 from samples import film
 
 from nst_adain.cli.main import main
-from nst_adain.demo import save_inputs
+from nst_adain.figures.samples import save_inputs
 from nst_adain.images.opening import register_heic
 from nst_adain.stylizer import Stylizer
 

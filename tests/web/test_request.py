@@ -14,7 +14,7 @@ from pages import make, painted, settings, upload
 from PIL import Image
 
 from nst_adain.cli.main import main
-from nst_adain.demo import save_inputs
+from nst_adain.figures.samples import save_inputs
 from nst_adain.web.actions import Actions
 
 

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from nst_adain.batch.folder import stylize_folder
-from nst_adain.demo import PHOTOGRAPHS, photograph
 from nst_adain.device import Precision
 from nst_adain.errors import UsageError, at_least
 from nst_adain.figures.gallery import draw
+from nst_adain.figures.samples import PHOTOGRAPHS, photograph
 from nst_adain.images.io import WRITABLE_SUFFIXES, load_image, save_image
 from nst_adain.stylizer import Stylizer
 from train.measure.resources import now
