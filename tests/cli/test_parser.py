@@ -87,6 +87,7 @@ def test_every_option_is_explained() -> None:
 REQUIRED = {
     "stylize": "a b",
     "grid": "--contents a --styles b",
+    "compare": "a b",
     "morph": "a b",
     "batch": "a --styles b -o c",
     "video": "a b -o c.mp4",
