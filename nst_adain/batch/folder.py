@@ -24,7 +24,7 @@ from nst_adain.batch.cores import Cores
 from nst_adain.batch.manifest import SETTINGS, check_settings, claim, join_sources, settings_of
 from nst_adain.batch.pairing import Job, find_pictures, names_of, pair, split
 from nst_adain.batch.styles import area, encode_styles, find_styles, why
-from nst_adain.controls import STYLE_SIZE, Controls, check_side, check_style_size
+from nst_adain.controls import LOOK_SIZE, STYLE_SIZE, Controls, check_side, check_style_size
 from nst_adain.errors import UsageError
 from nst_adain.files import make_folder, remove_strays, write_atomic
 from nst_adain.functional import ChannelStats
@@ -37,6 +37,7 @@ from nst_adain.stylizer import Stylizer
 
 __all__ = ["FAILURES", "Report", "stylize_folder"]
 
+_CONTROLS = ("alpha", "masks", "preserve_color", "look_size", "detail")
 FAILURES = "failures.csv"  # in the output folder; removed when there are none
 
 
@@ -95,7 +96,8 @@ def stylize_folder(
         max_pixels: the largest picture that is decoded or made.
         keep_metadata: copy each photograph's date, camera, place, author and description, as far as it has them.
         progress: show a progress bar on standard error.
-        controls: alpha, masks, or preserve_color "luminance" ("coral" would need each style anew for each photograph).
+        controls: alpha, masks, look_size, detail, or preserve_color "luminance" ("coral" would need each style anew for each
+            photograph).
 
     Raises:
         NotADirectoryError, PermissionError, ValueError: if a folder does not exist, has no pictures or cannot be written to, an
@@ -103,7 +105,7 @@ def stylize_folder(
     """
     photos, styles, out = Path(photos), Path(styles), Path(out)
     _check_options(pairing, size, style_size)
-    loaded = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "masks", "preserve_color"))
+    loaded = read_controls({**(controls or {}), "max_pixels": max_pixels}, _CONTROLS)
     report = Report()
     found = names_of(find_pictures(photos, "photographs", out, report.failed, apart=styles), photos)
     candidates = find_styles(styles, out, report.failed)
@@ -200,16 +202,18 @@ class _Making:
     keep_metadata: bool
 
     def encode(self, photo: Path, cores: Cores, least: int) -> EncodedContent[Image.Image]:
-        limit = self.controls["max_pixels"]
+        limit, look_size = self.controls["max_pixels"], self.controls.get("look_size", LOOK_SIZE)
         picture = load_image(photo, max_pixels=limit)
         with cores.share(area(picture, self.size), least):
-            return self.stylizer.encode_content(picture, size=self.size, max_pixels=limit)
+            return self.stylizer.encode_content(picture, size=self.size, look_size=look_size, max_pixels=limit)
 
     def write(
         self, path: Path, photo: Path, content: EncodedContent[Image.Image], style: ChannelStats, cores: Cores, least: int
     ) -> None:
+        controls: Controls = {**self.controls}
+        controls.pop("look_size", None)  # the content has it already
         with cores.share(math.prod(content.content.size), least):
-            result = self.stylizer(content, style, **self.controls)
+            result = self.stylizer(content, style, **controls)
         path.parent.mkdir(parents=True, exist_ok=True)
         save_image(result, path, quality=self.quality, metadata_of=photo if self.keep_metadata else None)
 

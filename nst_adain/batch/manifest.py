@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from nst_adain.controls import Controls
+from nst_adain.controls import LOOK_SIZE, Controls
 from nst_adain.errors import UsageError
 from nst_adain.files import write_new
 from nst_adain.images.io import LOSSY_SUFFIXES
@@ -24,7 +24,7 @@ __all__ = ["SETTINGS", "check_settings", "claim", "join_sources", "settings_of"]
 _REMEDY = "name another folder, or remove this one"
 SETTINGS = "batch.json"  # in the output folder: how its pictures were made
 # The controls that change the results, and their defaults.
-_LOOK = {"alpha": 1.0, "preserve_color": None, "masks": None}
+_LOOK = {"alpha": 1.0, "preserve_color": None, "masks": None, "look_size": LOOK_SIZE, "detail": "strokes"}
 
 
 def settings_of(
@@ -73,7 +73,7 @@ def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]
         before = None
     if not isinstance(before, dict):
         raise ValueError(f"{path}: expected the settings of an earlier call, found something else; remove it, or name another")
-    for name, value in {"keep_metadata": False, **before}.items():  # older batches did not record it
+    for name, value in {"keep_metadata": False, "look_size": None, **before}.items():  # as older batches were made
         if name in settings and value != settings[name]:
             other = f"made {_otherwise(name, value, settings[name])}"
             raise UsageError(f"{path.parent}: holds pictures {other}; {_REMEDY}")

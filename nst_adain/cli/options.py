@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import get_args
 
 from nst_adain.cli.drawn import open_style
-from nst_adain.controls import Mask, check_style_size
+from nst_adain.controls import Detail, Mask, check_style_size
 from nst_adain.device import Precision
 from nst_adain.functional import ChannelStats
 from nst_adain.images.io import WRITABLE_SUFFIXES, save_image
@@ -43,6 +43,7 @@ __all__ = [
     "suffix",
     "tile",
     "whole_from",
+    "whole_or_none",
 ]
 
 
@@ -61,6 +62,11 @@ def add_controls(parser: argparse.ArgumentParser, only: Sequence[str] | None = N
         "size": {"type": whole_from(1), "help": "short side of the result, in pixels (default: the photograph's)"},
         "style_size": {"type": whole_from(1),
                   "help": "short side to which larger style pictures are reduced: less gives finer strokes (%(default)s)"},
+        "look_size": {"type": whole_or_none,
+                  "help": "short side at which a larger picture gets its look, before it is refined: less gives broader "
+                          "strokes; none: strokes as wide in pixels at any size (%(default)s)"},
+        "detail": {"choices": get_args(Detail),
+                  "help": "how it is refined: fine strokes, or the photograph's details alone, quick and soft (%(default)s)"},
         "tile": {"type": tile,
                   "help": "render in tiles of this side, in constant memory; none: at once (%(default)s: above 2048 x 2048)"},
         "max_pixels": {"type": whole_from(1), "help": "largest picture to read or make (%(default)s)"},
@@ -174,6 +180,11 @@ def whole_from(low: int, high: int | None = None) -> Callable[[str], int]:
         return value
 
     return whole
+
+
+def whole_or_none(text: str) -> int | None:
+    """none, or a whole number from 1."""
+    return None if text == "none" else whole_from(1)(text)
 
 
 def tile(text: str) -> int | str | None:

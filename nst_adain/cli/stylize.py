@@ -101,6 +101,8 @@ def _controls(arguments: argparse.Namespace) -> Controls:
         "preserve_color": arguments.preserve_color,
         "size": arguments.size,
         "style_size": arguments.style_size,
+        "look_size": arguments.look_size,
+        "detail": arguments.detail,
         "tile": arguments.tile,
         "max_pixels": arguments.max_pixels,
         "progress": sys.stderr.isatty(),

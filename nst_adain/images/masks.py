@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 from torch import Tensor
 
-from nst_adain.controls import Controls, Mask
+from nst_adain.controls import Controls, Mask, check_detail, check_side
 from nst_adain.errors import UsageError
 from nst_adain.images.formats import open_image
 from nst_adain.images.io import check_not_empty, load_image, to_srgb, turn_upright
@@ -169,6 +169,9 @@ def read_controls(controls: Controls, allowed: Collection[str]) -> Controls:
     """
     if other := sorted(controls.keys() - {*allowed, "max_pixels"}):
         raise UsageError(f"controls: expected {', '.join(allowed)}, got {other[0]}")
+    check_detail(controls.get("detail", "strokes"))
+    if (look_size := controls.get("look_size")) is not None:
+        check_side("look_size", look_size)
     read: Controls = {**controls}
     alpha, masks, limit = controls.get("alpha"), controls.get("masks"), controls.get("max_pixels", MAX_PIXELS)
     if isinstance(alpha, (str, os.PathLike)):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from nst_adain.controls import Controls, Progress, check_side, check_weights
+from nst_adain.controls import LOOK_SIZE, Controls, Progress, check_side, check_weights
 from nst_adain.errors import ImageError, UsageError
 from nst_adain.functional import ChannelStats
 from nst_adain.images.inputs import check_scaled
@@ -85,7 +85,7 @@ def stylize_video(
         keep_metadata: copy date, camera, place, author and title, as far as the source has them.
         progress: show a progress bar on standard error; or call a function before each frame with the number done and the
             total, None if the file does not say. An exception it raises ends the call.
-        controls: alpha, or preserve_color "luminance".
+        controls: alpha, look_size, detail, or preserve_color "luminance".
 
     Returns:
         The number of frames written.
@@ -104,7 +104,7 @@ def stylize_video(
     source, output = Path(source), Path(output)
     _check_files(source, output)
     # No masks: the statistics under them would not be smoothed over time.
-    kept = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "preserve_color"))
+    kept = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "preserve_color", "look_size", "detail"))
     start = check_weights(weights, len(styles))
     end = start if end_weights is None else check_weights(end_weights, len(styles))
     restyle = _restyler(stylizer, list(styles), (start, end), steadiness, size, kept)
@@ -151,13 +151,13 @@ def _restyler(
         check_side("size", size)
     statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
     pictures = SmoothedPictures(steadiness)
-    max_pixels = kept["max_pixels"]
+    max_pixels, look_size = kept["max_pixels"], kept.pop("look_size", LOOK_SIZE)
 
     def restyle(image: Image.Image, position: float) -> NDArray[np.uint8]:
         if size is not None:
             check_scaled("size", size, math.prod(scaled_size(image.size, size)), max_pixels)
             image = scaled(image, size)
-        content = stylizer.encode_content(image, max_pixels=max_pixels)
+        content = stylizer.encode_content(image, look_size=look_size, max_pixels=max_pixels)
         content = dataclasses.replace(content, stats=statistics(content.stats))
         given: Controls = {**kept, "weights": _between(*weights, position), "raw_weights": True}
         return pictures(np.asarray(image), np.asarray(stylizer(content, styles, **given)), statistics.cut)

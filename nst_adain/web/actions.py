@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import gradio as gr
 from PIL import Image
 
+from nst_adain.controls import Detail
 from nst_adain.figures import grid
 from nst_adain.figures.gallery import STYLES
 from nst_adain.figures.samples import PHOTOGRAPHS
@@ -32,9 +33,8 @@ SLOTS = 4  # styles that can be mixed
 MAX_FRAMES = 1800  # in a video: a minute at 30 frames a second
 MAX_CELLS = 8  # along a side of a grid
 
-Asked: TypeAlias = Mapping[
-    str, Any
-]  # what the controls say: photo, styles, shares, alpha, color, size, style_size, model, mask
+# What the controls say: photo, styles, shares, alpha, color, size, style_size, look_size, detail, model, mask.
+Asked: TypeAlias = Mapping[str, Any]
 
 
 class Actions:
@@ -69,12 +69,10 @@ class Actions:
             [path for path, _ in used],
             [share for _, share in used],
             mask=painted(asked["mask"]),
-            model=asked["model"],
             encoder=self.studio.encoder(asked["model"]),
-            alpha=asked["alpha"],
             preserve_color=asked["color"] or None,
             size=asked["size"] or None,
-            style_size=asked["style_size"],
+            **{name: asked[name] for name in ("model", "alpha", "style_size", "look_size", "detail")},
         )
 
     def open_photo(self, photo: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -118,9 +116,8 @@ class Actions:
         command, code = wanted.command(names.__getitem__), wanted.python(names.__getitem__)
         if any(path.parent == self.samples for path in (wanted.photo, *wanted.styles)):
             command = f"nst-adain demo --inputs samples\n{command}"
-            code = f"from nst_adain.figures.samples import save_inputs\n{code}".replace(
-                "\n\n", '\n\nsave_inputs("samples")\n', 1
-            )
+            code = code.replace("\n\n", '\n\nsave_inputs("samples")\n', 1)
+            code = f"from nst_adain.figures.samples import save_inputs\n{code}"
         return command, code
 
     def shares(self, *styles: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -208,7 +205,7 @@ class Actions:
                 size=wanted.size,
                 max_pixels=self.studio.max_pixels,
                 progress=reporting(cancelled, progress, "frames", MAX_FRAMES),
-                controls={"alpha": wanted.alpha, "preserve_color": wanted.preserve_color},
+                controls={name: getattr(wanted, name) for name in ("alpha", "preserve_color", "look_size", "detail")},  # type: ignore[arg-type]
             )
             return str(output)
 
@@ -222,6 +219,8 @@ class Actions:
         preserve_color: Literal["luminance", "coral"] | None = None,
         size: int | None = None,
         style_size: int = 512,
+        look_size: int = 512,
+        detail: Detail = "strokes",
         model: str = DEFAULT_MODEL,
     ) -> gr.FileData:
         """Render a photograph in the style of one or more pictures, as a PNG file. Arguments: as for calling a `Stylizer`."""
@@ -237,6 +236,8 @@ class Actions:
                 preserve_color=preserve_color,
                 size=size,
                 style_size=style_size,
+                look_size=look_size,
+                detail=detail,
             )
             image, _ = self.studio.full(wanted)
             return gr.FileData(path=str(self._save(image, "out.png")))

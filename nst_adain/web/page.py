@@ -128,10 +128,13 @@ def _options(models: tuple[str, ...]) -> dict[str, gr.components.Component]:
         ("The photograph's, by lightness", "luminance"),
         ("The photograph's, given to the style", "coral"),
     ]
+    details = [("Fine strokes", "strokes"), ("The photograph's details: quick, soft", "photo")]
     return {
         "color": gr.Radio(colors, value="", label="Colours"),
         "size": gr.Number(0, precision=0, minimum=0, label="Short side of the result in pixels (0: as the photograph)"),
         "style_size": gr.Slider(64, 1024, 512, step=64, label="Strokes: style pictures reduced to", info="Less is finer."),
+        "look_size": gr.Slider(128, 1024, 512, step=64, label="Breadth: the look of a picture of", info="Less is broader."),
+        "detail": gr.Radio(details, value="strokes", label="In pictures larger than that"),
         "model": gr.Dropdown(list(models), value=models[0], label="Model", visible=len(models) > 1),
     }
 

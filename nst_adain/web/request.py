@@ -12,14 +12,16 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from nst_adain.controls import Controls, check_alpha, check_side, check_weights
+from nst_adain.controls import LOOK_SIZE, STYLE_SIZE, Controls, Detail, check_alpha, check_detail, check_side, check_weights
 from nst_adain.models.pretrained import DEFAULT_MODEL
 
 __all__ = ["PREVIEW", "PREVIEW_PIXELS", "Request"]
 
 
-PREVIEW = 512  # short side of a preview in pixels, and
-PREVIEW_PIXELS = 2 * PREVIEW**2  # its most pixels, which a panorama would exceed
+PREVIEW = (
+    LOOK_SIZE  # short side of a preview in pixels: as large as a picture gets its look at, and it is the full-size picture's
+)
+PREVIEW_PIXELS = 2 * PREVIEW**2  # the most pixels of one, which a panorama would exceed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,7 +35,7 @@ class Request:
         mask: white where the styles apply, of any size; None: everywhere.
         model: one of the studio's models.
         encoder: the file of the full-width encoder, if the model has none.
-        alpha, preserve_color, size, style_size: as for calling a `Stylizer`; alpha is a number.
+        alpha, preserve_color, size, style_size, look_size, detail: as for calling a `Stylizer`; alpha is a number.
 
     Raises:
         ValueError: if a number is out of range.
@@ -48,7 +50,9 @@ class Request:
     alpha: float = 1.0
     preserve_color: Literal["luminance", "coral"] | None = None
     size: int | None = None
-    style_size: int = 512
+    style_size: int = STYLE_SIZE
+    look_size: int = LOOK_SIZE
+    detail: Detail = "strokes"
 
     def __post_init__(self) -> None:
         """Check values from outside: a strength that is a path would be read as a mask."""
@@ -56,6 +60,8 @@ class Request:
             raise ValueError(f"alpha: expected a number from 0 (above 1 extrapolates), got {self.alpha!r}")
         check_weights(self.weights, len(self.styles))
         check_side("style_size", self.style_size)
+        check_side("look_size", self.look_size)
+        check_detail(self.detail)
         if self.size is not None:
             check_side("size", self.size)
 
@@ -66,6 +72,7 @@ class Request:
             "masks": None if self.mask is None else [self.mask] * len(self.styles),
             "alpha": self.alpha,
             "preserve_color": self.preserve_color,
+            "detail": self.detail,
         }
 
     def python(self, name: Callable[[Path], str]) -> str:
@@ -99,7 +106,12 @@ class Request:
 
     def _options(self) -> dict[str, Any]:
         """Return the keywords that differ from their defaults, with the mask as the name of a file."""
-        keywords: dict[str, Any] = {**self.controls(), "style_size": self.style_size, "size": self.size}
+        keywords: dict[str, Any] = {
+            **self.controls(),
+            "style_size": self.style_size,
+            "look_size": self.look_size,
+            "size": self.size,
+        }
         if self.mask is not None:
             keywords["masks"] = ["mask.png"] * len(self.styles)
         defaults = {field.name: field.default for field in dataclasses.fields(self)} | {"weights": None, "masks": None}

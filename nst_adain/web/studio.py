@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from nst_adain.controls import Controls, Progress, Style, is_saved
+from nst_adain.controls import LOOK_SIZE, Controls, Progress, Style, is_saved
 from nst_adain.device import Precision
 from nst_adain.errors import UsageError, out_of_memory
 from nst_adain.functional import ChannelStats
@@ -18,8 +18,9 @@ from nst_adain.images.io import flatten, resize_short_side
 from nst_adain.images.opening import MAX_PIXELS
 from nst_adain.models.pretrained import DEFAULT_MODEL, needs_encoder
 from nst_adain.rendering.contents import EncodedContent
+from nst_adain.rendering.guidance import working_size
 from nst_adain.stylizer import Stylizer
-from nst_adain.web.request import PREVIEW, PREVIEW_PIXELS, Request
+from nst_adain.web.request import PREVIEW, Request
 
 __all__ = ["SMALL_TILE", "Studio"]
 
@@ -82,7 +83,7 @@ class Studio:
 
     def photo(self, path: Path, size: int | None = None) -> Image.Image:
         """Read a photograph, reduced to the size of its preview."""
-        return self._reduced(self.read(path), size)
+        return _reduced(self.read(path), size)
 
     def read(self, path: Path) -> Image.Image:
         """Read an untrusted picture: whatever is in its file, the page's process goes on."""
@@ -91,7 +92,7 @@ class Studio:
     def preview(self, request: Request) -> Image.Image:
         """Make the picture at a size that is quick to render, on white where it is transparent."""
         stylizer = self.stylizer(request.model)
-        content = self.content(request.model, request.photo, request.size)
+        content = self.content(request.model, request.photo, request.size, request.look_size)
         # Recolouring needs the style pictures; everything else only their codes.
         styles: list[Style] = [
             self._picture(path, request.style_size)
@@ -115,7 +116,7 @@ class Studio:
         photo = self.read(request.photo)
         styles: list[Style] = [path if is_saved(path) else self.read(path) for path in request.styles]
         controls: Controls = {
-            **request.controls(), "style_size": request.style_size, "size": request.size,
+            **request.controls(), "style_size": request.style_size, "size": request.size, "look_size": request.look_size,
             "max_pixels": self.max_pixels, "progress": progress
         }  # fmt: skip
         try:
@@ -126,16 +127,20 @@ class Studio:
         controls["tile"] = SMALL_TILE
         return stylizer(photo, styles, **controls), True
 
-    def content(self, model: str, path: Path, size: int | None = None) -> EncodedContent[Image.Image]:
+    def content(
+        self, model: str, path: Path, size: int | None = None, look_size: int = LOOK_SIZE
+    ) -> EncodedContent[Image.Image]:
         """Return a photograph, encoded at the size of its preview."""
-        return self._content(model, path, size)
+        return self._content(model, path, size, look_size)
 
     def style(self, model: str, path: Path, style_size: int) -> ChannelStats:
         """Return an encoded style."""
         return self._style(model, path, style_size)
 
-    def _encode_content(self, model: str, path: Path, size: int | None) -> EncodedContent[Image.Image]:
-        return self.stylizer(model).encode_content(self.photo(path, size))
+    def _encode_content(self, model: str, path: Path, size: int | None, look_size: int) -> EncodedContent[Image.Image]:
+        # One that gets its look at a larger size is shown at that.
+        picture = _reduced(self.read(path), size, max(PREVIEW, look_size))
+        return self.stylizer(model).encode_content(picture, look_size=look_size)
 
     def _encode_style(self, model: str, path: Path, style_size: int) -> ChannelStats:
         return self.stylizer(model).encode_style(path if is_saved(path) else self.read(path), style_size=style_size)
@@ -144,6 +149,7 @@ class Studio:
         image = self.read(path)
         return resize_short_side(image, min(style_size, *image.size))
 
-    def _reduced(self, image: Image.Image, size: int | None) -> Image.Image:
-        short, long = sorted(image.size)
-        return resize_short_side(image, max(1, min(size or short, PREVIEW, int((PREVIEW_PIXELS * short / long) ** 0.5))))
+
+def _reduced(image: Image.Image, size: int | None, preview: int = PREVIEW) -> Image.Image:
+    """Reduce a picture to the size of its preview, or to the short side `size` of the result, if that is less."""
+    return resize_short_side(image, min(size or preview, *working_size(image.height, image.width, preview)))
