@@ -34,10 +34,12 @@ def painted(box: tuple[int, int, int, int], size: tuple[int, int] = (45, 31)) ->
 
 
 def settings(photo: Any, *styles: Any, shares: list[float] | None = None, alpha: float = 1.0, color: str = "", size: int = 0,
-             style_size: int = 512, model: str = DEFAULT_MODEL, mask: str = "") -> dict[str, Any]:  # fmt: skip
+             style_size: int = 512, look_size: int = 512, detail: str = "strokes",
+             model: str = DEFAULT_MODEL, mask: str = "") -> dict[str, Any]:  # fmt: skip
     slots = [*styles, *[None] * (SLOTS - len(styles))]
     return {"photo": photo, "styles": slots, "shares": shares or [50] * SLOTS, "alpha": alpha,
-            "color": color, "size": size, "style_size": style_size, "model": model, "mask": mask}  # fmt: skip
+            "color": color, "size": size, "style_size": style_size, "look_size": look_size, "detail": detail,
+            "model": model, "mask": mask}  # fmt: skip
 
 
 def pixels(url: str) -> np.ndarray[Any, Any]:

@@ -128,6 +128,8 @@ def _recorded(value: object) -> object:
         return [_recorded(part) for part in value]
     if isinstance(value, Tensor):
         value = value.detach().double().cpu().numpy()
+    if isinstance(value, numbers.Integral):
+        return int(value)
     if isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return float(value)  # includes NumPy's numbers
     if isinstance(value, (Image.Image, np.ndarray)):

@@ -43,7 +43,7 @@ def sizes_up_to(size: Size, look_size: int) -> list[Size]:
     """Return the sizes in which a picture is rendered one after the other, from its working size to, without it, its own."""
     first = working_size(*size, look_size)
     ratio = min(size) / min(first)
-    steps = math.ceil(math.log(ratio, _STEP) - 1e-6)
+    steps = max(0, math.ceil(math.log(ratio, _STEP) - 0.02))  # three hundredths more than a step are none
     scales = [ratio ** (step / steps - 1) for step in range(1, steps)]
     return [*([first] if steps else []), *((round(size[0] * scale), round(size[1] * scale)) for scale in scales)]
 

@@ -219,9 +219,9 @@ class Actions:
         preserve_color: Literal["luminance", "coral"] | None = None,
         size: int | None = None,
         style_size: int = 512,
+        model: str = DEFAULT_MODEL,
         look_size: int = 512,
         detail: Detail = "strokes",
-        model: str = DEFAULT_MODEL,
     ) -> gr.FileData:
         """Render a photograph in the style of one or more pictures, as a PNG file. Arguments: as for calling a `Stylizer`."""
         with self._reporting():

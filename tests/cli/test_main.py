@@ -198,12 +198,12 @@ def test_every_control_reaches_the_python_call(base: Stylizer, photo: Path, pain
     files = [str(path) for path in (photo, painting, photo)]
     options = (
         f"-o {output} --weights 2 1 --masks {mask} --alpha {mask} --preserve-color coral --size 40 --style-size 40 --tile 32"
-        " --precision float32"
+        " --look-size 24 --detail photo --precision float32"
     )
     command = ["stylize", *files, *options.split()]
     assert main(command) == 0
     expected = base(photo, [painting, photo], weights=[2, 1], masks=[mask], alpha=mask, preserve_color="coral", size=40,
-                    style_size=40, tile=32)  # fmt: skip
+                    style_size=40, look_size=24, detail="photo", tile=32)  # fmt: skip
     with Image.open(output) as image:
         np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
     labels = photo.with_name("labels.png")

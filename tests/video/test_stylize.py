@@ -15,7 +15,7 @@ from PIL import Image
 from samples import RATE, make_video, read_video
 
 from nst_adain.cli.main import main
-from nst_adain.controls import Controls
+from nst_adain.controls import Controls, Detail
 from nst_adain.errors import ImageError, UsageError
 from nst_adain.functional import ChannelStats
 from nst_adain.stylizer import Stylizer
@@ -127,6 +127,18 @@ def test_first_frame_is_the_picture_stylised(slim: Stylizer, style: ChannelStats
     assert np.abs(read_video(tmp_path / "out.mp4")[1][0] - expected).mean() < 2
 
 
+@pytest.mark.parametrize("detail", ["strokes", "photo"])
+def test_frames_have_the_look_of_a_picture(slim: Stylizer, style: ChannelStats, tmp_path: Path, detail: Detail) -> None:
+    controls: Controls = {"look_size": 16, "detail": detail}
+    source = make_video(tmp_path / "in.mkv", frames=2)
+    stylize_video(slim, source, [style], tmp_path / "out.mkv", steadiness=0, crf=0, controls=controls)
+    first, made = (read_video(path)[1][0] for path in (source, tmp_path / "out.mkv"))
+    expected = np.asarray(slim(Image.fromarray(first), style, **controls), dtype=float)
+    otherwise = np.asarray(slim(Image.fromarray(first), style), dtype=float)
+    assert np.abs(made - expected).mean() < 5
+    assert np.abs(made - otherwise).mean() > 2 * np.abs(made - expected).mean()
+
+
 def test_odd_sizes_and_scaling(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mkv", size=(49, 33), frames=3)
     stylize_video(slim, source, [style], tmp_path / "odd.mkv")
@@ -219,7 +231,7 @@ def test_names_with_a_colon_are_no_protocols(
 
 def test_masks_cannot_be_smoothed(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", frames=2)
-    with pytest.raises(ValueError, match="controls: expected alpha, preserve_color, got masks"):
+    with pytest.raises(ValueError, match="controls: expected alpha, preserve_color, look_size, detail, got masks"):
         stylize_video(slim, source, [style], tmp_path / "out.mp4", controls={"masks": [np.ones((2, 2))]})
 
 
@@ -325,7 +337,7 @@ def test_controls_that_are_not_a_videos_are_refused(
     slim: Stylizer, style: ChannelStats, tmp_path: Path, controls: Controls
 ) -> None:
     source = make_video(tmp_path / "in.mp4", frames=2)
-    with pytest.raises(UsageError, match=f"controls: expected alpha, preserve_color, got {next(iter(controls))}"):
+    with pytest.raises(UsageError, match=f"controls: expected .*, detail, got {next(iter(controls))}"):
         stylize_video(slim, source, [style, style], tmp_path / "out.mp4", controls=controls)
     assert not (tmp_path / "out.mp4").exists()
 

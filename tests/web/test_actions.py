@@ -47,6 +47,8 @@ def test_a_picture_too_long_for_a_preview_is_still_made(actions: Actions, sample
         ({"color": "hue"}, "preserve_color: expected None"),
         ({"size": "x"}, "expected a whole number"),
         ({"style_size": -5}, "expected a whole number of pixels"),
+        ({"look_size": 0}, "look_size: expected a whole number of pixels"),
+        ({"detail": "much"}, "detail: expected &#x27;strokes&#x27; or &#x27;photo&#x27;"),
         ({"model": "/etc/passwd"}, "model: expected one of base"),
         ({"mask": "data:image/png;base64,AAAA"}, "mask: expected a PNG picture"),
         ({"mask": "x"}, "mask: expected a PNG picture"),

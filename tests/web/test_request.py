@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import inspect
 import shlex
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from PIL import Image
 
 from nst_adain.cli.main import main
 from nst_adain.figures.samples import save_inputs
+from nst_adain.stylizer import Stylizer
 from nst_adain.web.actions import Actions
+from nst_adain.web.request import Request
 
 
 def test_files_of_one_name_are_told_apart(actions: Actions) -> None:
@@ -32,7 +36,8 @@ CASES: list[dict[str, Any]] = [
     {"alpha": 0.123456789, "size": 40, "style_size": 64},
     {"shares": [30, 70, 0, 0], "color": "luminance"},
     {"shares": [1, 2, 0, 0], "color": "coral", "alpha": 1.25},
-    {"mask": painted((5, 5, 30, 20)), "shares": [50, 25, 0, 0]},
+    {"look_size": 16, "detail": "photo"},
+    {"mask": painted((5, 5, 30, 20)), "look_size": 24, "shares": [50, 25, 0, 0]},
 ]
 
 
@@ -63,3 +68,11 @@ def test_the_command_and_the_code_make_the_same_picture(
     Path("out.png").unlink()
     exec(code, {})
     np.testing.assert_array_equal(np.asarray(Image.open("out.png")), result)
+
+
+def test_defaults_are_those_of_the_call() -> None:
+    call = inspect.signature(Stylizer.__call__).parameters
+    shared = {field.name: field.default for field in dataclasses.fields(Request) if field.name in call}
+    del shared["weights"], shared["styles"]  # which a request always has
+    assert shared == {name: call[name].default for name in shared}
+    assert {"alpha", "preserve_color", "size", "style_size", "look_size", "detail"} <= shared.keys()

@@ -11,6 +11,7 @@ import pytest
 from conftest import picture
 from pages import SAMPLES, as_shown, make, pixels, settings, upload
 from PIL import Image
+from skimage.metrics import structural_similarity
 
 from nst_adain.errors import UsageError
 from nst_adain.models.architecture import Architecture
@@ -55,6 +56,21 @@ def test_a_preview_is_the_picture_in_small(actions: Actions, base: Stylizer, sam
     assert min(shown.shape[:2]) == PREVIEW
     expected = base(large["path"], samples / "mosaic.png", alpha=0.7, size=PREVIEW)
     np.testing.assert_array_equal(shown, np.asarray(as_shown(expected)))
+
+
+@pytest.mark.parametrize("settled", [{}, {"size": 900, "alpha": 0.6}, {"look_size": 700}, {"color": "luminance"}], ids=str)
+def test_a_preview_is_the_full_size_picture(actions: Actions, samples: Path, settled: dict[str, Any]) -> None:
+    """Someone who likes a preview gets that picture, whatever the size of the photograph."""
+    with Image.open(samples / "astronaut.png") as image:
+        photo = upload(actions, image.resize((1300, 1100), Image.Resampling.LANCZOS), "large.png")
+    values = settings(photo, {"path": str(samples / "brush_strokes.png")}, **settled)
+    shown = pixels(actions.preview(values)[0]["after"])
+    full = make(actions, values)
+    assert min(full.size) == settled.get("size", 1100)
+    assert min(shown.shape[:2]) == settled.get("look_size", PREVIEW)
+    small = np.asarray(full.resize(shown.shape[1::-1], Image.Resampling.LANCZOS).convert("RGB"), dtype=float)
+    assert structural_similarity(shown.mean(-1), small.mean(-1), data_range=255) >= 0.9
+    assert np.abs(shown - small).mean() <= 9
 
 
 @pytest.mark.parametrize("color", ["", "coral"])
