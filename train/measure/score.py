@@ -1,4 +1,4 @@
-"""Scores of stylised pictures: how near to the style's statistics, to the content's features, to the content's structure."""
+"""Scores of stylised pictures: how near to the style's statistics and colours, to the content's features and structure."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from nst_adain.models.networks import Encoder
 from nst_adain.models.pretrained import compare
 from train.losses import content_loss, load_teacher, style_loss, style_targets
 from train.measure.evaluate import by_stem, pairs_by_name
+from train.measure.palette import palette_distance
 
 __all__ = ["SMALLEST", "Judge", "Score", "score"]
 
@@ -94,7 +95,8 @@ def score(content: Path, style: Path, stylised: Path, teacher: Path, json: Path 
     if difference := compare(encoder.state_dict(), wanted):
         raise ValueError(f"{teacher}: expected full-width VGG-19, whose figures can be compared: {difference}")
     judge = Judge(encoder)
-    moments = functools.cache(lambda name: judge.moments(_load(styles[name])))
+    painting = functools.cache(lambda name: _load(styles[name]))
+    moments = functools.cache(lambda name: judge.moments(painting(name)))
     rows, shown, photo, target = [], "", None, None
     results = [path for path in find_images(stylised, suffixes={".png"}) if path.parent == stylised]
     if not results:
@@ -109,11 +111,13 @@ def score(content: Path, style: Path, stylised: Path, teacher: Path, json: Path 
         image = _load(path)
         if image.size != photo.size:
             raise ValueError(f"{path}: expected the size of {contents[name]}, {photo.size}, found {image.size}")
-        rows.append({"pair": path.stem, **dataclasses.asdict(judge(image, photo, target, moments(style_name)))})
-    mean = {name: float(np.mean([row[name] for row in rows])) for name in ("style", "content", "ssim")}
+        judged = dataclasses.asdict(judge(image, photo, target, moments(style_name)))
+        rows.append({"pair": path.stem, **judged, "palette": palette_distance(image, painting(style_name))})
+    mean = {name: float(np.mean([row[name] for row in rows])) for name in ("style", "content", "ssim", "palette")}
     if json is not None:
         write_atomic(json, json_format.dumps({"pairs": len(rows), "mean": mean, "rows": rows}, indent=1).encode())
-    print(f"pairs {len(rows)}  style {mean['style']:.4f}  content {mean['content']:.4f}  ssim {mean['ssim']:.4f}")
+    figures = "  ".join(f"{name} {mean[name]:.{2 if name == 'palette' else 4}f}" for name in mean)
+    print(f"pairs {len(rows)}  {figures}")
 
 
 def _load(path: Path) -> Image.Image:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from nst_adain.models.pretrained import find_weights
 from train.config import TrainConfig
 from train.measure.evaluate import evaluate
+from train.measure.palette import palette_distance
 from train.measure.score import score
 
 
@@ -60,7 +61,11 @@ def test_scores_are_those_of_the_papers_formulas(
         assert row["style"] == pytest.approx(float(error) / 4, rel=1e-3)
         assert row["content"] == pytest.approx(float(F.mse_loss(result[-1], source[-1])), rel=1e-3)
         assert 0 < row["ssim"] < 1
-    assert f"style {np.mean([row['style'] for row in found['rows']]):.4f}" in capsys.readouterr().out
+        assert row["palette"] == palette_distance(Image.open(files[2]), Image.open(files[1]))  # the style's colours
+    printed, mean = capsys.readouterr().out, {k: np.mean([row[k] for row in found["rows"]]) for k in ("style", "palette")}
+    assert f"style {mean['style']:.4f}" in printed
+    assert f"palette {mean['palette']:.2f}" in printed
+    assert found["mean"]["palette"] == pytest.approx(mean["palette"])
     (scored / "a__x.png").rename(scored / "a__q.png")
     with pytest.raises(ValueError, match=r"a__q\.png: expected a name CONTENT__STYLE"):
         score(photos, paintings, scored, teacher)
