@@ -27,7 +27,7 @@ from train.measure.holdout import holdout
 from train.measure.profile import profile
 from train.measure.score import score
 from train.measure.throughput import throughput
-from train.publish import publish
+from train.publish import embolden, publish
 
 __all__ = ["distill", "fit", "main"]
 
@@ -73,7 +73,7 @@ def _wrong(error: UsageError) -> int:
 def main() -> int:
     """Run a command; returns the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     keep_freed_memory()
-    commands = [distill, fit, average, holdout, evaluate, score, publish, benchmark, profile, throughput, flicker]
+    commands = [distill, fit, average, holdout, evaluate, score, publish, embolden, benchmark, profile, throughput, flicker]
     try:
         with interruptible(_INTERRUPTED):
             tyro.extras.subcommand_cli_from_dict({command.__name__: command for command in commands}, prog="python -m train")

@@ -16,9 +16,10 @@ from safetensors.torch import save_file
 from nst_adain.models.architecture import Architecture
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import read_weights, save_weights
+from nst_adain.tensors import read_tensors
 from train.average import average
 from train.config import TrainConfig
-from train.publish import describe, publish
+from train.publish import describe, embolden, publish
 from train.trainer import Trainer
 
 
@@ -46,7 +47,7 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
     with pytest.raises(ValueError, match=r"scores\.json: expected finite figures"):
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
     (tmp_path / "scores.json").write_text("style 0.5")
-    with pytest.raises(ValueError, match=r"scores\.json, .*: expected what `score` wrote"):
+    with pytest.raises(ValueError, match=r"scores\.json: expected what `score` wrote"):
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match=r"out: expected a name ending in \.safetensors, got .*x\.bin"):
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.bin")
@@ -70,6 +71,51 @@ def test_published_weights_carry_recipe_and_scores(config: TrainConfig, tmp_path
         publish(second.out / "weights.safetensors", tmp_path / "scores.json", tmp_path / "x.safetensors")
     assert (tmp_path / "README.md").read_text() == "# Mine"
     assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_both_ends_are_in_one_file(config: TrainConfig, tmp_path: Path) -> None:
+    """What is there stays bit for bit; of the bold end there is what differs, in half precision, and how it was made."""
+    scores, bold_scores = tmp_path / "scores.json", tmp_path / "bold.json"
+    scores.write_text('{"pairs": 2, "mean": {"style": 0.5, "content": 3.0, "ssim": 0.25}}')
+    bold_scores.write_text('{"pairs": 2, "mean": {"style": 0.25, "content": 4.0, "ssim": 0.125}}')
+    Trainer("fit", config).run()
+    published, bold = tmp_path / "out" / "slim.safetensors", tmp_path / "bold" / "weights.safetensors"
+    published.parent.mkdir()
+    publish(config.out / "weights.safetensors", scores, published, half=True)
+    alone, metadata = read_tensors(published, "weights")
+    run = dataclasses.replace(config, init=published, out=bold.parent, train_encoder=False, style_weight=40.0, seed=5)
+    Trainer("fit", run).run()
+    embolden(published, bold, bold_scores)
+    both, entries = read_tensors(published, "weights")
+    changed = {name: tensor for name, tensor in both.items() if name.startswith("bold.")}
+    assert set(changed) == {f"bold.{name}" for name in alone if not name.startswith("encoder.")}
+    assert all(torch.equal(both[name], tensor) and both[name].dtype == tensor.dtype for name, tensor in alone.items())
+    for name, tensor in weights_of(bold.parent).items():
+        if not name.startswith("encoder."):
+            assert torch.equal(changed[f"bold.{name}"], tensor.half())
+    assert {key: entries[key] for key in metadata} == metadata
+    assert [run["style_weight"] for run in json.loads(entries["bold.recipe"])] == [40.0]
+    assert json.loads(entries["bold.scores"]) == {"pairs": 2, "style": 0.25, "content": 4.0, "ssim": 0.125}
+    rows = (published.parent / "README.md").read_text().splitlines()[-2:]
+    assert f"| {sum(tensor.numel() for tensor in alone.values()):,} |" in rows[0]
+    assert rows[1] == "| at boldness 1 | | | | | 0.2500 | 4.0000 | 0.1250 | |"
+
+    again = dataclasses.replace(run, init=published, out=tmp_path / "again", style_weight=50.0)  # it starts at boldness 0
+    Trainer("fit", again).run()
+    embolden(published, again.out / "weights.safetensors", bold_scores)
+    replaced, entries = read_tensors(published, "weights")
+    assert [run["style_weight"] for run in json.loads(entries["bold.recipe"])] == [50.0]
+    assert set(replaced) == set(both)
+    assert not torch.equal(replaced["bold.decoder.conv1_1.weight"], both["bold.decoder.conv1_1.weight"])
+    other = dataclasses.replace(config, out=tmp_path / "other", seed=9)
+    Trainer("fit", other).run()
+    with pytest.raises(
+        ValueError, match=r"other.weights\.safetensors: expected weights that `fit` made from .*slim\.safetensors"
+    ):
+        embolden(published, other.out / "weights.safetensors", bold_scores)
+    bold_scores.write_text("{}")
+    with pytest.raises(ValueError, match=r"bold\.json: expected what `score` wrote: no 'pairs'"):
+        embolden(published, bold, bold_scores)
 
 
 def test_weights_of_unknown_origin_are_not_published(config: TrainConfig, tmp_path: Path) -> None:
