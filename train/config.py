@@ -19,7 +19,8 @@ __all__ = ["FIT_ALONE", "TrainConfig"]
 
 # Settings that `distill`, which trains an encoder without a style, does not use.
 FIT_ALONE = ("train_encoder", "content_weight", "content_layer", "content_target", "style_weight",
-             "style_layers", "style_kind", "identity_weight", "grid_weight", "tv_weight")  # fmt: skip
+             "style_layers", "style_kind", "octaves", "content_octave", "palette_weight", "identity_weight", "grid_weight",
+             "tv_weight")  # fmt: skip
 
 # The bounds of a setting stand beside it, as the metadata of its field: what is expected, and whether a value is that.
 _Bounds = Mapping[str, Callable[[Any], bool]]
@@ -136,6 +137,15 @@ class TrainConfig:
     """The paper's layers: colour to stroke."""
     style_kind: Literal["moments", "gram"] = "moments"
     """Means and standard deviations (Huang & Belongie), or Gram matrices (Gatys et al.)."""
+    octaves: int = field(default=1, metadata=_at_least(1))
+    """Sizes at which results and styles are compared: the crop's, half of it, a quarter, ...; each counts half of the one
+    before, or the coarse ones, whose losses are largest, would be all. From one size come fine strokes over the photograph's
+    own colours, however much style counts; from three broader ones, and colours of the style's."""
+    content_octave: int = field(default=0, metadata=_at_least(0))
+    """At which of these sizes, from 0, contents are compared. At half of the size the layout stays, fine drawing is free."""
+    palette_weight: float = field(default=0.0, metadata=_FACTOR)
+    """Squared sliced Wasserstein distance of a result's colours to the style's, which statistics of features leave far apart.
+    Losses of style are thousands of times larger: below 1000 it does nothing."""
     identity_weight: float = field(default=30.0, metadata=_FACTOR)
     """Pixel MSE of a picture stylised with itself: against colour casts, and for alpha 0."""
     grid_weight: float = field(default=1000.0, metadata=_FACTOR)
@@ -173,6 +183,10 @@ class TrainConfig:
             raise UsageError(
                 f"style_layers: expected at least one layer, each once, got {' '.join(self.style_layers) or 'none'}"
             )
+        if self.content_octave >= self.octaves:
+            raise UsageError(f"content_octave: expected less than octaves, {self.octaves}, got {self.content_octave}")
+        if self.crop < (least := 16 << (self.octaves - 1)):  # the last octave's must be one the loss network can read
+            raise UsageError(f"crop: expected at least {least} for {self.octaves} octaves, got {self.crop}")
         _ = self.arch  # raises for an architecture that cannot be built
 
     @property

@@ -57,8 +57,8 @@ class Validation:
 class LossLog:
     """losses.csv: a row every few steps. Rows after the step that is resumed from are dropped."""
 
-    COLUMNS = ("step", "loss", "content", "style", "identity", "grid", "tv", "relu1_1", "relu2_1", "relu3_1", "relu4_1",
-               "gradient_norm", "images_per_s", "data_wait", "val_content", "val_style", "val_identity")  # fmt: skip
+    COLUMNS = ("step", "loss", "content", "style", "identity", "palette", "grid", "tv", "relu1_1", "relu2_1", "relu3_1",
+               "relu4_1", "gradient_norm", "images_per_s", "data_wait", "val_content", "val_style", "val_identity")  # fmt: skip
 
     def __init__(self, path: Path, step: int) -> None:
         self.path = path

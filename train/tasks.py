@@ -6,6 +6,7 @@ to minimise under "loss".
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -17,7 +18,7 @@ from nst_adain.models.architecture import LAYERS, STRIDE
 from nst_adain.models.networks import Encoder, StyleTransfer, pad_to_stride
 from train.config import TrainConfig
 from train.data import Batch, Key
-from train.losses import content_loss, grid_energy, style_loss, style_targets, total_variation
+from train.losses import content_loss, grid_energy, palette_loss, style_loss, style_targets, total_variation
 
 __all__ = ["Distillation", "StyleTransferTask", "TargetCache"]
 
@@ -108,7 +109,7 @@ class StyleTransferTask(nn.Module):
         # A method, not the teacher itself: as a submodule it would be saved, and given to the optimizer.
         self.targets = teacher.features
         self.read, self.decode, self.judge = self._read, self.model.decode, self._judge
-        self.content_targets = TargetCache(lambda x: [self.targets(x)[config.content_layer]], 0.8 * config.cache_gb)
+        self.content_targets = TargetCache(self._content_target, 0.8 * config.cache_gb)
         self.style_targets = TargetCache(self._flat_style_targets, 0.2 * config.cache_gb)
 
     def compile_networks(self) -> None:
@@ -120,18 +121,27 @@ class StyleTransferTask(nn.Module):
         features = self.model.encode(pictures)
         return features, self.model.code(features)
 
-    def _judge(self, output: Tensor) -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:
-        """What the losses compare of results: features at the content layer, and parts of each style layer."""
-        features, c = self.targets(output), self.config
-        return features[c.content_layer], style_targets(features, c.style_layers, c.style_kind)
+    def _content_target(self, images: Tensor) -> list[Tensor]:
+        """What the content loss asks for: features at the content layer."""
+        c = self.config
+        return [self.targets(_halved(images, c.content_octave))[c.content_layer]]
+
+    def _judge(self, pictures: Tensor) -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:
+        """What the losses compare: features at the content layer, and parts of each style layer in each octave."""
+        c = self.config
+        octaves = [self.targets(_halved(pictures, octave)) for octave in range(c.octaves)]
+        parts = {}
+        for octave, features in enumerate(octaves):
+            share = 0.5 ** (octave / 2)  # of differences: halves their squares, which in each octave are twice as large
+            for layer, found in style_targets(features, c.style_layers, c.style_kind).items():
+                parts[f"{layer}/{2**octave}"] = tuple(share * part for part in found)
+        return octaves[c.content_octave][c.content_layer], parts
 
     def _flat_style_targets(self, images: Tensor) -> list[Tensor]:
-        """The statistics at the content layer, for the paper's t, then the parts of each style layer."""
-        c = self.config
-        features = self.targets(images)
-        stats = channel_stats(features[c.content_layer])
-        targets = style_targets(features, c.style_layers, c.style_kind)
-        return [stats.mean, stats.std, *(part for layer in c.style_layers for part in targets[layer])]
+        """The statistics at the content layer, for the paper's t, then the parts of each style layer in each octave."""
+        layout, parts = self._judge(images)
+        stats = channel_stats(layout)
+        return [stats.mean, stats.std, *itertools.chain.from_iterable(parts.values())]
 
     def _stylise(self, pictures: Tensor, contents: Sequence[slice], styles: Sequence[slice]) -> Tensor:
         """Some of `pictures` in the style of others, each encoded once; B is the number of either.
@@ -162,8 +172,8 @@ class StyleTransferTask(nn.Module):
         layout, statistics = self.judge(output)
         (content_target,) = self.content_targets(content, batch.content_keys)
         mean, std, *parts = self.style_targets(style, batch.style_keys)
-        per_layer = len(parts) // len(c.style_layers)
-        wanted = {k: tuple(parts[i * per_layer : (i + 1) * per_layer]) for i, k in enumerate(c.style_layers)}
+        per_layer = len(parts) // len(statistics)
+        wanted = {k: tuple(parts[i * per_layer : (i + 1) * per_layer]) for i, k in enumerate(statistics)}
         if c.content_target == "adain":
             content_target = adain(content_target, channel_stats(content_target), ChannelStats(mean, std))
         losses = {
@@ -171,6 +181,9 @@ class StyleTransferTask(nn.Module):
             "style": style_loss(statistics, wanted),
         }
         total = c.content_weight * losses["content"] + c.style_weight * losses["style"]
+        if c.palette_weight:
+            losses["palette"] = palette_loss(output, style)
+            total = total + c.palette_weight * losses["palette"]
         if itself:
             losses["identity"] = F.mse_loss(again.float(), _rows(pictures, itself))
             total = total + c.identity_weight * losses["identity"]
@@ -181,6 +194,11 @@ class StyleTransferTask(nn.Module):
             losses["tv"] = total_variation(output.float())
             total = total + c.tv_weight * losses["tv"]
         return {"loss": total, **losses}
+
+
+def _halved(pictures: Tensor, times: int) -> Tensor:
+    """(B, 3, H, W) reduced to (B, 3, H / 2**times, W / 2**times), rounded down: each pixel is the mean of those it covers."""
+    return F.avg_pool2d(pictures, 2**times) if times else pictures
 
 
 def _rows(x: Tensor, slices: Sequence[slice]) -> Tensor:

@@ -12,7 +12,7 @@ from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import save_weights
 from train.config import TrainConfig
 from train.data import Pictures, batches
-from train.losses import content_loss, gram_matrix, grid_energy, style_loss, style_targets, total_variation
+from train.losses import content_loss, gram_matrix, grid_energy, palette_loss, style_loss, style_targets, total_variation
 from train.trainer import Trainer
 
 
@@ -57,6 +57,19 @@ def test_grid_energy_is_that_of_what_repeats() -> None:
     assert grid_energy(flat + 0.2 * stripes[:, None], 2).item() == pytest.approx(0.01)
     assert grid_energy(noise, 8).item() == pytest.approx(1 / 64, rel=0.4)
     assert grid_energy(torch.cat([stripes, 1 - stripes]).expand(1, 3, 64, -1), 8).item() < 1e-9  # out of step
+
+
+def test_palette_loss_compares_colours_wherever_they_are() -> None:
+    pictures = torch.rand(2, 3, 8, 12)
+    blocks = pictures.repeat_interleave(2, 2).repeat_interleave(2, 3)  # it takes the means of 2 x 2 pixels
+    moved = pictures.flatten(2)[..., torch.randperm(96)].view_as(pictures).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert palette_loss(blocks, moved).item() == pytest.approx(0, abs=1e-10)
+    # Moved by 0.2 along grey: by 0.2 sqrt(3) times the cosine of the angle, whose square is 1/3 on average, in each direction.
+    torch.manual_seed(0)
+    found = torch.stack([palette_loss(blocks, blocks + 0.2) for _ in range(200)])
+    assert found.mean().item() == pytest.approx(0.2**2, rel=0.05)
+    exchanged = blocks.flip(1) * torch.tensor([0.1, 1, 1])[:, None, None]  # of other colours, each image by itself
+    assert palette_loss(blocks, exchanged).item() > 0.01
 
 
 def test_the_loss_network_computes_as_fast_as_it_can(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,8 +35,10 @@ def test_target_cache_computes_each_crop_once_and_keeps_to_its_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    "option", [{"style_kind": "gram"}, {"content_target": "adain"}, {"tv_weight": 1.0}, {"grid_weight": 0.0}, {"cache_gb": 0.0}]
-)
+    "option",
+    [{"style_kind": "gram"}, {"content_target": "adain"}, {"tv_weight": 1.0}, {"grid_weight": 0.0}, {"palette_weight": 9.0},
+     {"octaves": 2}, {"octaves": 2, "content_octave": 1, "content_target": "adain"}, {"cache_gb": 0.0}],
+)  # fmt: skip
 def test_every_loss_trains(config: TrainConfig, option: dict[str, object]) -> None:
     config = dataclasses.replace(config, steps=2)
     trained = []
@@ -75,6 +77,20 @@ def test_photographs_and_paintings_are_stylised_with_themselves(
         kinds += [c < batch_size for c in themselves]
         assert [(c, s - batch_size) for c, s in zip(contents, styles) if c != s] == [(i, i) for i in range(batch_size)]
     assert kinds.count(True) == kinds.count(False)
+
+
+def test_each_octave_compares_pictures_of_half_of_the_size_and_counts_half(config: TrainConfig) -> None:
+    task = Trainer("fit", dataclasses.replace(config, octaves=2, content_octave=1)).raw
+    pictures = torch.rand(2, 3, 32, 32)
+    half = torch.stack([pictures[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]).mean(0)
+    whole, reduced = task.targets(pictures), task.targets(half)
+    layout, parts = task.judge(pictures)
+    torch.testing.assert_close(layout, reduced["relu4_1"])
+    torch.testing.assert_close(task.content_targets(pictures, [(0, 0, 0), (0, 1, 0)])[0], layout)
+    assert list(parts) == [f"{layer}/{times}" for times in (1, 2) for layer in config.style_layers]
+    for times, features in ((1, whole), (2, reduced)):
+        for layer in config.style_layers:
+            torch.testing.assert_close(parts[f"{layer}/{times}"][0].square() * times, features[layer].mean((2, 3)).square())
 
 
 def test_teacher_is_not_trained(config: TrainConfig) -> None:
