@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import TypeGuard
 
 __all__ = [
+    "BOLDNESS",
     "LARGEST",
     "LOOK_SIZE",
     "STYLE_SIZE",
@@ -35,6 +36,7 @@ __all__ = [
     "Style",
     "Tiling",
     "check_alpha",
+    "check_boldness",
     "check_detail",
     "check_side",
     "check_style_size",
@@ -42,6 +44,7 @@ __all__ = [
     "is_saved",
 ]
 
+BOLDNESS = 0.5  # the default, chosen by eye: the style is plain at first glance, and faces and buildings can be read
 LOOK_SIZE = 512  # pixels: the default short side at which a larger content gets its look
 STYLE_SIZE = 512  # pixels: the default short side to which larger style pictures are reduced
 # The largest strength, factor of a style, and product of both: far larger ones overflow.
@@ -92,6 +95,7 @@ class Controls(ContentControls, total=False):
     alpha: float | Mask
     preserve_color: Literal["luminance", "coral"] | None
     style_size: int | None
+    boldness: float | None
     detail: Detail
     out: Pixels | None
 
@@ -111,6 +115,20 @@ def check_alpha(alpha: float | Mask) -> float | None:
     if not 0 <= number <= LARGEST:
         raise UsageError(f"alpha: expected a number from 0 to {LARGEST:,} (above 1 extrapolates) or a mask, got {alpha!r}")
     return number
+
+
+def check_boldness(boldness: float, bold: bool) -> float:
+    """Return the boldness of a model, which has a `bold` end, as a number.
+
+    Raises:
+        ValueError: if it is not a number from 0 to 1, or above 0 although there is no bold end.
+    """
+    value = float(boldness) if isinstance(boldness, numbers.Real) else math.nan
+    if not 0 <= value <= 1:
+        raise UsageError(f"boldness: expected a number from 0 to 1, got {boldness!r}")
+    if value and not bold:
+        raise UsageError(f"boldness: expected 0, as this model has no bold end, got {boldness!r}")
+    return value
 
 
 def check_detail(detail: str) -> None:

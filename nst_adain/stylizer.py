@@ -33,7 +33,7 @@ from nst_adain.functional import ChannelStats
 from nst_adain.images.masks import read_mask, read_masks
 from nst_adain.images.opening import MAX_PIXELS
 from nst_adain.images.tiff import Pixels
-from nst_adain.models.convolution import freeze
+from nst_adain.models.boldness import Boldness
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import DEFAULT_MODEL, load_model
 from nst_adain.rendering.contents import Content, EncodedContent, Result, check_count, check_out, recolored
@@ -79,9 +79,8 @@ class Stylizer:
         model = model.float()  # a model that was halved keeps its values
         self.fingerprint = model.fingerprint()
         self.digest = self.fingerprint + model.fingerprint(decoder=True)
-        model = model.eval().requires_grad_(False).to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model = model.halve() if is_half(precision, self.device) else model
-        freeze(self.model)
+        self.boldness = Boldness(model, self.device, is_half(precision, self.device))
+        self.model = self.boldness.plain
 
     @classmethod
     def from_pretrained(
@@ -179,6 +178,7 @@ class Stylizer:
         raw_weights: bool = False,
         masks: Sequence[Mask] | Mask | None = None,
         alpha: float | Mask = 1.0,
+        boldness: float | None = None,
         preserve_color: Literal["luminance", "coral"] | None = None,
         size: int | None = None,
         style_size: int | None = STYLE_SIZE,
@@ -201,6 +201,7 @@ class Stylizer:
                 applies, the photograph stays. If there is one mask fewer than styles, the last style gets the rest. A mask may
                 have any size and soft edges. A single picture or array of integers is a label map: k is style k.
             alpha: strength from 0 (encode and decode the content) to 1 (the full style), above 1 extrapolates; or a mask.
+            boldness: from 0, near the photograph, to 1, the boldest strokes; None takes 0.5, or 0 if the model has no bold end.
             preserve_color: "luminance" takes only lightness from the result; "coral" gives the styles the content's colours.
             size: short side in pixels to which the content is scaled, up or down; None keeps its size.
             style_size: short side in pixels to which a larger style picture is reduced; None keeps its size.
@@ -231,6 +232,7 @@ class Stylizer:
         if preserve_color not in (None, "luminance", "coral"):
             raise ValueError(f"preserve_color: expected None, 'luminance' or 'coral', got {preserve_color!r}")
         check_detail(detail)
+        model = self.boldness(self.boldness.of(boldness))
         given: list[Style] = list(styles) if isinstance(styles, (list, tuple)) else [styles]  # type: ignore[list-item]
         check_style_size(style_size, given)
         factors = check_weights(weights, len(given), raw_weights, masks is not None, 1.0 if number is None else number)
@@ -244,29 +246,31 @@ class Stylizer:
         where = read_masks(masks, len(given), read.size, max_pixels)
         strength = read_mask(alpha, read.size, "alpha", max_pixels) if number is None else number  # type: ignore[arg-type]
         colors = read.colors if preserve_color == "coral" else None
-        codes = [self._code(style, len(read.pixels), colors) for style in opened]
+        codes = [self._code(model, style, len(read.pixels), colors) for style in opened]
         known = isinstance(content, EncodedContent) and where is None
-        stats = [content.stats.to(self.device)] if known else None  # type: ignore[union-attr]
+        stats = [model.modulated(content.stats.to(self.device))] if known else None  # type: ignore[union-attr]
         look = Look(codes, factors, where, strength, preserve_color == "luminance", detail == "strokes")
-        return assemble(paint(self.model, read, look, self.device, progress, stats), read, out, self.device)
+        return assemble(paint(model, read, look, self.device, progress, stats), read, out, self.device)
 
     def _read_style(self, style: Style, style_size: int | None, max_pixels: int) -> Content | ChannelStats:
         if is_saved(style):
             return self.encode_style(style)
         return style if isinstance(style, ChannelStats) else read_style(style, style_size, max_pixels)
 
-    def _code(self, style: Content | ChannelStats, count: int, colors: tuple[Tensor, Tensor | None] | None) -> ChannelStats:
+    def _code(
+        self, model: StyleTransfer, style: Content | ChannelStats, count: int, colors: tuple[Tensor, Tensor | None] | None
+    ) -> ChannelStats:
         """Measure a style, recoloured to `colors` if given; check that its statistics fit the model and `count` contents."""
         if isinstance(style, Content):
             style = style if colors is None else recolored(style, count, colors)
-            stats = measure(self.model, style, None, self.device)[0]
+            stats = measure(model, style, None, self.device)[0]
         elif colors is not None:
             raise ValueError("preserve_color: 'coral' recolours style pictures, and this style is already encoded")
         else:  # float32, like the features: statistics that the caller computed may be wider
             stats = ChannelStats(style.mean.float(), style.std.float(), style.made_by).to(self.device)
         self.check_origin("style", stats)
         check_count(stats, count)
-        return stats
+        return stats if model is self.model else model.modulated(stats)
 
     def check_origin(self, name: str, stats: ChannelStats) -> None:
         """Raise ValueError, whose message begins with `name`, if these statistics are not finite or are another model's."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nst_adain.controls import BOLDNESS
 from nst_adain.models.pretrained import DEFAULT_MODEL
 from nst_adain.web.actions import SLOTS, Actions
 
@@ -34,10 +35,10 @@ def painted(box: tuple[int, int, int, int], size: tuple[int, int] = (45, 31)) ->
 
 
 def settings(photo: Any, *styles: Any, shares: list[float] | None = None, alpha: float = 1.0, color: str = "", size: int = 0,
-             style_size: int = 512, look_size: int = 512, detail: str = "strokes",
+             style_size: int = 512, look_size: int = 512, detail: str = "strokes", boldness: float = BOLDNESS,
              model: str = DEFAULT_MODEL, mask: str = "") -> dict[str, Any]:  # fmt: skip
     slots = [*styles, *[None] * (SLOTS - len(styles))]
-    return {"photo": photo, "styles": slots, "shares": shares or [50] * SLOTS, "alpha": alpha,
+    return {"photo": photo, "styles": slots, "shares": shares or [50] * SLOTS, "alpha": alpha, "boldness": boldness,
             "color": color, "size": size, "style_size": style_size, "look_size": look_size, "detail": detail,
             "model": model, "mask": mask}  # fmt: skip
 

@@ -37,7 +37,7 @@ from nst_adain.stylizer import Stylizer
 
 __all__ = ["FAILURES", "Report", "stylize_folder"]
 
-_CONTROLS = ("alpha", "masks", "preserve_color", "look_size", "detail")
+_CONTROLS = ("alpha", "boldness", "masks", "preserve_color", "look_size", "detail")
 FAILURES = "failures.csv"  # in the output folder; removed when there are none
 
 
@@ -96,8 +96,8 @@ def stylize_folder(
         max_pixels: the largest picture that is decoded or made.
         keep_metadata: copy each photograph's date, camera, place, author and description, as far as it has them.
         progress: show a progress bar on standard error.
-        controls: alpha, masks, look_size, detail, or preserve_color "luminance" ("coral" would need each style anew for each
-            photograph).
+        controls: alpha, boldness, masks, look_size, detail, or preserve_color "luminance" ("coral" would need each style
+            anew for each photograph).
 
     Raises:
         NotADirectoryError, PermissionError, ValueError: if a folder does not exist, has no pictures or cannot be written to, an
@@ -106,6 +106,7 @@ def stylize_folder(
     photos, styles, out = Path(photos), Path(styles), Path(out)
     _check_options(pairing, size, style_size)
     loaded = read_controls({**(controls or {}), "max_pixels": max_pixels}, _CONTROLS)
+    loaded["boldness"] = stylizer.boldness.of(loaded.get("boldness"))  # recorded, whatever the default becomes
     report = Report()
     found = names_of(find_pictures(photos, "photographs", out, report.failed, apart=styles), photos)
     candidates = find_styles(styles, out, report.failed)

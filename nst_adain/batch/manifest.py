@@ -22,9 +22,10 @@ from nst_adain.images.io import LOSSY_SUFFIXES
 __all__ = ["SETTINGS", "check_settings", "claim", "join_sources", "settings_of"]
 
 _REMEDY = "name another folder, or remove this one"
+_OLDER = {"keep_metadata": False, "look_size": None, "boldness": 0.0}  # how batches that do not say so were made
 SETTINGS = "batch.json"  # in the output folder: how its pictures were made
 # The controls that change the results, and their defaults.
-_LOOK = {"alpha": 1.0, "preserve_color": None, "masks": None, "look_size": LOOK_SIZE, "detail": "strokes"}
+_LOOK = {"alpha": 1.0, "boldness": 0.0, "preserve_color": None, "masks": None, "look_size": LOOK_SIZE, "detail": "strokes"}
 
 
 def settings_of(
@@ -73,7 +74,12 @@ def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]
         before = None
     if not isinstance(before, dict):
         raise ValueError(f"{path}: expected the settings of an earlier call, found something else; remove it, or name another")
-    for name, value in {"keep_metadata": False, "look_size": None, **before}.items():  # as older batches were made
+    for name, value in {
+        "keep_metadata": False,
+        "look_size": None,
+        "boldness": 0.0,
+        **before,
+    }.items():  # as older batches were made
         if name in settings and value != settings[name]:
             other = f"made {_otherwise(name, value, settings[name])}"
             raise UsageError(f"{path.parent}: holds pictures {other}; {_REMEDY}")

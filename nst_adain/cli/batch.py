@@ -42,7 +42,7 @@ skipped, listed in failures.csv, and make the exit status 1."""
     parser.add_argument("--seed", type=whole_from(0), help="seed of that choice (default: 0)")
     parser.add_argument("--format", type=suffix, default=".png", help="file format of the results (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="make results again that exist already")
-    add_controls(parser, ["alpha", "preserve_color", "size", "style_size", "look_size", "detail", "max_pixels"])
+    add_controls(parser, ["alpha", "boldness", "preserve_color", "size", "style_size", "look_size", "detail", "max_pixels"])
     add_quality(parser)
     add_metadata(parser)
     add_model(parser)
@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
             progress=sys.stderr.isatty(),
             controls={
                 "alpha": arguments.alpha,
+                "boldness": arguments.boldness,
                 "preserve_color": arguments.preserve_color,
                 "look_size": arguments.look_size,
                 "detail": arguments.detail,

@@ -46,7 +46,7 @@ example:
     parser.add_argument(
         "--size", type=whole_from(1), help="short side at which the photograph is stylised, in pixels (default: as --cell)"
     )
-    add_controls(parser, ["alpha", "style_size", "max_pixels"])
+    add_controls(parser, ["alpha", "boldness", "style_size", "max_pixels"])
     add_quality(parser)
     add_encoder(parser)
     add_device(parser)

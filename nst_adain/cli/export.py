@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nst_adain.cli.options import add_weights
+import torch
+
+from nst_adain.cli.options import add_controls, add_weights
+from nst_adain.models.boldness import Boldness
 from nst_adain.models.export import export_onnx
 from nst_adain.models.pretrained import load_model
 
@@ -24,11 +27,14 @@ Up to a strength of 1.5, ONNX Runtime gives what torch does within 0.0001."""
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the two files go; made if missing"
     )
+    add_controls(parser, ["boldness"])
     add_weights(parser)
     parser.set_defaults(job=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write graphs for ONNX Runtime."""
-    for path in export_onnx(load_model(arguments.model, encoder=arguments.encoder), arguments.output):
+    model = load_model(arguments.model, encoder=arguments.encoder)
+    boldness = Boldness(model, torch.device("cpu"), half=False)
+    for path in export_onnx(boldness(boldness.of(arguments.boldness)), arguments.output):
         print(path)

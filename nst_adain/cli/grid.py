@@ -17,6 +17,7 @@ from nst_adain.cli.options import (
     read_strength,
     whole_from,
 )
+from nst_adain.controls import Controls
 from nst_adain.errors import UsageError
 from nst_adain.figures import grid
 from nst_adain.images.io import output_format, save_image
@@ -66,7 +67,7 @@ example:
     parser.add_argument(
         "--size", type=whole_from(1), help="short side at which photographs are stylised, in pixels (default: as --cell)"
     )
-    add_controls(parser, ["alpha", "style_size", "max_pixels"])
+    add_controls(parser, ["alpha", "boldness", "style_size", "max_pixels"])
     add_quality(parser)
     add_model(parser)
     parser.set_defaults(job=run)
@@ -88,12 +89,12 @@ def run(arguments: argparse.Namespace) -> None:
     limit, side = arguments.max_pixels, arguments.size or arguments.cell
     contents = [(path.stem, stylizer.encode_content(path, size=side, max_pixels=limit)) for path in arguments.contents]
     styles = [(path.stem, code) for path, code in zip(arguments.styles, encode_styles(stylizer, arguments.styles, arguments))]
-    alpha = read_strength(arguments)
+    controls: Controls = {"alpha": read_strength(arguments), "boldness": arguments.boldness}
     if arguments.alphas:
-        image = grid.alpha_grid(stylizer, contents[0][1], styles, arguments.alphas, cell=arguments.cell)
+        image = grid.alpha_grid(stylizer, contents[0][1], styles, arguments.alphas, cell=arguments.cell, **controls)
     elif arguments.corners:
-        image = grid.corner_grid(stylizer, contents[0][1], styles, arguments.corners, alpha=alpha, cell=arguments.cell)
+        image = grid.corner_grid(stylizer, contents[0][1], styles, arguments.corners, cell=arguments.cell, **controls)
     else:
-        image = grid.cross_grid(stylizer, contents, styles, alpha=alpha, cell=arguments.cell)
+        image = grid.cross_grid(stylizer, contents, styles, cell=arguments.cell, **controls)
     save_image(image, arguments.output, quality=arguments.quality)
     print(arguments.output)

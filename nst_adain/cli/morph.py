@@ -41,7 +41,7 @@ example:
     parser.add_argument("--frames", type=whole_from(2), default=24, help="number of frames (%(default)s)")
     parser.add_argument("--fps", type=whole_from(1), default=12, help="frames per second (%(default)s)")
     parser.add_argument("--loop", action="store_true", help="return to the first style at the end")
-    add_controls(parser, ["alpha", "size", "style_size", "max_pixels"])
+    add_controls(parser, ["alpha", "boldness", "size", "style_size", "max_pixels"])
     add_model(parser)
     parser.set_defaults(job=run)
 
@@ -57,6 +57,6 @@ def run(arguments: argparse.Namespace) -> None:
     styles = encode_styles(stylizer, arguments.styles, arguments)
     alpha = read_strength(arguments)
     weights = path_weights(len(styles), arguments.frames, loop=arguments.loop)
-    frames = (stylizer(content, list(styles), weights=w, alpha=alpha) for w in weights)
+    frames = (stylizer(content, list(styles), weights=w, alpha=alpha, boldness=arguments.boldness) for w in weights)
     save_animation(frames, arguments.output, fps=arguments.fps)
     print(arguments.output)

@@ -29,6 +29,7 @@ __all__ = [
     "add_model",
     "add_quality",
     "add_weights",
+    "boldness",
     "encode_styles",
     "has_encoder",
     "load_stylizer",
@@ -52,6 +53,8 @@ def add_controls(parser: argparse.ArgumentParser, only: Sequence[str] | None = N
     controls: dict[str, dict[str, object]] = {
         "alpha": {"type": strength,
                   "help": "strength: 0 none, 1 full (default), above 1 exaggerated; or a mask: the strength at each place"},
+        "boldness": {"type": boldness,
+                  "help": "from 0, near the photograph, to 1, the boldest strokes (default: 0.5, or 0 without a bold end)"},
         "weights": {"type": number, "nargs": "+", "metavar": "W",
                   "help": "how much of each style: any numbers, scaled to sum to 1"},
         "raw_weights": {"action": "store_true", "help": "use the weights as they are, without scaling"},
@@ -152,6 +155,14 @@ def number_below_1(text: str) -> float:
     value = number_from_0(text)
     if value >= 1:
         raise argparse.ArgumentTypeError(f"expected a number below 1, got {text!r}")
+    return value
+
+
+def boldness(text: str) -> float:
+    """A number from 0 to 1."""
+    value = number_from_0(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
     return value
 
 

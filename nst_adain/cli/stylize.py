@@ -98,6 +98,7 @@ def _controls(arguments: argparse.Namespace) -> Controls:
         "raw_weights": arguments.raw_weights,
         "masks": arguments.label_map or arguments.masks,
         "alpha": arguments.alpha,
+        "boldness": arguments.boldness,
         "preserve_color": arguments.preserve_color,
         "size": arguments.size,
         "style_size": arguments.style_size,

@@ -53,7 +53,9 @@ example, with a clip to try it on:
         help="temporal smoothing from 0, none, to below 1: less flicker, softer (%(default)s)",
     )
     parser.add_argument("--crf", type=whole_from(0, 51), default=18, help="quality, from 0, the best, to 51 (%(default)s)")
-    add_controls(parser, ["alpha", "weights", "preserve_color", "size", "style_size", "look_size", "detail", "max_pixels"])
+    add_controls(
+        parser, ["alpha", "boldness", "weights", "preserve_color", "size", "style_size", "look_size", "detail", "max_pixels"]
+    )
     add_metadata(parser)
     add_model(parser)
     parser.set_defaults(job=run)
@@ -85,6 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
         progress=sys.stderr.isatty(),
         controls={
             "alpha": arguments.alpha,
+            "boldness": arguments.boldness,
             "preserve_color": arguments.preserve_color,
             "look_size": arguments.look_size,
             "detail": arguments.detail,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
-from nst_adain.controls import Controls, Mask
+from nst_adain.controls import Controls
 from nst_adain.functional import ChannelStats
 from nst_adain.images.io import flatten
 from nst_adain.rendering.contents import EncodedContent
@@ -37,18 +37,26 @@ Styles = Sequence[tuple[str, ChannelStats]]
 
 
 def cross_grid(
-    stylizer: Stylizer, contents: Labelled, styles: Styles, *, alpha: float | Mask = 1.0, cell: int = 256
+    stylizer: Stylizer, contents: Labelled, styles: Styles, *, cell: int = 256, **controls: Unpack[Controls]
 ) -> Image.Image:
-    """Make a sheet with a row for each content and a column for each style."""
-    rows = [[_picture(stylizer(content, style, alpha=alpha)) for _, style in styles] for _, content in contents]
+    """Make a sheet with a row for each content and a column for each style, all with the same controls."""
+    rows = [[_picture(stylizer(content, style, **controls)) for _, style in styles] for _, content in contents]
     return sheet(rows, [name for name, _ in styles], [name for name, _ in contents], cell)
 
 
 def alpha_grid(
-    stylizer: Stylizer, content: EncodedContent[Image.Image], styles: Styles, alphas: Sequence[float], *, cell: int = 256
+    stylizer: Stylizer,
+    content: EncodedContent[Image.Image],
+    styles: Styles,
+    alphas: Sequence[float],
+    *,
+    cell: int = 256,
+    **controls: Unpack[Controls],
 ) -> Image.Image:
     """Make a sheet with a row for each style and a column for each strength."""
-    rows = [[_picture(stylizer(content, style, alpha=alpha)) for alpha in alphas] for _, style in styles]
+    rows = [
+        [_picture(stylizer(content, style, **_with(controls, {"alpha": alpha}))) for alpha in alphas] for _, style in styles
+    ]
     return sheet(rows, [f"alpha {alpha:g}" for alpha in alphas], [name for name, _ in styles], cell)
 
 
@@ -58,8 +66,8 @@ def corner_grid(
     styles: Styles,
     side: int,
     *,
-    alpha: float | Mask = 1.0,
     cell: int = 256,
+    **controls: Unpack[Controls],
 ) -> Image.Image:
     """Make a sheet of `side` x `side` mixtures of four styles, in this order: top left, top right, bottom left, bottom right.
 
@@ -70,7 +78,7 @@ def corner_grid(
         raise ValueError(f"styles: expected four, one for each corner, got {len(styles)}")
     given = [style for _, style in styles]
     weights = corner_weights(side)
-    rows = [[_picture(stylizer(content, given, weights=w, alpha=alpha)) for w in row] for row in weights]
+    rows = [[_picture(stylizer(content, given, **_with(controls, {"weights": w}))) for w in row] for row in weights]
     names = [name for name, _ in styles]
     middle = [""] * (side - 2)
     return sheet(rows, [names[0], *middle, names[1]], cell=cell, bottom=[names[2], *middle, names[3]])
@@ -144,6 +152,10 @@ def _label(text: str, width: int) -> Image.Image:
         text = text[:-2].rstrip("…") + "…" if len(text) > 2 else ""
     ImageDraw.Draw(strip).text((width / 2, LABEL / 2), text, fill="black", font=font, anchor="mm")
     return strip
+
+
+def _with(controls: Controls, more: Controls) -> Controls:
+    return {**controls, **more}
 
 
 def _picture(result: object) -> Image.Image:

@@ -151,6 +151,8 @@ class StyleTransfer(nn.Module):
         self.encoder = Encoder(arch.topology, arch.width)
         self.decoder = Decoder(arch.topology, arch.width)
         self.modulator = Modulator(arch) if arch.modulation else None
+        # Weights of the decoder and the modulator trained on for bolder strokes, by name; empty: there are none.
+        self.bold: Mapping[str, Tensor] = {}
 
     def halve(self) -> StyleTransfer:
         """Change the convolutions to bfloat16, and return the model itself.
@@ -166,12 +168,12 @@ class StyleTransfer(nn.Module):
         """Hash the weights that make codes, those of encoder and modulator; call it before `halve`.
 
         Args:
-            decoder: hash the decoder's weights instead.
+            decoder: hash the decoder's weights instead, and those of the bold end.
         """
         digest = hashlib.sha256()
-        for name, part in self.state_dict().items():
-            if name.startswith("decoder.") == decoder:
-                digest.update(part.detach().float().cpu().contiguous().numpy().tobytes())
+        weights = [part for name, part in self.state_dict().items() if name.startswith("decoder.") == decoder]
+        for part in [*weights, *(self.bold.values() if decoder else ())]:
+            digest.update(part.detach().float().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def encode(self, image: Tensor) -> dict[str, Tensor]:
@@ -189,6 +191,11 @@ class StyleTransfer(nn.Module):
         Scales and shifts are predicted for each style alone, then mixed, masked and extrapolated like the statistics.
         """
         return stats if self.modulator is None else ChannelStats.cat([stats, self.modulator(stats)])
+
+    def modulated(self, code: ChannelStats) -> ChannelStats:
+        """Predict the modulation in a code anew, by this model: it may be that of another boldness."""
+        taps = sum(self.arch.tap_channels)
+        return self.extend(ChannelStats(code.mean[:, :taps], code.std[:, :taps], code.made_by))
 
     def decode(
         self, features: Mapping[str, Tensor], content: Mapping[str, ChannelStats], target: Mapping[str, ChannelStats]

@@ -2,7 +2,8 @@
 
 A model is one .safetensors file: tensors "encoder.conv1_1.weight" ... "decoder.conv1_1.bias", and metadata that holds the
 architecture and how it was made. A decoder for the full-width VGG-19 has only "decoder." tensors; the user then supplies
-the encoder as a separate file, "conv1_1.weight" ... "conv4_1.bias".
+the encoder as a separate file, "conv1_1.weight" ... "conv4_1.bias". Tensors of the bold end, such as
+"bold.decoder.conv1_1.weight", stand beside those from which they were trained on.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from nst_adain.tensors import check_finite, open_tensors, read_tensors
 
 __all__ = [
     "ARCHITECTURE_KEY",
+    "BOLD",
     "DEFAULT_MODEL",
     "ENCODER_HELP",
     "ENCODER_VARIABLE",
@@ -35,6 +37,7 @@ __all__ = [
     "compare_norms",
     "encoder_norms",
     "find_weights",
+    "has_bold_end",
     "load_encoder",
     "load_model",
     "needs_encoder",
@@ -47,6 +50,7 @@ __all__ = [
 
 _Entry = TypeVar("_Entry")
 
+BOLD = "bold."  # begins the names of the bold end's tensors, and of their metadata
 ARCHITECTURE_KEY = "nst_adain.architecture"  # in the metadata of this package's weights only
 NORMS_KEY = "nst_adain.encoder_norms"  # in that of a decoder without an encoder
 ENCODER_VARIABLE = "NST_ADAIN_VGG19"
@@ -103,8 +107,13 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
         ValueError: if a file does not hold what it should, or no model of this name ships, or it needs no `encoder`.
     """
     path = find_weights(name)
-    tensors, metadata = read_weights(path)
+    every, metadata = read_weights(path)
+    bold = _part(BOLD[:-1], every)
+    tensors = {name: tensor for name, tensor in every.items() if not name.startswith(BOLD)}
     arch = read_architecture(path, metadata)
+    changing = {name: shape for name, shape in arch.shapes.items() if name in bold and not name.startswith("encoder.")}
+    if difference := compare(bold, changing):
+        raise ValueError(f"{path}: expected a bold end of the model's decoder and modulator: {difference}")
     if _is_decoder_alone(tensors):
         encoder = encoder or os.environ.get(ENCODER_VARIABLE)
         if not encoder:
@@ -120,6 +129,7 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
         raise ValueError(f"{path}: expected the tensors of its architecture: {difference}")
     model = StyleTransfer(arch).float()  # whatever torch's default dtype is
     model.load_state_dict(tensors)
+    model.bold = bold
     return model
 
 
@@ -127,6 +137,12 @@ def needs_encoder(name: str | os.PathLike[str]) -> bool:
     """Whether a model, named as for `load_model`, has no encoder. Raises what `load_model` raises."""
     with open_tensors(find_weights(name), "weights") as file:
         return _is_decoder_alone(file.keys())
+
+
+def has_bold_end(name: str | os.PathLike[str]) -> bool:
+    """Whether a model, named as for `load_model`, can be rendered at a boldness above 0. Raises what `load_model` raises."""
+    with open_tensors(find_weights(name), "weights") as file:
+        return any(name.startswith(BOLD) for name in list(file.keys()))
 
 
 def _is_decoder_alone(names: Iterable[str]) -> bool:

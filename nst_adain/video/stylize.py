@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["stylize_video"]
 
+_CONTROLS = ("alpha", "boldness", "preserve_color", "look_size", "detail")
 _OF_THE_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -85,7 +86,7 @@ def stylize_video(
         keep_metadata: copy date, camera, place, author and title, as far as the source has them.
         progress: show a progress bar on standard error; or call a function before each frame with the number done and the
             total, None if the file does not say. An exception it raises ends the call.
-        controls: alpha, look_size, detail, or preserve_color "luminance".
+        controls: alpha, boldness, look_size, detail, or preserve_color "luminance".
 
     Returns:
         The number of frames written.
@@ -104,7 +105,9 @@ def stylize_video(
     source, output = Path(source), Path(output)
     _check_files(source, output)
     # No masks: the statistics under them would not be smoothed over time.
-    kept = read_controls({**(controls or {}), "max_pixels": max_pixels}, ("alpha", "preserve_color", "look_size", "detail"))
+    kept = read_controls(
+        {**(controls or {}), "max_pixels": max_pixels}, ("alpha", "boldness", "preserve_color", "look_size", "detail")
+    )
     start = check_weights(weights, len(styles))
     end = start if end_weights is None else check_weights(end_weights, len(styles))
     restyle = _restyler(stylizer, list(styles), (start, end), steadiness, size, kept)
@@ -151,6 +154,7 @@ def _restyler(
         check_side("size", size)
     statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
     pictures = SmoothedPictures(steadiness)
+    stylizer.boldness.of(kept.get("boldness"))
     max_pixels, look_size = kept["max_pixels"], kept.pop("look_size", LOOK_SIZE)
 
     def restyle(image: Image.Image, position: float) -> NDArray[np.uint8]:

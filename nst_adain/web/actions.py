@@ -21,17 +21,16 @@ from nst_adain.images.io import flatten, save_image
 from nst_adain.models.pretrained import DEFAULT_MODEL
 from nst_adain.results import result_name
 from nst_adain.video.stylize import stylize_video
-from nst_adain.web.parts import data_url, painted
+from nst_adain.web.limits import MAX_CELLS, MAX_FRAMES
+from nst_adain.web.parts import data_url, painted, share_label
 from nst_adain.web.request import Request
 from nst_adain.web.studio import Studio
 from nst_adain.web.telling import CancelledError, in_words, reporting
 from nst_adain.web.uploads import SAMPLES, new_file, uploaded
 
-__all__ = ["MAX_CELLS", "MAX_FRAMES", "SLOTS", "Actions", "Asked"]
+__all__ = ["SLOTS", "Actions", "Asked"]
 
 SLOTS = 4  # styles that can be mixed
-MAX_FRAMES = 1800  # in a video: a minute at 30 frames a second
-MAX_CELLS = 8  # along a side of a grid
 
 # What the controls say: photo, styles, shares, alpha, color, size, style_size, look_size, detail, model, mask.
 Asked: TypeAlias = Mapping[str, Any]
@@ -70,6 +69,7 @@ class Actions:
             [share for _, share in used],
             mask=painted(asked["mask"]),
             encoder=self.studio.encoder(asked["model"]),
+            boldness=self.studio.boldness(asked["model"], asked["boldness"]),
             preserve_color=asked["color"] or None,
             size=asked["size"] or None,
             **{name: asked[name] for name in ("model", "alpha", "style_size", "look_size", "detail")},
@@ -123,7 +123,7 @@ class Actions:
     def shares(self, *styles: dict[str, Any] | None) -> list[dict[str, Any]]:
         """Show a slider for each style of the mixture, if there are two or more."""
         several = sum(style is not None for style in styles) > 1
-        return [gr.update(visible=several and style is not None, label=_share(style)) for style in styles]
+        return [gr.update(visible=several and style is not None, label=share_label(style)) for style in styles]
 
     def begin(self) -> list[dict[str, Any]]:
         """Set the buttons before a long job: make, cancel, download."""
@@ -205,7 +205,9 @@ class Actions:
                 size=wanted.size,
                 max_pixels=self.studio.max_pixels,
                 progress=reporting(cancelled, progress, "frames", MAX_FRAMES),
-                controls={name: getattr(wanted, name) for name in ("alpha", "preserve_color", "look_size", "detail")},  # type: ignore[arg-type]
+                controls={
+                    name: getattr(wanted, name) for name in ("alpha", "boldness", "preserve_color", "look_size", "detail")
+                },  # type: ignore[arg-type]
             )
             return str(output)
 
@@ -222,6 +224,7 @@ class Actions:
         model: str = DEFAULT_MODEL,
         look_size: int = 512,
         detail: Detail = "strokes",
+        boldness: float | None = None,
     ) -> gr.FileData:
         """Render a photograph in the style of one or more pictures, as a PNG file. Arguments: as for calling a `Stylizer`."""
         with self._reporting():
@@ -238,6 +241,7 @@ class Actions:
                 style_size=style_size,
                 look_size=look_size,
                 detail=detail,
+                boldness=boldness,
             )
             image, _ = self.studio.full(wanted)
             return gr.FileData(path=str(self._save(image, "out.png")))
@@ -272,9 +276,5 @@ class Actions:
         try:
             yield
         except Exception as error:
-            shown = not isinstance(error, CancelledError)
-            raise gr.Error(in_words(error, self.folder), visible=shown, print_exception=False) from error
-
-
-def _share(style: dict[str, Any] | None) -> str:
-    return f"Share of {Path(str(style['path'])).stem.replace('_', ' ')}" if style else "Share"
+            visible, words = not isinstance(error, CancelledError), in_words(error, self.folder)
+            raise gr.Error(words, visible=visible, print_exception=False) from error

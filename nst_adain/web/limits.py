@@ -1,4 +1,4 @@
-"""Limits how much clients may send to the page, how long they may take, and how many may be connected at once.
+"""Limits how much clients of the page may send and ask for, how long they may take, and how many may be connected at once.
 
 Gradio limits single files only; Uvicorn limits none of these.
 """
@@ -17,7 +17,9 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 __all__ = [
     "BACKLOG",
     "HEADER_SECONDS",
+    "MAX_CELLS",
     "MAX_CONNECTIONS",
+    "MAX_FRAMES",
     "MAX_LOGIN",
     "MAX_REQUEST",
     "MAX_UPLOAD",
@@ -35,6 +37,8 @@ MAX_LOGIN = 2**14  # bytes of a login attempt, which stays in memory while it wa
 HEADER_SECONDS = 20.0  # time that a client may take to send a request's headers
 PIECE = 2**17  # bytes of a body that must arrive within PIECE_SECONDS
 PIECE_SECONDS = 30.0  # time for each piece: 4 KB/s, which even the slowest lines reach
+MAX_FRAMES = 1800  # in a video: a minute at 30 frames a second
+MAX_CELLS = 8  # along a side of a grid
 MAX_CONNECTIONS = 512  # at once, or a third of the files that the process may have open
 BACKLOG = 16  # connections accepted at once: when no file can be opened, asyncio tries this many, each with a traceback
 

@@ -10,9 +10,11 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
+from nst_adain.controls import BOLDNESS
 from nst_adain.figures.gallery import STYLES
 from nst_adain.figures.samples import PHOTOGRAPHS
-from nst_adain.web.actions import MAX_CELLS, SLOTS, Actions
+from nst_adain.web.actions import SLOTS, Actions
+from nst_adain.web.limits import MAX_CELLS
 from nst_adain.web.parts import comparison, easel, shelf
 from nst_adain.web.studio import Studio
 
@@ -73,6 +75,7 @@ def _picture_tab(blocks: gr.Blocks, actions: Actions) -> Form:
         with gr.Column(scale=3, min_width=320):
             result = comparison()
             alpha = gr.Slider(0, 1.5, 1, step=0.01, label="Strength", info="Above 1 exaggerates the style.")
+            bold = gr.Slider(0, 1, BOLDNESS, step=0.01, label="Boldness", info="Of the strokes.", visible=actions.studio.bold)
             buttons = _long_job("Make it in full size")
             with gr.Accordion("Paint where the style applies", open=False):
                 canvas = easel()
@@ -81,13 +84,21 @@ def _picture_tab(blocks: gr.Blocks, actions: Actions) -> Form:
             with gr.Accordion("The same as a command and in Python", open=False):
                 command = gr.Code(language="shell", label="Command", interactive=False, wrap_lines=True)
                 code = gr.Code(language="python", label="Python", interactive=False, wrap_lines=True)
-    form: Form = {"photo": photo, "styles": styles, "shares": shares, "alpha": alpha, **options, "mask": canvas}
+    form: Form = {
+        "photo": photo,
+        "styles": styles,
+        "shares": shares,
+        "alpha": alpha,
+        "boldness": bold,
+        **options,
+        "mask": canvas,
+    }
 
     def show(event: Callable[..., Any]) -> Any:
         waiting: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": result, "trigger_mode": "always_last"}
         return event(_asked(actions.preview, form), _inputs(form), [result, command, code], **waiting, **DEVICE, **QUIET)
 
-    moved = [control.input for control in (alpha, *shares, *options.values(), canvas)]  # type: ignore[attr-defined]  # all of them have one
+    moved = [control.input for control in (alpha, bold, *shares, *options.values(), canvas)]  # type: ignore[attr-defined]  # all of them have one
     for change in (photo.change, *(style.change for style in styles), *moved):
         change(actions.outdate, None, buttons[2], queue=False, show_progress="hidden", **QUIET)
     for trigger in (blocks.load, photo.change):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -113,6 +115,11 @@ def shelf(samples: Sequence[tuple[str, str, str]]) -> gr.HTML:
         samples: the name, label and picture, as a data URL, of each.
     """
     return gr.HTML(list(samples), html_template=_SHELF, js_on_load=_CHOOSE, apply_default_css=False)
+
+
+def share_label(style: dict[str, Any] | None) -> str:
+    """Name a style on the slider of its share in a mixture."""
+    return f"Share of {Path(str(style['path'])).stem.replace('_', ' ')}" if style else "Share"
 
 
 def painted(url: str) -> Image.Image | None:

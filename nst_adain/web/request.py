@@ -12,7 +12,17 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from nst_adain.controls import LOOK_SIZE, STYLE_SIZE, Controls, Detail, check_alpha, check_detail, check_side, check_weights
+from nst_adain.controls import (
+    LOOK_SIZE,
+    STYLE_SIZE,
+    Controls,
+    Detail,
+    check_alpha,
+    check_boldness,
+    check_detail,
+    check_side,
+    check_weights,
+)
 from nst_adain.models.pretrained import DEFAULT_MODEL
 
 __all__ = ["PREVIEW", "PREVIEW_PIXELS", "Request"]
@@ -35,7 +45,7 @@ class Request:
         mask: white where the styles apply, of any size; None: everywhere.
         model: one of the studio's models.
         encoder: the file of the full-width encoder, if the model has none.
-        alpha, preserve_color, size, style_size, look_size, detail: as for calling a `Stylizer`; alpha is a number.
+        alpha, boldness, preserve_color, size, style_size, look_size, detail: as for calling a `Stylizer`; alpha is a number.
 
     Raises:
         ValueError: if a number is out of range.
@@ -48,6 +58,7 @@ class Request:
     model: str = DEFAULT_MODEL
     encoder: str | os.PathLike[str] | None = None
     alpha: float = 1.0
+    boldness: float | None = None
     preserve_color: Literal["luminance", "coral"] | None = None
     size: int | None = None
     style_size: int = STYLE_SIZE
@@ -62,6 +73,8 @@ class Request:
         check_side("style_size", self.style_size)
         check_side("look_size", self.look_size)
         check_detail(self.detail)
+        if self.boldness is not None:
+            check_boldness(self.boldness, bold=True)
         if self.size is not None:
             check_side("size", self.size)
 
@@ -71,7 +84,18 @@ class Request:
             "weights": list(self.weights) if len(self.weights) > 1 else None,
             "masks": None if self.mask is None else [self.mask] * len(self.styles),
             "alpha": self.alpha,
+            "boldness": self.boldness,
             "preserve_color": self.preserve_color,
+            "detail": self.detail,
+        }
+
+    def of_each_frame(self) -> Controls:
+        """Return the keywords that apply to each frame of a video."""
+        return {
+            "alpha": self.alpha,
+            "boldness": self.boldness,
+            "preserve_color": self.preserve_color,
+            "look_size": self.look_size,
             "detail": self.detail,
         }
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from nst_adain.controls import LOOK_SIZE, Controls, Progress, Style, is_saved
+from nst_adain.controls import BOLDNESS, LOOK_SIZE, Controls, Progress, Style, is_saved
 from nst_adain.device import Precision
 from nst_adain.errors import UsageError, out_of_memory
 from nst_adain.functional import ChannelStats
 from nst_adain.images.apart import load_image_apart
 from nst_adain.images.io import flatten, resize_short_side
 from nst_adain.images.opening import MAX_PIXELS
-from nst_adain.models.pretrained import DEFAULT_MODEL, needs_encoder
+from nst_adain.models.pretrained import DEFAULT_MODEL, has_bold_end, needs_encoder
 from nst_adain.rendering.contents import EncodedContent
 from nst_adain.rendering.guidance import working_size
 from nst_adain.stylizer import Stylizer
@@ -80,6 +80,15 @@ class Studio:
     def encoder(self, model: str) -> str | os.PathLike[str] | None:
         """Return the file of a model's encoder, if the model has none of its own."""
         return self._encoders.get(model)
+
+    @property
+    def bold(self) -> bool:
+        """Whether some model has a bold end."""
+        return any(map(has_bold_end, self.models))
+
+    def boldness(self, model: str, boldness: float) -> float | None:
+        """Return a boldness as a model takes it: None for the default, and for a model without a bold end."""
+        return None if boldness == BOLDNESS or not self.stylizer(model).boldness.bold else boldness
 
     def photo(self, path: Path, size: int | None = None) -> Image.Image:
         """Read a photograph, reduced to the size of its preview."""

@@ -15,7 +15,8 @@ from samples import film
 
 from nst_adain.cli.main import main
 from nst_adain.stylizer import Stylizer
-from nst_adain.web.actions import MAX_FRAMES, Actions
+from nst_adain.web.actions import Actions
+from nst_adain.web.limits import MAX_FRAMES
 
 
 def test_names_of_any_length(actions: Actions) -> None:

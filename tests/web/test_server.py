@@ -104,7 +104,7 @@ def test_only_uploaded_files_are_read(address: str, painting: Path, path: str, m
 
 def call(address: str, photo: Any, style: Any, mask: Any = None, alpha: Any = 1.0) -> str:
     """What a client without a library is told by the API."""
-    body = {"data": [photo, [style], None, alpha, mask, None, None, 512, "slim", 512, "strokes"]}
+    body = {"data": [photo, [style], None, alpha, mask, None, None, 512, "slim", 512, "strokes", None]}
     event = httpx.post(f"{address}/gradio_api/call/stylize", json=body, timeout=30).json()["event_id"]
     with httpx.stream("GET", f"{address}/gradio_api/call/stylize/{event}", timeout=30) as stream:
         return "".join(stream.iter_text())
@@ -115,7 +115,7 @@ def test_who_comes_when_too_many_wait_is_told_so(painting: Path) -> None:
         uploaded = httpx.post(f"{address}/gradio_api/upload", files={"files": ("s.png", painting.read_bytes())}).json()[0]
         file = {"path": uploaded, "meta": {"_type": "gradio.FileData"}}
         (function,) = (d["id"] for d in httpx.get(f"{address}/config").json()["dependencies"] if d["api_name"] == "stylize")
-        body = {"fn_index": function, "data": [file, [file], None, 1.0, None, None, 2000, 512, "slim", 512, "strokes"]}
+        body = {"fn_index": function, "data": [file, [file], None, 1.0, None, None, 2000, 512, "slim", 512, "strokes", None]}
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda k: join(address, {**body, "session_hash": f"{k}"}), range(MAX_WAITING + 10)))
     refused = [answer for answer in answers if answer.status_code != 200]
