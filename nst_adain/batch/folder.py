@@ -105,8 +105,7 @@ def stylize_folder(
     """
     photos, styles, out = Path(photos), Path(styles), Path(out)
     _check_options(pairing, size, style_size)
-    loaded = read_controls({**(controls or {}), "max_pixels": max_pixels}, _CONTROLS)
-    loaded["boldness"] = stylizer.boldness.of(loaded.get("boldness"))  # recorded, whatever the default becomes
+    loaded = _load_controls(stylizer, {**(controls or {}), "max_pixels": max_pixels})
     report = Report()
     found = names_of(find_pictures(photos, "photographs", out, report.failed, apart=styles), photos)
     candidates = find_styles(styles, out, report.failed)
@@ -131,6 +130,12 @@ def stylize_folder(
             if report.done:
                 claim(out / SETTINGS, known)  # another call may have removed it as it ended, while this one ran
     return report
+
+
+def _load_controls(stylizer: Stylizer, controls: Controls) -> Controls:
+    loaded = read_controls(controls, _CONTROLS)
+    loaded["boldness"] = stylizer.boldness.of(loaded.get("boldness"))  # recorded, whatever the default becomes
+    return loaded
 
 
 def _check_options(pairing: str, size: int | None, style_size: int | None) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
+from typing_extensions import Unpack  # torch needs it too
 
 from nst_adain.controls import Controls
 from nst_adain.functional import ChannelStats
 from nst_adain.images.io import flatten
 from nst_adain.rendering.contents import EncodedContent
 from nst_adain.stylizer import Stylizer
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 __all__ = [
     "GAP",

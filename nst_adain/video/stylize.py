@@ -105,9 +105,7 @@ def stylize_video(
     source, output = Path(source), Path(output)
     _check_files(source, output)
     # No masks: the statistics under them would not be smoothed over time.
-    kept = read_controls(
-        {**(controls or {}), "max_pixels": max_pixels}, ("alpha", "boldness", "preserve_color", "look_size", "detail")
-    )
+    kept = read_controls({**(controls or {}), "max_pixels": max_pixels}, _CONTROLS)
     start = check_weights(weights, len(styles))
     end = start if end_weights is None else check_weights(end_weights, len(styles))
     restyle = _restyler(stylizer, list(styles), (start, end), steadiness, size, kept)

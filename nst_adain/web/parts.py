@@ -13,7 +13,7 @@ from PIL import Image
 
 from nst_adain.web.request import PREVIEW_PIXELS
 
-__all__ = ["MAX_PAINTED", "MAX_SIDE", "comparison", "data_url", "easel", "painted", "shelf"]
+__all__ = ["MAX_PAINTED", "MAX_SIDE", "comparison", "data_url", "easel", "painted", "share_label", "shelf"]
 
 MAX_SIDE = 65_500  # pixels of a JPEG, by Pillow's encoder
 MAX_PAINTED = 2 * PREVIEW_PIXELS  # pixels of a mask; rounding can make a preview's slightly larger than meant

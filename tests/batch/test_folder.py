@@ -191,7 +191,7 @@ def test_what_a_killed_call_left_half_written_is_removed_by_the_next(slim: Styli
 
 def test_controls_that_are_not_a_batchs_are_refused(slim: Stylizer, folders: Path) -> None:
     for controls in ({"size": 32}, {"out": torch.zeros(1)}, {"weights": [2.0]}):
-        with pytest.raises(UsageError, match=f"controls: expected alpha, masks, .*, got {next(iter(controls))}"):
+        with pytest.raises(UsageError, match=f"controls: expected alpha, .*, got {next(iter(controls))}"):
             stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", controls=controls)  # type: ignore[arg-type]
     assert not (folders / "out").exists()
 
