@@ -50,7 +50,7 @@ def profile(
     seconds, work = _watch(stylizer)
     for _ in range(repeats + 1):
         begun = now(stylizer.device)
-        stylizer(stylizer.encode_content(content, tile=None), style)
+        stylizer(stylizer.encode_content(content, look_size=None, tile=None), style)
         seconds["all"].append(now(stylizer.device) - begun)
     medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
     total = medians.pop("all")

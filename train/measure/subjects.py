@@ -54,7 +54,7 @@ def load_subject(name: str, device: str) -> Subject:
     stylizer = Stylizer.from_pretrained(model, device=device, precision=runtime)  # type: ignore[arg-type]
     return Subject(
         stylizer.encode_style,
-        lambda image: stylizer.encode_content(image, tile=None),
+        lambda image: stylizer.encode_content(image, look_size=None, tile=None),
         stylizer,
         find_weights(model).stat().st_size / 2**20,
     )
