@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import draw
 from drawings import PATTERNS, draw_pattern
 from PIL import Image
 from skimage.metrics import structural_similarity
@@ -118,6 +119,22 @@ def test_a_picture_in_its_own_style_is_nearly_itself(name: str, stylizer: Styliz
     print(f"{name}, {subject}: ssim {similarity:.3f} difference {difference:.1f}")
     assert similarity > LIMITS[name].own_ssim
     assert difference < LIMITS[name].own_difference
+
+
+@pytest.mark.parametrize("side", [768, *(pytest.param(side, marks=pytest.mark.slow) for side in (1024, 2048, 4096))])
+def test_a_large_picture_is_the_small_one(name: str, stylizer: Stylizer, side: int) -> None:
+    """What a preview of 512 pixels shows is what one gets, at any size."""
+    photo, figures = photograph("astronaut").resize((side, side), Image.Resampling.LANCZOS), []
+    for style in ("brush_strokes", "woodcut_waves", "palette_knife") if name == "base" else ("brush_strokes",):
+        code = stylizer.encode_style(draw(style))
+        small, large = stylizer(photo, code, size=512), stylizer(photo, code)
+        reduced = large.resize(small.size, Image.Resampling.LANCZOS)
+        levels = np.abs(np.asarray(reduced, dtype=float) - np.asarray(small, dtype=float)).mean()
+        figures.append((structural_similarity(luma(small), luma(reduced), data_range=1.0), levels))
+    similarity, levels = np.mean(figures, axis=0)
+    print(f"{name}, {side}: ssim {similarity:.3f} difference {levels:.1f}")
+    assert similarity >= 0.9
+    assert levels <= 9
 
 
 @pytest.mark.parametrize("size", [(64, 64), (2000, 1500)])

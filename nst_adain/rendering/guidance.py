@@ -23,7 +23,7 @@ __all__ = ["Guided", "reduced", "sizes_up_to", "working_size"]
 _STEP = 4  # the most that a picture is brought up at once: further, the coarser result says too little of the finer
 _EPS = 1e-4  # added to the variance of the photograph: where it varies less than by 0.01, the result is smooth
 # The share of the coarser result's frequencies that the finer one keeps: with all of them its single pixels show, enlarged.
-_KEPT = 0.75
+_KEPT = 0.9
 _BLOCK = 256  # side of the part of a reduced picture to make at once
 
 
