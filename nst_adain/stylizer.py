@@ -36,9 +36,9 @@ from nst_adain.images.tiff import Pixels
 from nst_adain.models.boldness import Boldness
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import DEFAULT_MODEL, load_model
+from nst_adain.rendering.coarse_to_fine import paint
 from nst_adain.rendering.contents import Content, EncodedContent, Result, check_count, check_out, recolored
 from nst_adain.rendering.decoding import Look, assemble
-from nst_adain.rendering.painting import paint
 from nst_adain.rendering.reading import read_content, read_style
 from nst_adain.rendering.statistics import measure
 

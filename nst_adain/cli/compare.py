@@ -31,7 +31,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `nst-adain compare`."""
     parser.description = """\
 Compare models on one sheet: a photograph, a style, and the photograph in this
-style by each model. vgg19 takes part if its encoder is named."""
+style by each model at the boldnesses 0, 0.5 and 1, or at that of --boldness.
+vgg19 takes part if its encoder is named."""
     parser.epilog = """\
 example:
   nst-adain compare samples/chelsea.png brush_strokes -o models.png"""
@@ -64,10 +65,13 @@ def run(arguments: argparse.Namespace) -> None:
     photo, style = (load_image(p, max_pixels=limit) if isinstance(p, Path) else p for p in (arguments.content, style))
     names = arguments.models or [name for name in available_models() if has_encoder(name, arguments)]
     stylizers = [(Path(name).stem, load_stylizer(arguments, name)) for name in names]
+    several = arguments.boldness is None and any(stylizer.boldness.bold for _, stylizer in stylizers)
     image = model_grid(
         stylizers,
         photo,
         style,
+        boldnesses=(0, 0.5, 1) if several else (),
+        boldness=arguments.boldness,
         cell=arguments.cell,
         size=arguments.size or arguments.cell,
         alpha=read_strength(arguments),

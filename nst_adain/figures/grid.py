@@ -86,12 +86,25 @@ def model_grid(
     photo: Image.Image,
     style: Image.Image,
     *,
+    boldnesses: Sequence[float] = (),
     cell: int = 256,
     **controls: Unpack[Controls],
 ) -> Image.Image:
-    """Make a sheet of a photograph, a style, and the photograph in it by each model, with the same controls."""
-    results = [_picture(stylizer(photo, style, **controls)) for _, stylizer in stylizers]
-    return sheet([[photo, style, *results]], ["photograph", "style", *(name for name, _ in stylizers)], cell=cell)
+    """Make a sheet of a photograph, a style, and the photograph in it by each model, with the same controls.
+
+    With `boldnesses` there is a row for each model, and a column for each of them, blank where a model has no bold end.
+    """
+    heads = ["photograph", "style"]
+    if not boldnesses:
+        results = [_picture(stylizer(photo, style, **controls)) for _, stylizer in stylizers]
+        return sheet([[photo, style, *results]], [*heads, *(name for name, _ in stylizers)], cell=cell)
+    rows = []
+    for _, stylizer in stylizers:
+        possible = [_with(controls, {"boldness": step}) for step in boldnesses if stylizer.boldness.bold or not step]
+        results = [_picture(stylizer(photo, style, **step)) for step in possible]
+        blank = [Image.new("RGB", (1, 1), "white")] * (len(boldnesses) - len(results))
+        rows.append([photo, style, *results, *blank])
+    return sheet(rows, [*heads, *(f"boldness {step:g}" for step in boldnesses)], [name for name, _ in stylizers], cell)
 
 
 def corner_weights(side: int) -> list[list[list[float]]]:

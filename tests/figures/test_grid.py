@@ -12,6 +12,8 @@ from PIL import Image
 from nst_adain.cli.main import main
 from nst_adain.figures.grid import alpha_grid, corner_grid, corner_weights, cross_grid, model_grid, sheet
 from nst_adain.functional import ChannelStats
+from nst_adain.models.boldness import Boldness, interpolated
+from nst_adain.models.networks import StyleTransfer
 from nst_adain.rendering.contents import EncodedContent
 from nst_adain.stylizer import Stylizer
 from nst_adain.video.frames import read_frames
@@ -71,6 +73,26 @@ def test_model_grid_has_a_column_per_model(slim: Stylizer, base: Stylizer) -> No
     expected = photo, style, slim(photo, style, alpha=0.7), base(photo, style, alpha=0.7)
     for column, shown in enumerate(expected):
         np.testing.assert_array_equal(cell(image, 0, column, left=0), np.asarray(shown))
+
+
+def test_model_grid_has_a_column_per_boldness(slim: Stylizer) -> None:
+    bold = Stylizer(interpolated(slim.model, 0.0), device="cpu", precision="float32")
+    bold.boldness = Boldness(_with_a_bold_end(slim), bold.device, half=False)
+    plain = Stylizer(interpolated(slim.model, 0.0), device="cpu", precision="float32")
+    plain.boldness.bold = False
+    photo, style = picture(CELL, CELL, 1), picture(CELL, CELL, 2)
+    image = model_grid([("bold", bold), ("plain", plain)], photo, style, boldnesses=(0, 0.5), cell=CELL)
+    expected = [[photo, style, bold(photo, style, boldness=0), bold(photo, style, boldness=0.5)],
+                [photo, style, plain(photo, style, boldness=0), Image.new("RGB", (CELL, CELL), "white")]]  # fmt: skip
+    for row, pictures in enumerate(expected):
+        for column, shown in enumerate(pictures):
+            np.testing.assert_array_equal(cell(image, row, column), np.asarray(shown))
+
+
+def _with_a_bold_end(stylizer: Stylizer) -> StyleTransfer:
+    model = interpolated(stylizer.model, 0.0)
+    model.bold = {name: 1.1 * part for name, part in model.state_dict().items() if name.startswith("decoder.")}
+    return model
 
 
 def test_corner_weights_are_bilinear() -> None:

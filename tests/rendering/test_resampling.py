@@ -50,11 +50,12 @@ def test_enlarging_is_bilinear(before: tuple[int, int], after: tuple[int, int]) 
 
 @pytest.mark.parametrize("size", [(40, 30), (200, 7), (1, 1), (199, 149)])
 def test_lanczos_is_pillows(size: tuple[int, int]) -> None:
-    image = Image.effect_noise((200, 150), 30).convert("RGB")
+    levels = np.random.default_rng(0).normal(128, 25, (150, 200, 3)).clip(0, 255)
+    image = Image.fromarray(levels.astype(np.uint8))
     x = to_tensor(image)
     ours = shrunk(reader(x), (150, 200), size[::-1], range(size[1]), range(size[0]), lanczos).clamp(0, 1)
     theirs = np.asarray(image.resize(size, Image.Resampling.LANCZOS), dtype=float)
-    assert np.abs(ours[0].permute(1, 2, 0).numpy() * 255 - theirs).max() < 3  # Pillow rounds twice, and clips twice
+    assert np.abs(ours[0].permute(1, 2, 0).numpy() * 255 - theirs).max() < 2  # Pillow rounds twice
 
 
 def test_a_flat_picture_stays_flat() -> None:

@@ -231,7 +231,7 @@ def test_names_with_a_colon_are_no_protocols(
 
 def test_masks_cannot_be_smoothed(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", frames=2)
-    with pytest.raises(ValueError, match="controls: expected alpha, preserve_color, look_size, detail, got masks"):
+    with pytest.raises(ValueError, match="controls: expected alpha, .*, got masks"):
         stylize_video(slim, source, [style], tmp_path / "out.mp4", controls={"masks": [np.ones((2, 2))]})
 
 
