@@ -17,6 +17,7 @@ import torch
 from nst_adain.device import Precision, is_half, pick_device
 from nst_adain.errors import UsageError, at_least
 from nst_adain.files import make_folder
+from nst_adain.models.pretrained import DEFAULT_MODEL
 from train.measure.resources import PeakRss, now
 from train.measure.subjects import HALF, MICRO, ONNX, VGG, Subject, load_subject
 
@@ -28,7 +29,7 @@ KINDS = ("slider", "cached", "all")  # content and style known, style known, not
 
 def benchmark(
     out: Path,
-    models: tuple[str, ...] = ("slim",),
+    models: tuple[str, ...] = (DEFAULT_MODEL,),
     sizes: tuple[int, ...] = (256, 512, 1024, 2048),
     repeats: int = 5,
     device: str = "auto",

@@ -13,6 +13,7 @@ from nst_adain.device import Precision
 from nst_adain.files import make_folder
 from nst_adain.images.io import save_image
 from nst_adain.images.opening import find_images
+from nst_adain.models.pretrained import DEFAULT_MODEL
 from nst_adain.results import pairs_by_result
 from nst_adain.stylizer import Stylizer
 from train.data import check_outside
@@ -24,10 +25,11 @@ def evaluate(
     content: Path,
     style: Path,
     out: Path,
-    model: str = "slim",
+    model: str = DEFAULT_MODEL,
     pairs: Path | None = None,
     encoder: Path | None = None,
     alpha: float = 1.0,
+    boldness: float | None = None,
     device: str = "auto",
     precision: Precision = "auto",
 ) -> None:
@@ -41,6 +43,7 @@ def evaluate(
         pairs: file with a line CONTENT__STYLE (names without suffix) for each pair; default: every pair.
         encoder: full-width VGG-19, for a model that is a decoder alone.
         alpha: strength.
+        boldness: of the strokes, from 0 to 1; default: the model's.
         device: where to run.
         precision: of the convolutions.
     """
@@ -65,7 +68,7 @@ def evaluate(
         raise ValueError(f"{other[0]}: a result of another call, which `score` would count among these; name another --out")
     encoded = {name: stylizer.encode_style(styles[name], style_size=None) for name in sorted({s for _, s in wanted})}
     for content_name, style_name in tqdm(wanted, unit="picture", disable=not sys.stderr.isatty()):
-        image = stylizer(contents[content_name], encoded[style_name], alpha=alpha)
+        image = stylizer(contents[content_name], encoded[style_name], alpha=alpha, boldness=boldness)
         save_image(image, out / f"{content_name}__{style_name}.png")
     print(out)
 

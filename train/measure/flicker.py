@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from nst_adain.errors import UsageError, at_least
+from nst_adain.models.pretrained import DEFAULT_MODEL
 from nst_adain.stylizer import Stylizer
 from nst_adain.video.frames import read_frames, save_video, scaled
 from nst_adain.video.stylize import stylize_video
@@ -62,7 +63,7 @@ def warping_error(first: Floats, second: Floats, places: Floats, seen: NDArray[n
 def flicker(
     clip: Path,
     style: Path,
-    model: str = "slim",
+    model: str = DEFAULT_MODEL,
     steadiness: tuple[float, ...] = (0.0, 0.7),
     frames: int = 24,
     size: int = 144,

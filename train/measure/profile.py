@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nst_adain.device import Precision
 from nst_adain.errors import at_least
 from nst_adain.models.convolution import Conv3x3
+from nst_adain.models.pretrained import DEFAULT_MODEL
 from nst_adain.stylizer import Stylizer
 from train.measure.resources import now
 
@@ -21,7 +22,7 @@ __all__ = ["profile"]
 
 @torch.no_grad()
 def profile(
-    model: str = "slim",
+    model: str = DEFAULT_MODEL,
     size: int = 512,
     repeats: int = 9,
     encoder: Path | None = None,

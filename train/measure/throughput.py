@@ -16,6 +16,7 @@ from nst_adain.errors import UsageError, at_least
 from nst_adain.figures.gallery import draw
 from nst_adain.figures.samples import PHOTOGRAPHS, photograph
 from nst_adain.images.io import WRITABLE_SUFFIXES, load_image, save_image
+from nst_adain.models.pretrained import DEFAULT_MODEL
 from nst_adain.stylizer import Stylizer
 from train.measure.resources import now
 
@@ -26,7 +27,7 @@ def throughput(
     count: int = 24,
     size: int = 512,
     suffix: str = ".jpg",
-    model: str = "slim",
+    model: str = DEFAULT_MODEL,
     repeats: int = 5,
     encoder: Path | None = None,
     device: str = "auto",
