@@ -139,10 +139,11 @@ class TrainConfig:
     """Means and standard deviations (Huang & Belongie), or Gram matrices (Gatys et al.)."""
     octaves: int = field(default=1, metadata=_at_least(1))
     """Sizes at which results and styles are compared: the crop's, half of it, a quarter, ...; each counts half of the one
-    before, or the coarse ones, whose losses are largest, would be all. From one size come fine strokes over the photograph's
-    own colours, however much style counts; from three broader ones, and colours of the style's."""
+    before, or the coarse ones, whose losses are largest, would be all. With two the bold ends draw broader strokes; of three,
+    the third costs much of the photograph."""
     content_octave: int = field(default=0, metadata=_at_least(0))
-    """At which of these sizes, from 0, contents are compared. At half of the size the layout stays, fine drawing is free."""
+    """At which of these sizes, from 0, contents are compared. At half of the size fine drawing is free, and soon too much so:
+    a few hundred steps loosen a model, then 0 brings it back."""
     palette_weight: float = field(default=0.0, metadata=_FACTOR)
     """Squared sliced Wasserstein distance of a result's colours to the style's, which statistics of features leave far apart.
     Losses of style are thousands of times larger: below 1000 it does nothing."""
