@@ -143,7 +143,7 @@ class TrainConfig:
     the third costs much of the photograph."""
     content_octave: int = field(default=0, metadata=_at_least(0))
     """At which of these sizes, from 0, contents are compared. At half of the size fine drawing is free, and soon too much so:
-    a few hundred steps loosen a model, then 0 brings it back."""
+    the bold end of `base` began with a few hundred steps of it, and went on at full size."""
     palette_weight: float = field(default=0.0, metadata=_FACTOR)
     """Squared sliced Wasserstein distance of a result's colours to the style's, which statistics of features leave far apart.
     Losses of style are thousands of times larger: below 1000 it does nothing."""
