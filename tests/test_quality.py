@@ -55,7 +55,11 @@ class Limits:
 # By model and boldness.
 LIMITS = {
     ("base", 0.0): Limits(style=0.84, content=4.75, total=17.6, ssim=0.37, grid=3.2, own_ssim=0.95, own_difference=3.6),
+    ("base", 0.5): Limits(style=0.81, content=5.15, total=17.6, ssim=0.33, grid=4.0, own_ssim=0.95, own_difference=3.9),
+    ("base", 1.0): Limits(style=0.86, content=5.6, total=18.7, ssim=0.285, grid=5.7, own_ssim=0.93, own_difference=5.4),
     ("slim", 0.0): Limits(style=1.13, content=4.85, total=22.0, ssim=0.36, grid=4.6, own_ssim=0.89, own_difference=7.6),
+    ("slim", 0.5): Limits(style=1.09, content=5.17, total=21.8, ssim=0.32, grid=5.4, own_ssim=0.86, own_difference=9.3),
+    ("slim", 1.0): Limits(style=1.1, content=5.58, total=22.5, ssim=0.28, grid=7.5, own_ssim=0.77, own_difference=13.3),
     ("vgg19", 0.0): Limits(style=0.67, content=4.77, total=14.9, ssim=0.34, grid=3.4, own_ssim=0.94, own_difference=3.8),
 }
 

@@ -13,6 +13,7 @@ import torch
 from nst_adain.files import write_atomic
 from nst_adain.models.pretrained import (
     ARCHITECTURE_KEY,
+    BOLD,
     NORMS_KEY,
     compare,
     read_architecture,
@@ -23,10 +24,9 @@ from nst_adain.models.pretrained import (
 from nst_adain.tensors import check_finite, read_tensors
 from train.recipe import check_output, given_files, read_recipe, recipe_entries
 
-__all__ = ["BOLD", "TITLE", "describe", "embolden", "publish", "read_scores"]
+__all__ = ["TITLE", "describe", "embolden", "publish", "read_scores"]
 
 TITLE = "# Weights"
-BOLD = "bold."  # begins the names of the bold end's tensors and metadata
 
 
 def publish(weights: Path, scores: Path, out: Path, half: bool = False) -> None:
