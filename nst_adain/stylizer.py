@@ -77,10 +77,8 @@ class Stylizer:
             raise TypeError(f"model: expected a StyleTransfer, got {found}; Stylizer.from_pretrained loads one by name or path")
         self.device = pick_device(device)
         model = model.float()  # a model that was halved keeps its values
-        self.fingerprint = model.fingerprint()
-        self.digest = self.fingerprint + model.fingerprint(decoder=True)
         self.boldness = Boldness(model, self.device, is_half(precision, self.device))
-        self.model = self.boldness.plain
+        self.fingerprint, self.digest, self.model = self.boldness.fingerprint, self.boldness.digest, self.boldness.default
 
     @classmethod
     def from_pretrained(

@@ -18,19 +18,29 @@ __all__ = ["Boldness", "interpolated"]
 
 
 class Boldness:
-    """A model at any boldness, ready to render. Encodes contents and styles alike at each: only what is drawn differs."""
+    """A model at any boldness, ready to render. Encodes contents and styles alike at each: only what is drawn differs.
+
+    Attributes:
+        bold: whether it has a bold end.
+        default: the model at the default boldness.
+        fingerprint: of the weights that make codes at the default boldness (`StyleTransfer.fingerprint`).
+        digest: of all weights.
+    """
 
     def __init__(self, model: StyleTransfer, device: torch.device, half: bool) -> None:
         """Take a model in float32, which must not be used elsewhere; keep its convolutions in bfloat16 if `half`."""
-        self._float = interpolated(model, 0.0) if model.bold else model
         self.bold = bool(model.bold)
         self.device, self.half = device, half
-        self.plain = self._ready(model)
+        self._ends = model
+        start = interpolated(model, self.of(None)) if self.bold else model
+        self.fingerprint = start.fingerprint()
+        self.digest = self.fingerprint + start.fingerprint(decoder=True)
+        self.default = self._ready(start)
         self._mixed = functools.lru_cache(maxsize=4)(self._mix)
 
     def __call__(self, boldness: float) -> StyleTransfer:
         """Return the model of a boldness from 0 to 1."""
-        return self._mixed(boldness) if boldness else self.plain
+        return self.default if boldness == self.of(None) else self._mixed(boldness)
 
     def of(self, boldness: float | None) -> float:
         """Return a boldness, or the default if it is None: `BOLDNESS`, or 0 for a model without a bold end.
@@ -41,8 +51,8 @@ class Boldness:
         return check_boldness(boldness, self.bold) if boldness is not None else BOLDNESS if self.bold else 0.0
 
     def _mix(self, boldness: float) -> StyleTransfer:
-        mixed = self._ready(interpolated(self._float, boldness))
-        mixed.encoder = self.plain.encoder  # the same weights, and their transforms
+        mixed = self._ready(interpolated(self._ends, boldness))
+        mixed.encoder = self.default.encoder  # the same weights, and their transforms
         return mixed
 
     def _ready(self, model: StyleTransfer) -> StyleTransfer:

@@ -60,9 +60,9 @@ def test_a_mask_that_cannot_be_read_is_said_once_and_first(slim: Stylizer, folde
         stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", controls={"alpha": folders / "none.png"})
     assert not (folders / "out").exists()
     Image.new("L", (8, 8), 0).save(folders / "black.png")
-    controls: Controls = {"alpha": folders / "black.png"}
+    controls: Controls = {"alpha": folders / "black.png", "boldness": 0}
     stylize_folder(slim, folders / "photos", folders / "styles", folders / "out", controls=controls)
-    expected = slim(folders / "photos" / "a.png", folders / "styles" / "y.png", alpha=0)
+    expected = slim(folders / "photos" / "a.png", folders / "styles" / "y.png", alpha=0, boldness=0)
     np.testing.assert_array_equal(np.asarray(Image.open(folders / "out" / "a__y.png")), np.asarray(expected))
 
 

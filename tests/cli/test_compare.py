@@ -32,15 +32,15 @@ def test_all_models_that_need_nothing_else(slim: Stylizer, base: Stylizer, photo
     options = ["--cell", "48", "--alpha", "0.5", *PLAIN]
     assert main(["compare", str(photo), str(painting), "-o", str(out), *options]) == 0
     both, pictures = [("base", base), ("slim", slim)], [Image.open(path) for path in (photo, painting)]
-    expected = model_grid(both, pictures[0], pictures[1], cell=48, size=48, alpha=0.5)
+    expected = model_grid(both, pictures[0], pictures[1], cell=48, size=48, alpha=0.5, boldnesses=(0, 0.5, 1))
     np.testing.assert_array_equal(sheet(out), np.asarray(expected))
 
 
 def test_those_that_are_named(slim: Stylizer, photo: Path) -> None:
     out = photo.with_name("models.png")
-    options = ["--models", "slim", "--cell", "48", "--size", "40", *PLAIN]
+    options = ["--models", "slim", "--cell", "48", "--size", "40", "--boldness", "0.3", *PLAIN]
     assert main(["compare", str(photo), "mosaic", "-o", str(out), *options]) == 0
-    expected = model_grid([("slim", slim)], picture(45, 31, seed=1), draw("mosaic"), cell=48, size=40)
+    expected = model_grid([("slim", slim)], picture(45, 31, seed=1), draw("mosaic"), cell=48, size=40, boldness=0.3)
     np.testing.assert_array_equal(sheet(out), np.asarray(expected))
 
 
@@ -50,10 +50,10 @@ def test_vgg19_takes_part_if_its_encoder_is_named(
     out = photo.with_name("models.png")
     command = ["compare", str(photo), str(painting), "-o", str(out), "--cell", "32", *PLAIN]
     assert main([*command, "--encoder", str(teacher)]) == 0
-    assert sheet(out).shape[1] == 5 * 36 - 4
+    assert sheet(out).shape[:2] == (22 + 3 * 36 - 4, 22 + 5 * 36 - 4)
     monkeypatch.setenv(ENCODER_VARIABLE, str(teacher))
     assert main(command) == 0
-    assert sheet(out).shape[1] == 5 * 36 - 4
+    assert sheet(out).shape[:2] == (22 + 3 * 36 - 4, 22 + 5 * 36 - 4)
 
 
 @pytest.mark.parametrize(

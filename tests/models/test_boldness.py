@@ -64,7 +64,6 @@ def test_the_ends_are_their_models(bold: Stylizer, ends: Path, tmp_path: Path) -
         save_weights(tmp_path / "alone.safetensors", read_architecture(ends, metadata), alone)
         expected = Stylizer.from_pretrained(tmp_path / "alone.safetensors", device="cpu", precision="float32")
         close(bold(content, style, boldness=boldness), expected(content, style), 1e-5)
-        assert expected.fingerprint == bold.fingerprint or boldness == 1
 
 
 def test_results_change_continuously(bold: Stylizer) -> None:

@@ -8,7 +8,7 @@ from train.measure.profile import profile
 
 
 def test_time_of_each_layer_adds_up_to_the_picture(capsys: pytest.CaptureFixture[str]) -> None:
-    profile(size=64, repeats=1, device="cpu", precision="float32")
+    profile("slim", size=64, repeats=1, device="cpu", precision="float32")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
     convolutions, rest, total = rows[:-2], rows[-2], rows[-1]
     names = [row[0] for row in convolutions]
