@@ -74,12 +74,7 @@ def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]
         before = None
     if not isinstance(before, dict):
         raise ValueError(f"{path}: expected the settings of an earlier call, found something else; remove it, or name another")
-    for name, value in {
-        "keep_metadata": False,
-        "look_size": None,
-        "boldness": 0.0,
-        **before,
-    }.items():  # as older batches were made
+    for name, value in {**_OLDER, **before}.items():
         if name in settings and value != settings[name]:
             other = f"made {_otherwise(name, value, settings[name])}"
             raise UsageError(f"{path.parent}: holds pictures {other}; {_REMEDY}")

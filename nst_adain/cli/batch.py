@@ -13,6 +13,7 @@ from nst_adain.cli.options import (
     add_metadata,
     add_model,
     add_quality,
+    chosen,
     load_stylizer,
     say_failed,
     suffix,
@@ -71,13 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
             max_pixels=arguments.max_pixels,
             keep_metadata=arguments.keep_metadata,
             progress=sys.stderr.isatty(),
-            controls={
-                "alpha": arguments.alpha,
-                "boldness": arguments.boldness,
-                "preserve_color": arguments.preserve_color,
-                "look_size": arguments.look_size,
-                "detail": arguments.detail,
-            },
+            controls=chosen(arguments, "alpha", "boldness", "preserve_color", "look_size", "detail"),
         )
     again = " (--overwrite makes them again)" if report.skipped else ""
     print(f"{arguments.output}: {report.done} written, {report.skipped} there already{again}, {len(report.failed)} failed")

@@ -8,6 +8,7 @@ from pathlib import Path
 from nst_adain.cli.drawn import NAMES, open_style
 from nst_adain.cli.options import (
     PICTURE,
+    add_cells,
     add_controls,
     add_device,
     add_encoder,
@@ -15,7 +16,6 @@ from nst_adain.cli.options import (
     has_encoder,
     load_stylizer,
     read_strength,
-    whole_from,
 )
 from nst_adain.controls import is_saved
 from nst_adain.errors import UsageError
@@ -41,12 +41,7 @@ example:
     parser.add_argument("-o", "--output", type=PICTURE, default=Path("compare.png"), help="the sheet (%(default)s)")
     parser.add_argument("--models", nargs="+", metavar="MODEL",
                         help="names or .safetensors files (default: all that ship)")  # fmt: skip
-    parser.add_argument(
-        "--cell", type=whole_from(16), default=384, help="side of each picture on the sheet, in pixels (%(default)s)"
-    )
-    parser.add_argument(
-        "--size", type=whole_from(1), help="short side at which the photograph is stylised, in pixels (default: as --cell)"
-    )
+    add_cells(parser, 384, "the photograph is")
     add_controls(parser, ["alpha", "boldness", "style_size", "max_pixels"])
     add_quality(parser)
     add_encoder(parser)

@@ -8,6 +8,7 @@ from pathlib import Path
 from nst_adain.cli.drawn import NAMES
 from nst_adain.cli.options import (
     PICTURE,
+    add_cells,
     add_controls,
     add_model,
     add_quality,
@@ -61,12 +62,7 @@ example:
     )
     kinds.add_argument("--corners", type=whole_from(2), metavar="N", help="N x N mixtures of four styles, one in each corner")
     parser.add_argument("-o", "--output", type=PICTURE, default=Path("grid.png"), help="the sheet (%(default)s)")
-    parser.add_argument(
-        "--cell", type=whole_from(16), default=256, help="side of each picture on the sheet, in pixels (%(default)s)"
-    )
-    parser.add_argument(
-        "--size", type=whole_from(1), help="short side at which photographs are stylised, in pixels (default: as --cell)"
-    )
+    add_cells(parser, 256, "photographs are")
     add_controls(parser, ["alpha", "boldness", "style_size", "max_pixels"])
     add_quality(parser)
     add_model(parser)

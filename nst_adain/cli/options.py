@@ -9,10 +9,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 from nst_adain.cli.drawn import open_style
-from nst_adain.controls import Detail, Mask, check_style_size
+from nst_adain.controls import Controls, Detail, Mask, check_style_size
 from nst_adain.device import Precision
 from nst_adain.functional import ChannelStats
 from nst_adain.images.io import WRITABLE_SUFFIXES, save_image
@@ -22,6 +22,7 @@ from nst_adain.stylizer import Stylizer
 
 __all__ = [
     "PICTURE",
+    "add_cells",
     "add_controls",
     "add_device",
     "add_encoder",
@@ -30,6 +31,7 @@ __all__ = [
     "add_quality",
     "add_weights",
     "boldness",
+    "chosen",
     "encode_styles",
     "has_encoder",
     "load_stylizer",
@@ -87,6 +89,19 @@ def add_controls(parser: argparse.ArgumentParser, only: Sequence[str] | None = N
             parser.add_argument(f"--{name.replace('_', '-')}", **option)
 
 
+def chosen(arguments: argparse.Namespace, *names: str) -> Controls:
+    """What was asked of these controls, as keywords of calling a `Stylizer`."""
+    return cast("Controls", {name: getattr(arguments, name) for name in names})
+
+
+def add_cells(parser: argparse.ArgumentParser, side: int, photographs: str) -> None:
+    """How large the pictures of a sheet are shown, and how large `photographs` are stylised."""
+    shown = "side of each picture on the sheet, in pixels (%(default)s)"
+    parser.add_argument("--cell", type=whole_from(16), default=side, help=shown)
+    stylised = f"short side at which {photographs} stylised, in pixels (default: as --cell)"
+    parser.add_argument("--size", type=whole_from(1), help=stylised)
+
+
 def add_quality(parser: argparse.ArgumentParser) -> None:
     """How pictures are written."""
     quality = inspect.signature(save_image).parameters["quality"].default
@@ -122,10 +137,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Where models run."""
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps ... (%(default)s: the first GPU, else cpu)")
-    choices = get_args(Precision)
     parser.add_argument(
         "--precision",
-        choices=choices,
+        choices=get_args(Precision),
         default="auto",
         help="arithmetic of the convolutions (%(default)s: bfloat16 where the device has it)",
     )

@@ -11,6 +11,7 @@ from nst_adain.cli.options import (
     add_controls,
     add_metadata,
     add_model,
+    chosen,
     encode_styles,
     load_stylizer,
     number_below_1,
@@ -85,13 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
         max_pixels=arguments.max_pixels,
         keep_metadata=arguments.keep_metadata,
         progress=sys.stderr.isatty(),
-        controls={
-            "alpha": arguments.alpha,
-            "boldness": arguments.boldness,
-            "preserve_color": arguments.preserve_color,
-            "look_size": arguments.look_size,
-            "detail": arguments.detail,
-        },
+        controls=chosen(arguments, "alpha", "boldness", "preserve_color", "look_size", "detail"),
     )
     print(f"{arguments.output}: {count} frames")
     if cut := describe_cut(arguments.source):

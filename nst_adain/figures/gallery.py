@@ -5,10 +5,12 @@ Every style is an RGB picture of `SIZE` x `SIZE` pixels, the same each time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw
 
-from nst_adain.figures.fields import FloatArray, blend, nearest_two, smooth_noise, soft, to_image, unit_grid
+from nst_adain.figures.fields import Colour, FloatArray, blend, nearest_two, smooth_noise, soft, to_image, unit_grid
 from nst_adain.figures.painting import Brush, canvas_of, directions, lit, paint, wash
 from nst_adain.figures.scenes import GRID, bouquet, evening, wood
 
@@ -48,10 +50,7 @@ def brush_strokes() -> Image.Image:
         Brush(0.03, 7, light=24, hue=15, hairs=4, rim=0.35),
         Brush(0.016, 9, threshold=60, light=32, hue=19, hairs=3, rim=0.45),
     )
-    canvas, (scene, angle) = canvas_of((60, 50, 70), _CANVAS), evening(rng)
-    for brush in brushes:
-        canvas = paint(canvas, scene, angle, brush, rng)
-    return to_image(lit(canvas, 24))
+    return to_image(lit(_layers((60, 50, 70), evening(rng), brushes, rng), 24))
 
 
 def palette_knife() -> Image.Image:
@@ -63,10 +62,17 @@ def palette_knife() -> Image.Image:
         Brush(0.026, 2.2, threshold=60, light=26, hue=16, hairs=2, streak=5),
         Brush(0.014, 3, threshold=110, light=16, hue=10, hairs=2),
     )
-    canvas, (scene, angle) = canvas_of((60, 30, 50), _CANVAS), wood(rng)
-    for knife in knives:
-        canvas = paint(canvas, scene, angle, knife, rng)
-    return to_image(lit(canvas, 40))
+    return to_image(lit(_layers((60, 30, 50), wood(rng), knives, rng), 40))
+
+
+def _layers(
+    ground: Colour, painted: tuple[FloatArray, FloatArray], brushes: Sequence[Brush], rng: np.random.Generator
+) -> FloatArray:
+    """Paint a scene, given with the directions of its strokes, in a layer for each brush."""
+    canvas, (scene, angle) = canvas_of(ground, _CANVAS), painted
+    for brush in brushes:
+        canvas = paint(canvas, scene, angle, brush, rng)
+    return canvas
 
 
 def pastel() -> Image.Image:

@@ -49,10 +49,10 @@ def paint(
     """
     for tile, picture in _painted(model, content, look, device, progress, stats):
         if look.luminance:
-            picture = transfer_luminance(picture, as_float(content.pixels, tile.alone(), device))
+            picture = transfer_luminance(picture, as_float(content.pixels, tile, device))
         if look.masks is not None:
-            covered = as_float(look.masks, tile.alone(), device).sum(1, keepdim=True).clamp_max(1)
-            picture = covered * picture + (1 - covered) * as_float(content.pixels, tile.alone(), device)
+            covered = as_float(look.masks, tile, device).sum(1, keepdim=True).clamp_max(1)
+            picture = covered * picture + (1 - covered) * as_float(content.pixels, tile, device)
         yield tile, picture
 
 
@@ -69,7 +69,7 @@ def _painted(
     if coarser is None:
         content = content.encoded(model, device)
         stats = stats or measure(model, content, look.masks, device, progress)
-        yield from ((tile.alone(), picture) for tile, picture in render(model, content, stats, look, device, progress))
+        yield from render(model, content, stats, look, device, progress)
         return
     small = torch.empty(coarser.pixels.shape, dtype=torch.uint8)
     assemble(_painted(model, coarser, _reduced(look, coarser.size), device, progress, stats), coarser, small, device)

@@ -55,7 +55,7 @@ def reduced(pixels: Readable, size: Size) -> Tensor:
     cpu = torch.device("cpu")
     for tile in tiles(*size, _BLOCK, 0):
         rows, columns = range(tile.top, tile.bottom), range(tile.left, tile.right)
-        part = shrunk(lambda y, x: as_float(pixels, _at(y, x), cpu), before, size, rows, columns, lanczos)
+        part = shrunk(lambda y, x: as_float(pixels, Tile.of(y, x), cpu), before, size, rows, columns, lanczos)
         result[..., tile.top : tile.bottom, tile.left : tile.right] = (part * 255).round_().clamp_(0, 255)
     return result
 
@@ -86,7 +86,7 @@ class Guided:
         """Read a rectangle: (B, 3, rows, columns) in [0, 1]."""
         rows, columns = (range(size)[part] for size, part in zip(self.size, window[1:]))
         slopes, offsets = enlarged(self._fitted, self.coarse, self.size, rows, columns).chunk(2, 1)
-        photo = as_float(self.photo, _at(rows, columns), self.device)
+        photo = as_float(self.photo, Tile.of(rows, columns), self.device)
         guided = torch.addcmul(offsets, slopes, photo).clamp_(0, 1)
         return guided.contiguous(
             memory_format=torch.channels_last
@@ -95,12 +95,11 @@ class Guided:
     def _fitted(self, rows: range, columns: range) -> Tensor:
         """Fit the result to the small photograph: the slopes and offsets of a window, (B, 6, rows, columns)."""
         wide = [range(max(0, part.start - 2), min(size, part.stop + 2)) for part, size in zip((rows, columns), self.coarse)]
-        photo, result = (as_float(picture, _at(*wide), self.device) for picture in (self.small, self.result))
+        photo, result = (as_float(picture, Tile.of(*wide), self.device) for picture in (self.small, self.result))
         mean, mean_of_result = _box(photo), _box(result)
         slopes = (_box(photo * result) - mean * mean_of_result) / (_box(photo * photo) - mean * mean + _EPS)
         fitted = _box(torch.cat([slopes, mean_of_result - slopes * mean], 1))
-        top, left = rows.start - wide[0].start, columns.start - wide[1].start
-        return fitted[..., top : top + len(rows), left : left + len(columns)]
+        return _window(fitted, wide[0].start, wide[1].start, rows, columns)
 
     def settled(self, picture: Tensor, tile: Tile) -> Tensor:
         """Give a rendering of this picture the low frequencies of the small result, so that it is the same picture.
@@ -116,22 +115,22 @@ class Guided:
         down, right = (needed(kept, size, part) for kept, size, part in zip(grid, self.size, inner))
 
         def rendered(rows: range, columns: range) -> Tensor:
-            top, left = rows.start - tile.read_top, columns.start - tile.read_left
-            return picture[..., top : top + len(rows), left : left + len(columns)]
+            return _window(picture, tile.read_top, tile.read_left, rows, columns)
 
         def meant(rows: range, columns: range) -> Tensor:
-            return as_float(self.result, _at(rows, columns), self.device)
+            return as_float(self.result, Tile.of(rows, columns), self.device)
 
         low = shrunk(meant, self.coarse, grid, down, right) - shrunk(rendered, self.size, grid, down, right)
 
         def missing(rows: range, columns: range) -> Tensor:
-            return low[..., rows.start - down.start :, columns.start - right.start :][..., : len(rows), : len(columns)]
+            return _window(low, down.start, right.start, rows, columns)
 
         return (rendered(*inner) + enlarged(missing, grid, self.size, *inner)).clamp_(0, 1)
 
 
-def _at(rows: range, columns: range) -> Tile:
-    return Tile(rows.start, rows.stop, columns.start, columns.stop, rows.start, rows.stop, columns.start, columns.stop)
+def _window(picture: Tensor, top: int, left: int, rows: range, columns: range) -> Tensor:
+    """Take a window of a picture's part that begins at `top` and `left` in it."""
+    return picture[..., rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
 
 
 def _box(x: Tensor) -> Tensor:

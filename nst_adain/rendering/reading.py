@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from PIL import Image
@@ -14,6 +15,7 @@ from nst_adain.errors import ImageError
 from nst_adain.images.inputs import map_picture, open_picture, scaled, separated
 from nst_adain.rendering.contents import Content, EncodedContent
 from nst_adain.rendering.guidance import reduced, sizes_up_to
+from nst_adain.rendering.resampling import Size
 from nst_adain.rendering.tiling import auto_side
 
 __all__ = ["read_content", "read_style"]
@@ -59,18 +61,18 @@ def read_content(
 
 
 def _refined(content: Content, look_size: int | None) -> Content:
-    """Add to a picture the smaller ones from which its result is brought up, each reduced from the one above it."""
-    picture = content
-    sizes = [] if look_size is None else sizes_up_to(content.size, look_size)
-    smaller: list[Content] = []
-    for height, width in reversed(sizes):
-        transparency = picture.transparency and picture.transparency.resize((width, height), Image.Resampling.LANCZOS)
-        picture = Content(reduced(picture.pixels, (height, width)), content.side, transparency)
-        smaller.append(picture)
-    coarser = None
-    for picture in reversed(smaller):
-        coarser = dataclasses.replace(picture, coarser=coarser)
-    return dataclasses.replace(content, coarser=coarser)
+    """Add to a picture the smaller ones from which its result is brought up."""
+    return content if look_size is None else _with_smaller(content, sizes_up_to(content.size, look_size))
+
+
+def _with_smaller(content: Content, sizes: Sequence[Size]) -> Content:
+    """Add a picture of each of these ascending sizes, reduced from the next larger."""
+    if not sizes:
+        return content
+    *smaller, (height, width) = sizes
+    transparency = content.transparency and content.transparency.resize((width, height), Image.Resampling.LANCZOS)
+    coarser = Content(reduced(content.pixels, (height, width)), content.side, transparency)
+    return dataclasses.replace(content, coarser=_with_smaller(coarser, smaller))
 
 
 def read_style(style: Picture, style_size: int | None, max_pixels: int) -> Content:

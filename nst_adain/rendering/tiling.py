@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import numbers
 import sys
@@ -61,6 +62,12 @@ class Tile:
     read_bottom: int
     read_left: int
     read_right: int
+
+    @staticmethod
+    def of(rows: range, columns: range) -> Tile:
+        """Return the tile of these rows and columns, without surroundings."""
+        sides = rows.start, rows.stop, columns.start, columns.stop
+        return Tile(*sides, *sides)
 
     def within(self, margin: int) -> Tile:
         """Return the same tile with at most `margin` pixels of its surroundings."""
@@ -125,11 +132,11 @@ def tiles(height: int, width: int, side: int, surroundings: int) -> Iterator[Til
 
 def samples(height: int, width: int) -> list[Tile]:
     """Cover a quarter of a picture with squares at equal distances, without surroundings: enough for its statistics."""
-    ends = [
-        [(at, min(at + AUTO_TILE // 2, side)) for at in range(min(AUTO_TILE, side) // 4, side, AUTO_TILE)]
+    rows, columns = (
+        [range(at, min(at + AUTO_TILE // 2, side)) for at in range(min(AUTO_TILE, side) // 4, side, AUTO_TILE)]
         for side in (height, width)
-    ]
-    return [Tile(top, bottom, left, right, top, bottom, left, right) for top, bottom in ends[0] for left, right in ends[1]]
+    )
+    return [Tile.of(*window) for window in itertools.product(rows, columns)]
 
 
 def reported(cover: Sequence[Tile], progress: bool | Callable[[int, int | None], object]) -> Iterable[Tile]:
@@ -165,7 +172,7 @@ def auto_side(pixels: Readable) -> int | None:
 def whole(pixels: Readable) -> Tile:
     """Return the single tile of a picture that is not cut up."""
     height, width = pixels.shape[-2:]
-    return Tile(0, height, 0, width, 0, height, 0, width)
+    return Tile.of(range(height), range(width))
 
 
 def as_float(pixels: Readable, tile: Tile, device: torch.device) -> Tensor:

@@ -205,9 +205,7 @@ class Actions:
                 size=wanted.size,
                 max_pixels=self.studio.max_pixels,
                 progress=reporting(cancelled, progress, "frames", MAX_FRAMES),
-                controls={
-                    name: getattr(wanted, name) for name in ("alpha", "boldness", "preserve_color", "look_size", "detail")
-                },  # type: ignore[arg-type]
+                controls=wanted.of_each_frame(),
             )
             return str(output)
 

@@ -28,9 +28,8 @@ from nst_adain.models.pretrained import DEFAULT_MODEL
 __all__ = ["PREVIEW", "PREVIEW_PIXELS", "Request"]
 
 
-PREVIEW = (
-    LOOK_SIZE  # short side of a preview in pixels: as large as a picture gets its look at, and it is the full-size picture's
-)
+# Short side of a preview in pixels: the one at which a picture of any size gets its look.
+PREVIEW = LOOK_SIZE
 PREVIEW_PIXELS = 2 * PREVIEW**2  # the most pixels of one, which a panorama would exceed
 
 
@@ -83,19 +82,19 @@ class Request:
         return {
             "weights": list(self.weights) if len(self.weights) > 1 else None,
             "masks": None if self.mask is None else [self.mask] * len(self.styles),
-            "alpha": self.alpha,
-            "boldness": self.boldness,
-            "preserve_color": self.preserve_color,
-            "detail": self.detail,
+            **self._anywhere(),
         }
 
     def of_each_frame(self) -> Controls:
         """Return the keywords that apply to each frame of a video."""
+        return {**self._anywhere(), "look_size": self.look_size}
+
+    def _anywhere(self) -> Controls:
+        """Return the keywords that apply to pictures and frames alike."""
         return {
             "alpha": self.alpha,
             "boldness": self.boldness,
             "preserve_color": self.preserve_color,
-            "look_size": self.look_size,
             "detail": self.detail,
         }
 

@@ -90,9 +90,9 @@ class Studio:
         """Return a boldness as a model takes it: None for the default, and for a model without a bold end."""
         return None if boldness == BOLDNESS or not self.stylizer(model).boldness.bold else boldness
 
-    def photo(self, path: Path, size: int | None = None) -> Image.Image:
+    def photo(self, path: Path) -> Image.Image:
         """Read a photograph, reduced to the size of its preview."""
-        return _reduced(self.read(path), size)
+        return _reduced(self.read(path))
 
     def read(self, path: Path) -> Image.Image:
         """Read an untrusted picture: whatever is in its file, the page's process goes on."""
@@ -159,6 +159,6 @@ class Studio:
         return resize_short_side(image, min(style_size, *image.size))
 
 
-def _reduced(image: Image.Image, size: int | None, preview: int = PREVIEW) -> Image.Image:
+def _reduced(image: Image.Image, size: int | None = None, preview: int = PREVIEW) -> Image.Image:
     """Reduce a picture to the size of its preview, or to the short side `size` of the result, if that is less."""
     return resize_short_side(image, min(size or preview, *working_size(image.height, image.width, preview)))
