@@ -174,8 +174,8 @@ def number_below_1(text: str) -> float:
 
 def boldness(text: str) -> float:
     """A number from 0 to 1."""
-    value = number_from_0(text)
-    if value > 1:
+    value = number(text)
+    if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
     return value
 
