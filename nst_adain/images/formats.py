@@ -6,7 +6,6 @@ import contextlib
 import errno
 import io
 import os
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +13,15 @@ from pathlib import Path
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from nst_adain.errors import ImageError, ImageWarning, UsageError, at_least
-from nst_adain.images import jpeg, netpbm, tiff_decoding
-from nst_adain.images.opening import GREY_STEP, MAX_PIXELS, TIFF_STARTS, check_pixels, register_heic
+from nst_adain.images import boxes, jpeg, netpbm, png, tiff_decoding
+from nst_adain.images.colorimetry import CodePoints
+from nst_adain.images.limits import PILLOW_LIMITS
+from nst_adain.images.opening import CODE_POINTS, GREY_STEP, MAX_PIXELS, TIFF_STARTS, check_pixels, register_heic
 
 __all__ = ["open_image", "reading"]
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "JPEG2000")  # Pillow recognises and reads these
+_BOXED = ("AVIF", "JPEG2000")  # files that consist of boxes
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _GREY_STEPS = {"L;2": 85, "L;4": 17}  # step from one grey level to the next, of 255, by Pillow's names for 2 and 4 bits
 # How often a decoder may read. Pillow handles each comment, chunk or fill byte of a header in Python, and copies all earlier
@@ -54,7 +56,7 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         except OSError as error:
             if not start.startswith(jpeg.START):
                 raise
-            with _NO_PILLOW_LIMIT:
+            with PILLOW_LIMITS:
                 image = jpeg.without_end(path.read_bytes())
             if image is None:
                 raise
@@ -104,7 +106,13 @@ class _Counted(io.BufferedReader):
 
 
 def _by_pillow(path: Path, start: bytes, max_pixels: int) -> Image.Image:
-    with _NO_PILLOW_LIMIT, _Counted(io.FileIO(path)) as file:
+    with PILLOW_LIMITS, _Counted(io.FileIO(path)) as file:
+        survey = None
+        if start.startswith(png.START):
+            file.left = _PIXEL_READS
+            survey = png.survey(path, file)
+            file.seek(0)
+        file.left = _HEADER_READS
         image = Image.open(file, formats=_formats(path, start))
         with image:
             check_pixels(path, image.width, image.height, max_pixels)
@@ -116,9 +124,23 @@ def _by_pillow(path: Path, start: bytes, max_pixels: int) -> Image.Image:
             _note_levels(image)
             file.left = _PIXEL_READS
             image.load()
+            file.left = _PIXEL_READS
             if decoder == "jpeg":
                 jpeg.check_rows(path, image)
+            elif survey is not None:
+                png.check_rows(path, file, image)
+            _note_colors(image, survey.colors if survey else boxes.read_colors(file) if image.format in _BOXED else None)
+        if survey is not None and not survey.has_end:
+            warnings.warn(f"{path}: this PNG file has no end marker; its rows are all there", ImageWarning, 3)
         return image
+
+
+def _note_colors(image: Image.Image, colors: bytes | CodePoints | None) -> None:
+    """Note what Pillow does not: a profile, or code points, which a profile precedes in all files but PNG."""
+    if isinstance(colors, bytes):
+        image.info.setdefault("icc_profile", colors)
+    elif colors is not None and (image.format == "PNG" or not image.info.get("icc_profile")):
+        image.info[CODE_POINTS] = colors
 
 
 def _note_levels(image: ImageFile.ImageFile) -> None:
@@ -150,28 +172,3 @@ def _formats(path: Path, start: bytes) -> list[str]:
     if not register_heic():
         raise ImageError(f"{path}: to read pictures of type HEIC: pip install '.[heic]' in a checkout")
     return ["HEIF"]
-
-
-class _PillowLimit:
-    """Lifts Pillow's own limit while at least one picture is read: `max_pixels` takes its place.
-
-    Pillow's limit is global, only warns up to twice its value, and is checked again when pixels are decoded.
-    """
-
-    def __init__(self) -> None:
-        self.lock, self.readers, self.limit = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if self.readers == 0:
-                self.limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            self.readers += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self.lock:
-            self.readers -= 1
-            if self.readers == 0:
-                Image.MAX_IMAGE_PIXELS = self.limit
-
-
-_NO_PILLOW_LIMIT = _PillowLimit()

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
 from nst_adain.errors import ImageError, UsageError
 from nst_adain.files import check_folder, write_atomic
 from nst_adain.images.formats import open_image, reading
 from nst_adain.images.metadata import add_to_tiff, exif_bytes, read_tags
 from nst_adain.images.opening import LEVELS, MAX_PIXELS
+from nst_adain.images.profiles import in_srgb
 
 __all__ = [
     "LOSSY_SUFFIXES",
@@ -128,31 +129,27 @@ def _levels(image: Image.Image) -> tuple[int, int]:
 
 def _to_srgb(image: Image.Image, levels: tuple[int, int], upright: bool = True) -> Image.Image:
     """Do `to_srgb`, but perhaps in place: a huge picture should not be copied at every step."""
-    profile = image.info.get("icc_profile")
-    transparent = image.info.get("transparency")
+    info = dict(image.info)
     image = turn_upright(image) if upright else image
     alpha = None
     if image.mode.startswith("I"):  # Pillow's own conversion clips at 255
         values = np.asarray(image)
-        if isinstance(transparent, int):
+        if isinstance(transparent := info.get("transparency"), int):
             alpha = Image.fromarray((values != transparent).view(np.uint8) * np.uint8(255))
         image = Image.fromarray(_to_8_bits(values, *levels))
         del values
     elif image.mode == "F":
         raise _UnfitError("expected 8 or 16 bits a channel, found floating-point pixels, which have no agreed range")
+    elif image.mode in ("1", "L", "LA", "La"):  # stay grey for a grey profile
+        if image.has_transparency_data:
+            image = image.convert("LA")
+            alpha = image.getchannel("A")
+        image = image.getchannel("L") if image.mode == "LA" else image.convert("L")
     elif image.has_transparency_data and image.mode != "RGBA":
         image = image.convert("RGBA")
-    elif image.mode not in ("RGB", "RGBA", "L", "CMYK"):
+    elif image.mode not in ("RGB", "RGBA", "CMYK"):
         image = image.convert("RGB")
-    if profile:
-        # Ignore a profile that is damaged or for another colour model, as image viewers do.
-        with contextlib.suppress(ImageCms.PyCMSError, OSError, TypeError):
-            source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
-            here = image.mode in ("RGB", "RGBA")
-            converted = ImageCms.profileToProfile(image, source, target, outputMode=None if here else "RGB", inPlace=here)
-            image = converted if converted is not None else image
-    if image.mode not in ("RGB", "RGBA"):
-        image = image.convert("RGB")
+    image = in_srgb(image, info)
     if alpha is not None:
         image.putalpha(alpha)
     image.info.clear()  # the profile and orientation are applied: saving must not write them again

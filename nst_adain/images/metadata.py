@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image
 
+from nst_adain.images.limits import PILLOW_LIMITS
 from nst_adain.images.opening import TIFF_STARTS, register_heic
 
 __all__ = ["Tags", "add_to_tiff", "exif_bytes", "keep_video_tags", "read_tags"]
@@ -91,7 +92,8 @@ def _exif_of(file: BinaryIO, start: bytes, path: Path) -> bytes:
         factory, accept = Image.OPEN.get(name, (None, None))
         if factory and accept and accept(start) is True:
             file.seek(0)
-            info = factory(file, "").info
+            with PILLOW_LIMITS:
+                info = factory(file, "").info
             text = info.get("Raw profile type exif")  # written by ImageMagick into PNG
             data = bytes.fromhex("".join(text.split("\n")[3:])) if text else info.get("exif", b"")
             while data.startswith(b"Exif\0\0"):

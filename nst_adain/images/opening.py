@@ -10,6 +10,7 @@ from pathlib import Path
 from nst_adain.errors import ImageError
 
 __all__ = [
+    "CODE_POINTS",
     "GREY_STEP",
     "LEVELS",
     "MAX_PIXELS",
@@ -24,11 +25,12 @@ __all__ = [
 MAX_PIXELS = 200_000_000  # twice 10,000 x 10,000; decoded pixels take 3 or 4 bytes each
 READABLE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".tga"}
-    | {".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jpx", ".jpf"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpx", ".jpf"}
 )
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes of files; the last two have 64-bit addresses
 OVERSHOOT = 0.3  # tolerance below 0 and above 1: a sharp edge, resized with the widest filter, overshoots by a fifth
 # Keys in the `info` of a picture that was read, for what its mode does not say:
+CODE_POINTS = "nst_adain.code_points"  # `colorimetry.CodePoints`, which have precedence over a profile
 GREY_STEP = "nst_adain.grey_step"  # the step between grey levels, of 255, if not 1
 LEVELS = "nst_adain.levels"  # black and white of mode "I;16", if not 0 and 65535
 

@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import pytest
+from colors import p3_profile
 from PIL import Image, ImageCms
 
 from nst_adain.images.colorimetry import BT709, BT2020, HLG, PQ, SRGB, UNSPECIFIED, CodePoints, to_display
@@ -43,25 +44,9 @@ def test_display_p3_is_what_its_profile_makes_of_it() -> None:
     """The profile of `ImageCms` is sRGB; that of P3 is built from its published colorants, in CIE XYZ at D50."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (64, 64, 3), np.uint8)
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    source = ImageCms.ImageCmsProfile(io.BytesIO(p3_profile(srgb.tobytes())))
-    expected = ImageCms.profileToProfile(Image.fromarray(pixels), source, srgb)
+    source = ImageCms.ImageCmsProfile(io.BytesIO(p3_profile()))
+    expected = ImageCms.profileToProfile(Image.fromarray(pixels), source, ImageCms.createProfile("sRGB"))
     assert np.abs(to_display(pixels, CodePoints(P3, SRGB)).astype(int) - np.asarray(expected)).max() <= 2
-
-
-def p3_profile(srgb: bytes) -> bytes:
-    """The profile of sRGB with the colorants of Display P3, as published by Apple, in place of its own."""
-    data = bytearray(srgb)
-    colorants = {
-        b"rXYZ": (0.51512, 0.24120, -0.00105),
-        b"gXYZ": (0.29198, 0.69225, 0.04189),
-        b"bXYZ": (0.15710, 0.06657, 0.78407),
-    }
-    for entry in range(132, 132 + 12 * int.from_bytes(data[128:132], "big"), 12):
-        if (name := bytes(data[entry : entry + 4])) in colorants:
-            place = int.from_bytes(data[entry + 4 : entry + 8], "big") + 8
-            data[place : place + 12] = b"".join(round(v * 65536).to_bytes(4, "big", signed=True) for v in colorants[name])
-    return bytes(data)
 
 
 def test_a_linear_curve_and_powers() -> None:

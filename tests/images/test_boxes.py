@@ -1,0 +1,146 @@
+"""What AVIF, HEIC and JPEG 2000 files say of their colours."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from colors import encoded, p3_profile
+from conftest import picture
+from PIL import Image
+
+from nst_adain.images.boxes import read_colors
+from nst_adain.images.colorimetry import BT2020, HLG, PQ, SRGB, CodePoints, to_display
+from nst_adain.images.io import load_image, to_srgb
+from nst_adain.images.opening import register_heic
+
+P3, BT709_CURVE = 12, 1
+POINTS = [(P3, SRGB), (BT2020, PQ), (BT2020, HLG), (BT2020, BT709_CURVE), (P3, PQ)]
+UNKNOWN = [(2, 2), (0, 0), (200, SRGB), (P3, 99), (1, SRGB), (1, 1)]  # or those that are shown as they are
+
+
+def avif(primaries: int, transfer: int, **options: object) -> bytes:
+    """Pillow writes the code points of sRGB."""
+    data = encoded("AVIF", picture(64, 48), quality=100, **options)
+    said = b"colrnclx" + struct.pack(">HH", 1, SRGB)
+    assert data.count(said) == 1
+    return data.replace(said, b"colrnclx" + struct.pack(">HH", primaries, transfer))
+
+
+def heic(primaries: int, transfer: int, **options: object) -> bytes:
+    register_heic()
+    points = {"color_primaries": primaries, "transfer_characteristics": transfer, "matrix_coefficients": 6}
+    return encoded("HEIF", picture(64, 48), quality=100, **points, full_range_flag=1, **options)
+
+
+def jp2(method: int, data: bytes, image: Image.Image | None = None) -> bytes:
+    """A JPEG 2000 file with other colours than those that Pillow writes."""
+    file = encoded("JPEG2000", image or picture(64, 48))
+    at, size = file.index(b"jp2h") - 4, int.from_bytes(file[file.index(b"jp2h") - 4 :][:4], "big")
+    colr = struct.pack(">I4sBBB", 11 + len(data), b"colr", method, 0, 0) + data
+    header = file[at + 8 : at + size - 15] + colr
+    return file[:at] + struct.pack(">I4s", 8 + len(header), b"jp2h") + header + file[at + size :]
+
+
+def read(data: bytes, path: Path) -> np.ndarray:
+    path.write_bytes(data)
+    return np.asarray(load_image(path)).astype(int)
+
+
+@pytest.mark.parametrize(("make", "suffix"), [(avif, ".avif"), (heic, ".heic"), (heic, ".hif")])
+def test_code_points_are_applied(make: object, suffix: str, tmp_path: Path) -> None:
+    assert callable(make)
+    path = tmp_path / f"x{suffix}"
+    stored = read(make(1, SRGB), path).astype(np.uint8)
+    assert np.abs(stored.astype(int) - np.asarray(picture(64, 48))).mean() < 4  # chroma has half the size
+    for points in POINTS:
+        shown = read(make(*points), path)
+        assert np.abs(shown - to_display(stored, CodePoints(*points))).max() <= 1
+        assert np.abs(shown - stored).max() > 10
+    for points in UNKNOWN:
+        if make is avif or points[0] < 100:  # which pillow_heif does not write
+            assert np.abs(read(make(*points), path) - stored).max() <= 1
+
+
+@pytest.mark.parametrize("make", [avif, heic])
+def test_transparency_stays(make: object, tmp_path: Path) -> None:
+    assert callable(make)
+    register_heic()
+    image = picture(64, 48).convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    data = encoded("AVIF" if make is avif else "HEIF", image, quality=100)
+    said = b"colrnclx" + struct.pack(">HH", 1, SRGB)
+    assert said in data
+    plain = read(data, tmp_path / "x")
+    shown = read(data.replace(said, b"colrnclx" + struct.pack(">HH", P3, SRGB)), tmp_path / "x")
+    assert np.array_equal(shown[..., 3], plain[..., 3])
+    assert np.array_equal(shown[..., :3], to_display(plain[..., :3].astype(np.uint8), CodePoints(P3, SRGB)))
+
+
+def test_a_profile_precedes_code_points(tmp_path: Path) -> None:
+    """ISO/IEC 23000-22 (MIAF), 7.3.6.4: then code points only say how colours were coded."""
+    for kind in ("AVIF", "HEIF"):
+        register_heic()
+        by_profile = read(encoded(kind, picture(64, 48), quality=100, icc_profile=p3_profile()), tmp_path / "x")
+        by_points = read(avif(P3, SRGB) if kind == "AVIF" else heic(P3, SRGB), tmp_path / "x")
+        assert np.abs(by_profile - by_points).max() <= 6  # chroma is coded otherwise
+        assert np.abs(by_profile - np.asarray(picture(64, 48))).max() > 20
+
+
+def test_pictures_that_pillow_heif_opened_have_their_code_points() -> None:
+    opened = Image.open(io.BytesIO(heic(P3, SRGB)))
+    assert np.array_equal(to_srgb(opened), to_display(np.asarray(opened.convert("RGB")), CodePoints(P3, SRGB)))
+
+
+def test_profiles_and_code_points_of_jpeg_2000(tmp_path: Path) -> None:
+    plain, path = np.asarray(picture(64, 48)), tmp_path / "x.jp2"
+    assert np.array_equal(read(jp2(1, struct.pack(">I", 16)), path), plain)
+    by_points = read(jp2(5, struct.pack(">HHHB", P3, SRGB, 0, 128)), path)
+    assert np.array_equal(by_points, to_display(plain, CodePoints(P3, SRGB)))
+    for method in (2, 3):
+        assert np.abs(read(jp2(method, p3_profile()), path) - by_points).max() <= 1
+    assert np.array_equal(read(jp2(2, b"no profile"), path), plain)
+    assert np.array_equal(read(encoded("JPEG2000", picture(64, 48), no_jp2=True), tmp_path / "x.j2k"), plain)
+
+
+def box(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(data), name) + data
+
+
+def meta(*properties: bytes, of: bytes, version: int = 0, large: bool = False) -> bytes:
+    """A file whose second item, of two, is the picture; `of`: the associations of the items with the properties."""
+    item = struct.pack(">I", 2) if version else struct.pack(">H", 2)
+    parts = box(b"ipco", b"".join(properties)) + box(b"ipma", of)
+    data = bytes(4) + box(b"pitm", bytes((version, 0, 0, 0)) + item) + box(b"iprp", parts)
+    whole = struct.pack(">I4sQ", 1, b"meta", 16 + len(data)) + data if large else box(b"meta", data)
+    return box(b"ftyp", b"avif") + box(b"free", bytes(50)) + whole + box(b"mdat", b"")
+
+
+def test_the_colours_are_those_of_the_primary_item() -> None:
+    first, second = (box(b"colr", b"nclx" + struct.pack(">HHHB", p, SRGB, 6, 128)) for p in (9, P3))
+    profile = box(b"colr", b"prof" + b"a profile")
+    narrow = bytes(4) + struct.pack(">I", 2) + struct.pack(">HBB", 1, 1, 1) + struct.pack(">HBBB", 2, 2, 0, 0x82)
+    assert read_colors(io.BytesIO(meta(first, second, of=narrow))) == CodePoints(P3, SRGB)
+    wide = bytes((1, 0, 0, 1)) + struct.pack(">I", 2) + struct.pack(">IBH", 1, 1, 0x8001) + struct.pack(">IBH", 2, 1, 0x8002)
+    for large in (False, True):
+        assert read_colors(io.BytesIO(meta(first, second, of=wide, version=1, large=large))) == CodePoints(P3, SRGB)
+    both = bytes(4) + struct.pack(">I", 1) + struct.pack(">HBBB", 2, 2, 1, 2)
+    assert read_colors(io.BytesIO(meta(second, profile, of=both))) == b"a profile"
+    none = bytes(4) + struct.pack(">I", 1) + struct.pack(">HBB", 1, 1, 1)
+    assert read_colors(io.BytesIO(meta(first, second, of=none))) is None
+
+
+def test_damaged_boxes_say_nothing() -> None:
+    rng = np.random.default_rng(0)
+    for whole in (avif(P3, SRGB), jp2(2, p3_profile())):
+        assert read_colors(io.BytesIO(whole)) is not None
+        for _ in range(2000):
+            data = bytearray(whole[: rng.integers(1, 700)] if rng.integers(2) else whole)
+            for _ in range(rng.integers(1, 4)):
+                data[rng.integers(min(700, len(data)))] = rng.integers(256)
+            assert isinstance(read_colors(io.BytesIO(data)), (bytes, CodePoints, type(None)))
+    for data in (b"", b"\0" * 100, b"\0\0\0\1meta" + bytes(8), b"\0\0\0\0meta", (b"\0\0\0\10free") * 5000):
+        assert read_colors(io.BytesIO(data)) is None
