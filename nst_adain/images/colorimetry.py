@@ -44,7 +44,7 @@ _LEVELS = 4096  # entries of a lookup table for 16 bits
 _BAND = 1 << 20  # pixels at once: a whole frame of 4K would take half a gigabyte
 _ROOTS = 16384  # entries of the table from light to levels, by the root of the light, as the dark is steep
 
-Pixels: TypeAlias = "NDArray[np.uint8] | NDArray[np.uint16]"
+_Pixels: TypeAlias = "NDArray[np.uint8] | NDArray[np.uint16]"
 
 
 class CodePoints(NamedTuple):
@@ -73,7 +73,7 @@ class CodePoints(NamedTuple):
         return self.primaries in (BT709, UNSPECIFIED) and self.transfer in _DISPLAYS and self.full_range
 
 
-def to_display(pixels: Pixels, colors: CodePoints, transfer: int = SRGB) -> NDArray[np.uint8]:
+def to_display(pixels: _Pixels, colors: CodePoints, transfer: int = SRGB) -> NDArray[np.uint8]:
     """Convert pixels for a display with the primaries of BT.709.
 
     Args:
