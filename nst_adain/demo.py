@@ -12,6 +12,7 @@ from nst_adain.figures.animation import path_weights
 from nst_adain.figures.gallery import draw
 from nst_adain.figures.grid import sheet
 from nst_adain.figures.samples import photograph
+from nst_adain.streams import progress_bar
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["controls_sheet", "demo_sheet"]
@@ -24,13 +25,11 @@ def demo_sheet(stylizer: Stylizer, *, progress: bool = False) -> Image.Image:
         stylizer: the model.
         progress: show a progress bar on standard error.
     """
-    from tqdm import tqdm
-
     names = ("brush_strokes", "palette_knife", "woodcut_waves", "watercolor")
     pictures = [draw(name) for name in names]
     styles = [stylizer.encode_style(picture) for picture in pictures]
     rows = [[Image.new("RGB", pictures[0].size, "white"), *pictures]]
-    photographs: Iterable[str] = tqdm(("chelsea", "astronaut"), unit="photo", disable=not progress)
+    photographs: Iterable[str] = progress_bar(("chelsea", "astronaut"), unit="photo", shown=progress)
     for name in photographs:
         photo = photograph(name)
         rows.append([stylizer(photo, photo, alpha=0.0), *(stylizer(photo, style) for style in styles)])

@@ -17,6 +17,7 @@ except ModuleNotFoundError as error:
 from nst_adain.allocator import keep_freed_memory
 from nst_adain.errors import UsageError
 from nst_adain.interrupts import STATUS, interruptible
+from nst_adain.streams import open_missing_streams
 from train.average import average
 from train.checkpoint import latest_checkpoint, sole_run
 from train.config import TrainConfig
@@ -72,6 +73,7 @@ def _wrong(error: UsageError) -> int:
 
 def main() -> int:
     """Run a command; returns the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    open_missing_streams()
     keep_freed_memory()
     commands = [distill, fit, average, holdout, evaluate, score, publish, embolden, benchmark, profile, throughput, flicker]
     try:

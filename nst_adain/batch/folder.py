@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
-from tqdm import tqdm
 
 from nst_adain.batch.cores import Cores
 from nst_adain.batch.manifest import SETTINGS, check_settings, claim, join_sources, settings_of
@@ -33,6 +32,7 @@ from nst_adain.images.masks import read_controls
 from nst_adain.images.opening import MAX_PIXELS
 from nst_adain.rendering.contents import EncodedContent
 from nst_adain.results import pairs_by_result
+from nst_adain.streams import progress_bar
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["FAILURES", "Report", "stylize_folder"]
@@ -226,7 +226,7 @@ class _Making:
 
 def _run(making: _Making, jobs: Sequence[Job], encoded: Mapping[Path, ChannelStats], report: Report, progress: bool) -> None:
     cores = Cores(making.stylizer.device)
-    bar = tqdm(total=sum(len(job.outputs) for job in jobs), unit="picture", disable=not progress)
+    bar = progress_bar(total=sum(len(job.outputs) for job in jobs), unit="picture", shown=progress)
     jobs = list(split(jobs, cores.workers))
     least = cores.total // max(1, len(jobs))
     failed: dict[Path, str] = {}

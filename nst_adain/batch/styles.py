@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image
-from tqdm import tqdm
 
 from nst_adain.batch.cores import Cores
 from nst_adain.batch.pairing import find_pictures, names_of
@@ -16,6 +15,7 @@ from nst_adain.errors import UsageError, reason
 from nst_adain.functional import SAVED, ChannelStats
 from nst_adain.images.io import load_image
 from nst_adain.images.opening import READABLE_SUFFIXES
+from nst_adain.streams import progress_bar
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["area", "encode_styles", "find_styles", "why"]
@@ -59,7 +59,7 @@ def encode_styles(
     encoded: dict[Path, ChannelStats] = {}
     digests: dict[str, str] = {}
     failed: dict[Path, str] = {}
-    bar = tqdm(total=len(names), unit="style", disable=not progress)
+    bar = progress_bar(total=len(names), unit="style", shown=progress)
 
     def encode(path: Path) -> None:
         try:

@@ -18,6 +18,7 @@ from nst_adain.cli.parser import Command, Parser, describe
 from nst_adain.errors import ImageWarning, UsageError, out_of_memory
 from nst_adain.files import remove_strays
 from nst_adain.interrupts import STATUS, interruptible
+from nst_adain.streams import open_missing_streams
 
 __all__ = ["main"]
 
@@ -49,6 +50,7 @@ _EXTRAS = {"av": "video", "cv2": "video", "onnx": "onnx", "onnxscript": "onnx", 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, those of the process by default, and return its exit status."""
+    open_missing_streams()
     wait_briefly()
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))

@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 import math
 import numbers
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nst_adain.models.architecture import STRIDE, Architecture
+from nst_adain.streams import progress_bar
 
 __all__ = [
     "AUTO_PIXELS",
@@ -145,9 +145,7 @@ def reported(cover: Sequence[Tile], progress: bool | Callable[[int, int | None],
         return _reported_to(progress, cover)
     if not progress or len(cover) == 1:
         return cover
-    from tqdm import tqdm
-
-    bar: Iterable[Tile] = tqdm(cover, unit="tile", file=sys.stderr)
+    bar: Iterable[Tile] = progress_bar(cover, unit="tile", shown=True)
     return bar
 
 
