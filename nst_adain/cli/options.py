@@ -209,7 +209,11 @@ def whole_from(low: int, high: int | None = None) -> Callable[[str], int]:
 
 def whole_or_none(text: str) -> int | None:
     """none, or a whole number from 1."""
-    return None if text == "none" else whole_from(1)(text)
+    if text == "none":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected none or a whole number from 1, got {text!r}")
+    return int(text)
 
 
 def tile(text: str) -> int | str | None:

@@ -60,6 +60,8 @@ def test_demo_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--weights", "much"], "--weights: expected a number, got 'much'"),
         (["--preserve-color", "hue"], "--preserve-color: expected one of luminance, coral, got 'hue'"),
         (["--tile", "100"], "--tile: expected auto, none or a multiple of 8, got '100'"),
+        (["--look-size", "big"], "--look-size: expected none or a whole number from 1, got 'big'"),
+        (["--look-size", "0"], "--look-size: expected none or a whole number from 1, got '0'"),
         (["--masks", "a.png", "--label-map", "b.png"], "not allowed with"),
         (["--size", "0"], "--size: expected a whole number from 1, got '0'"),
         (["--style-size", "1.5"], "--style-size: expected a whole number from 1, got '1.5'"),
