@@ -13,16 +13,15 @@ from pathlib import Path
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from nst_adain.errors import ImageError, ImageWarning, UsageError, at_least
-from nst_adain.images import boxes, jpeg, netpbm, png, tiff_decoding
+from nst_adain.images import boxes, jpeg, netpbm, png, raw, tiff_decoding
 from nst_adain.images.colorimetry import CodePoints
 from nst_adain.images.limits import PILLOW_LIMITS
-from nst_adain.images.opening import CODE_POINTS, GREY_STEP, MAX_PIXELS, TIFF_STARTS, check_pixels, register_heic
+from nst_adain.images.opening import CODE_POINTS, GREY_STEP, MAX_PIXELS, TIFF_STARTS, check_pixels, is_heic, register_heic
 
 __all__ = ["open_image", "reading"]
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "JPEG2000")  # Pillow recognises and reads these
 _BOXED = ("AVIF", "JPEG2000")  # files that consist of boxes
-_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _GREY_STEPS = {"L;2": 85, "L;4": 17}  # step from one grey level to the next, of 255, by Pillow's names for 2 and 4 bits
 # How often a decoder may read. Pillow handles each comment, chunk or fill byte of a header in Python, and copies all earlier
 # ones with each; the pixels of a 200-megapixel picture come in some hundred thousand pieces.
@@ -47,6 +46,7 @@ def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
             start = file.read(64)
         if not start:
             raise ImageError(f"{path}: expected a picture, found an empty file (0 bytes)")
+        raw.check_start(path, start)
         if start.startswith(TIFF_STARTS):
             return tiff_decoding.read_tiff(path, max_pixels)
         if start.startswith(netpbm.STARTS) and start[2:3].isspace():
@@ -163,10 +163,9 @@ def _formats(path: Path, start: bytes) -> list[str]:
     Raises:
         ImageError: if that library is missing.
     """
-    brands = {start[at : at + 4] for at in range(8, min(len(start), int.from_bytes(start[:4], "big")), 4)}
     if start[4:8] != b"ftyp":
         return [*_FORMATS, "TGA"] if path.suffix.lower() == ".tga" else list(_FORMATS)  # TGA files have no signature
-    if not brands & _HEIC_BRANDS:
+    if not is_heic(start):
         Image.init()
         return ["AVIF"] if "AVIF" in Image.OPEN else []  # Pillow may have been built without it
     if not register_heic():

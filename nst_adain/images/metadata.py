@@ -10,14 +10,13 @@ import io
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from nst_adain.images.limits import PILLOW_LIMITS
-from nst_adain.images.opening import TIFF_STARTS, register_heic
+from nst_adain.images.opening import TIFF_STARTS, is_heic, register_heic
 
 __all__ = ["Tags", "add_to_tiff", "exif_bytes", "keep_video_tags", "read_tags"]
 
@@ -79,13 +78,13 @@ def read_tags(path: str | os.PathLike[str]) -> Tags:
     with contextlib.suppress(Exception), open(path, "rb") as file:  # ignore anything wrong, as image viewers do
         start = file.read(64)
         is_tiff = start.startswith(TIFF_STARTS)
-        _read(file if is_tiff else io.BytesIO(_exif_of(file, start, Path(path))), tags)
+        _read(file if is_tiff else io.BytesIO(_exif_of(file, start)), tags)
     return tags
 
 
-def _exif_of(file: BinaryIO, start: bytes, path: Path) -> bytes:
+def _exif_of(file: BinaryIO, start: bytes) -> bytes:
     """Read the EXIF data of a picture other than TIFF, decoding no pixels; `Image.open` would refuse one with many."""
-    if path.suffix.lower() in (".heic", ".heif"):
+    if is_heic(start):
         register_heic()
     Image.init()
     for name in ("JPEG", "PNG", "WEBP", "AVIF", "HEIF"):

@@ -19,6 +19,7 @@ __all__ = [
     "TIFF_STARTS",
     "check_pixels",
     "find_images",
+    "is_heic",
     "register_heic",
 ]
 
@@ -28,6 +29,7 @@ READABLE_SUFFIXES = frozenset(
     | {".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpx", ".jpf"}
 )
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes of files; the last two have 64-bit addresses
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 OVERSHOOT = 0.3  # tolerance below 0 and above 1: a sharp edge, resized with the widest filter, overshoots by a fifth
 # Keys in the `info` of a picture that was read, for what its mode does not say:
 CODE_POINTS = "nst_adain.code_points"  # `colorimetry.CodePoints`, which have precedence over a profile
@@ -37,6 +39,12 @@ LEVELS = "nst_adain.levels"  # black and white of mode "I;16", if not 0 and 6553
 # Damaged files raise errors here, so what Pillow and tifffile log about them is printed only if a program configures logs.
 for _library in ("PIL", "tifffile"):
     logging.getLogger(_library).addHandler(logging.NullHandler())
+
+
+def is_heic(start: bytes) -> bool:
+    """Whether the first 64 bytes of a file are those of HEIC."""
+    brands = {start[at : at + 4] for at in range(8, min(len(start), int.from_bytes(start[:4], "big")), 4)}
+    return start[4:8] == b"ftyp" and bool(brands & _HEIC_BRANDS)
 
 
 def register_heic() -> bool:

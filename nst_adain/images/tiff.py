@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nst_adain.files import check_folder, replacing, writing
 from nst_adain.images.metadata import add_to_tiff, read_tags
+from nst_adain.images.raw import is_raw
 
 __all__ = ["Pixels", "StoredPixels", "create_tiff", "map_tiff"]
 
@@ -102,8 +103,8 @@ def map_tiff(path: str | os.PathLike[str]) -> StoredPixels | None:
             page = file.pages.first
             plain = page.dtype == np.uint8 and page.shape[2:] == (3,) and page.photometric == tifffile.PHOTOMETRIC.RGB
             interleaved = page.planarconfig == tifffile.PLANARCONFIG.CONTIG
-            upright = page.tags.valueof("Orientation", _UPRIGHT) == _UPRIGHT and "DNGVersion" not in page.tags
-            if not (plain and interleaved and upright and page.is_memmappable and page.iccprofile is None):
+            upright = page.tags.valueof("Orientation", _UPRIGHT) == _UPRIGHT
+            if not (plain and interleaved and upright and page.is_memmappable and page.iccprofile is None) or is_raw(page):
                 return None
             offset, (height, width, _) = page.dataoffsets[0], page.shape
         return StoredPixels(Path(path), offset, height, width) if 0 < height * width * 3 <= size - offset else None

@@ -17,6 +17,7 @@ from PIL import Image
 
 from nst_adain.errors import ImageError
 from nst_adain.images.opening import LEVELS, OVERSHOOT, check_pixels
+from nst_adain.images.raw import check_tiff
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -36,7 +37,7 @@ _COMPRESSIONS = frozenset({
     1, 5, *_JPEG, 8, 32773, 32946, 34925,  # none, LZW, JPEG, deflate, PackBits, deflate, LZMA
     33003, 33004, 33005, 34712, 34926, 34927, 50000, 50001,  # JPEG 2000, Zstandard and WebP, each under several numbers
 })  # fmt: skip
-_ORIENTATION, _DNG, _COLORMAP = 274, 50706, 320  # tags
+_ORIENTATION, _COLORMAP = 274, 320  # tags
 _LARGEST_STRIP = 600_000_000  # bytes when decoded, which are held beside the picture
 _MANY_STRIPS = 200_000
 _MANY_LAB = 100_000_000  # pixels; Pillow converts some 16 million in a second
@@ -90,8 +91,7 @@ def _check(path: Path, page: TiffPage, max_pixels: int) -> tuple[str, int, str]:
     """Return the colours of a page, one of `_COLORS`; raise ImageError if it cannot be read."""
     planes, depth, height, width, samples = page.shaped
     check_pixels(path, width, height, max_pixels)
-    if page.tags.get(_DNG) is not None:
-        raise ImageError(f"{path}: expected a picture, found camera raw data, with a thumbnail; develop it first")
+    check_tiff(path, page)
     if page.photometric == _LAB and width * height > _MANY_LAB:
         raise ImageError(f"{path}: {width * height:,} pixels of Lab colours take too long: save it in RGB")
     if page.compression in _FAX:

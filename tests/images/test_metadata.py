@@ -21,6 +21,7 @@ from nst_adain.cli.main import main
 from nst_adain.errors import UsageError
 from nst_adain.images.io import load_image, save_image
 from nst_adain.images.metadata import exif_bytes, keep_video_tags, read_tags
+from nst_adain.images.opening import register_heic
 from nst_adain.images.tiff import create_tiff
 from nst_adain.stylizer import Stylizer
 from nst_adain.video.stylize import stylize_video
@@ -43,7 +44,7 @@ NOT_KEPT: dict[int, dict[int, Any]] = {
     EXIF: {0x927C: b"maker's note", 0xA002: 999, 0xA003: 777, 0x9286: b"comment", 0x829A: Fraction(1, 60)},
 }
 WRITABLE = [".jpg", ".png", ".webp", ".tif"]
-READABLE = [*WRITABLE, ".avif", ".heic"]
+READABLE = [*WRITABLE, ".avif", ".heic", ".HIF"]
 
 
 def rational(value: Any) -> Any:
@@ -65,10 +66,9 @@ def exif(order: str = "<", without: int | None = None) -> bytes:
 
 def photograph(path: Path, data: bytes | None = None, **options: Any) -> Path:
     """A picture with EXIF data."""
-    if path.suffix in (".heic",):
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
+    if path.suffix in (".heic", ".HIF"):
+        register_heic()
+        options["format"] = "HEIF"  # Pillow does not know every suffix
     if path.suffix == ".tif":
         options |= {"compression": "raw"}  # into others Pillow writes no EXIF
     picture(40, 30, 1).save(path, exif=exif() if data is None else data, **options)

@@ -40,10 +40,10 @@ def test_our_limit_replaces_pillows(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_find_images_is_recursive_sorted_and_skips_hidden_files(tmp_path: Path) -> None:
     (tmp_path / "scans.jpg").mkdir()
-    for name in ("b.JPG", "a.png", ".hidden.png", "notes.txt", "deep/c.webp", ".git/d.png"):
+    for name in ("b.JPG", "a.png", ".hidden.png", "notes.txt", "deep/c.webp", "deep/d.HIF", ".git/d.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert [str(p.relative_to(tmp_path)) for p in find_images(tmp_path)] == ["a.png", "b.JPG", "deep/c.webp"]
+    assert [str(p.relative_to(tmp_path)) for p in find_images(tmp_path)] == ["a.png", "b.JPG", "deep/c.webp", "deep/d.HIF"]
     with pytest.raises(NotADirectoryError, match="no such folder"):
         find_images(tmp_path / "none")
     (tmp_path / "empty").mkdir()
