@@ -191,8 +191,8 @@ def strength(text: str) -> float | Path:
     return number_from_0(text)
 
 
-def whole_from(low: int, high: int | None = None) -> Callable[[str], int]:
-    """The type of whole numbers from `low` to `high`."""
+def whole_from(low: int, high: int | None = None, besides: str = "") -> Callable[[str], int]:
+    """The type of whole numbers from `low` to `high`; `besides` them, errors say, something else is taken."""
 
     def whole(text: str) -> int:
         limits = f"from {low}" if high is None else f"from {low} to {high}"
@@ -201,7 +201,7 @@ def whole_from(low: int, high: int | None = None) -> Callable[[str], int]:
         except ValueError:
             value = low - 1
         if value < low or (high is not None and value > high):
-            raise argparse.ArgumentTypeError(f"expected a whole number {limits}, got {text!r}")
+            raise argparse.ArgumentTypeError(f"expected {besides}a whole number {limits}, got {text!r}")
         return value
 
     return whole
@@ -209,11 +209,7 @@ def whole_from(low: int, high: int | None = None) -> Callable[[str], int]:
 
 def whole_or_none(text: str) -> int | None:
     """none, or a whole number from 1."""
-    if text == "none":
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected none or a whole number from 1, got {text!r}")
-    return int(text)
+    return None if text == "none" else whole_from(1, besides="none or ")(text)
 
 
 def tile(text: str) -> int | str | None:
