@@ -41,7 +41,7 @@ _CINEMA, _CINEMA_WHITE = 17, 52.37 / 48  # the light of the highest level of ST 
 _WHITE, _PEAK = 203.0, 1000.0  # cd/m2: paper white in a scene (ITU-R BT.2408), and the peak of a display made for HLG
 _KNEE = 0.75  # fraction of white: brighter light of high dynamic range is compressed, darker light stays
 _LEVELS = 4096  # entries of a lookup table for 16 bits
-_BAND = 1 << 20  # pixels at once: a whole frame of 4K would take half a gigabyte
+_BAND = 1 << 18  # pixels at once: a whole frame of 4K would take half a gigabyte, and twice the time
 _ROOTS = 16384  # entries of the table from light to levels, by the root of the light, as the dark is steep
 
 _Pixels: TypeAlias = "NDArray[np.uint8] | NDArray[np.uint16]"
