@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from torch import nn
 from train.config import TrainConfig
 
 RATE = Fraction(30000, 1001)
+TALKIE_FPS, TALKIE_FRAMES, TALKIE_CLICK = 10, 5, 3
 
 
 def make_video(
@@ -42,6 +44,51 @@ def make_video(
         if sound is not None:
             container.mux(sound.encode())
     return path
+
+
+def talkie(
+    path: Path, codec: str, rate: int = 48000, layout: str = "mono", video: str = "mpeg4", frames: int = TALKIE_FRAMES,
+    start: float = 0, starts: tuple[float, float] = (0, 0),
+) -> Path:  # fmt: skip
+    """A clip whose sound, silent at first, begins with the frame of number `TALKIE_CLICK`.
+
+    Its clock begins at `start` seconds; its pictures and sound `starts` later.
+    """
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(video, rate=TALKIE_FPS)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        sound = container.add_stream(codec, rate=rate, layout=layout, bit_rate=128_000)
+        loud = np.arange(rate * frames // TALKIE_FPS) >= rate * TALKIE_CLICK // TALKIE_FPS
+        wave = (np.sin(np.arange(len(loud)) * 0.3) * loud * 16384).astype(np.int16)
+        channels = len(av.AudioLayout(layout).channels)
+        whole = av.AudioFrame.from_ndarray(wave.repeat(channels)[None], format="s16", layout=layout)
+        whole.sample_rate, whole.pts, whole.time_base = rate, 0, Fraction(1, rate)
+        sound.codec_context.open()
+        blocks = av.AudioResampler(sound.codec_context.format, layout, rate, sound.codec_context.frame_size or 1024)
+        heard = [p for f in [*blocks.resample(whole), *blocks.resample(None)] for p in sound.encode(f)]
+        seen = [p for i in range(frames) for p in stream.encode(av.VideoFrame.from_image(picture(32, 32, i)))]
+        tracks = [*seen, *stream.encode(None)], [*heard, *sound.encode(None)]
+        for packets, later in zip(tracks, starts):
+            for packet in packets:
+                ticks = round((start + later) / packet.time_base)
+                packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+        for packet in sorted(itertools.chain(*tracks), key=lambda p: p.dts * p.time_base):
+            container.mux(packet)
+    return path
+
+
+def onsets(path: Path) -> list[float]:
+    """Measure at which seconds the first track of sound becomes loud, after 0.1 s of silence."""
+    last, found = -np.inf, []
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            values = frame.to_ndarray().astype(float)
+            values = values[0] if frame.format.is_planar else values[0, :: frame.layout.nb_channels]  # of one channel
+            scale = {"s16": 32768, "s32": 1 << 31}.get(frame.format.name.rstrip("p"), 1)
+            for time in (frame.time or 0) + np.flatnonzero(np.abs(values / scale) > 0.1) / frame.sample_rate:
+                found += [float(time)] if time > last + 0.1 else []
+                last = time
+    return found
 
 
 def film(path: Path, frames: int) -> Path:

@@ -29,9 +29,10 @@ __all__ = ["add_options", "run"]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `nst-adain video`."""
     parser.description = """\
-Stylise a video. The times of its frames and its sound are kept; subtitles and
-chapters are not. High dynamic range becomes standard range (BT.709). A source
-that is cut short is stylised as far as it goes; the exit status is then 1."""
+Stylise a video. The times of its frames and its sound are kept, from 0 on;
+subtitles and chapters are not. High dynamic range becomes standard range
+(BT.709). Sound that the result's container does not take is encoded anew. A
+source that is cut short is stylised as far as it goes; the exit status is then 1."""
     parser.epilog = """\
 example, with a clip to try it on:
   nst-adain morph samples/coffee.png samples/mosaic.png samples/ink_wash.png -o clip.mp4
@@ -57,6 +58,7 @@ example, with a clip to try it on:
     add_controls(
         parser, ["alpha", "boldness", "weights", "preserve_color", "size", "style_size", "look_size", "detail", "max_pixels"]
     )
+    parser.add_argument("--no-audio", dest="audio", action="store_false", help="leave the sound out")
     add_metadata(parser)
     add_model(parser)
     parser.set_defaults(job=run)
@@ -85,6 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
         crf=arguments.crf,
         max_pixels=arguments.max_pixels,
         keep_metadata=arguments.keep_metadata,
+        audio=arguments.audio,
         progress=sys.stderr.isatty(),
         controls=chosen(arguments, "alpha", "boldness", "preserve_color", "look_size", "detail"),
     )

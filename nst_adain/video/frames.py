@@ -28,6 +28,7 @@ __all__ = [
     "SUFFIXES",
     "FrameEncoder",
     "check_moving",
+    "keep_labels",
     "opened",
     "picture_stream",
     "read_frames",
@@ -98,6 +99,15 @@ def picture_stream(reader: InputContainer, path: str | os.PathLike[str]) -> Vide
     return max(moving, key=lambda stream: stream.frames != 1)  # an AVIF file holds its first frame also as a still
 
 
+def keep_labels(track: Any, original: Any) -> None:
+    """Give a track of the output the flags (default, for the deaf, ...), language and title of the source's."""
+    from av.stream import Disposition
+
+    of_the_file = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent | Disposition.still_image
+    track.disposition = original.disposition & ~of_the_file
+    track.metadata.update({tag: original.metadata[tag] for tag in ("language", "title") if tag in original.metadata})
+
+
 def check_moving(path: str | os.PathLike[str]) -> None:
     """Raise ImageError if a file is a still picture, which FFmpeg reads as a video of one frame.
 
@@ -166,11 +176,20 @@ def whole_or_nothing(output: Path) -> Iterator[Path]:
 class FrameEncoder:
     """Encodes the picture stream of a video."""
 
-    def __init__(self, writer: OutputContainer, crf: int, rate: Fraction | None, time_base: Fraction | None) -> None:
+    def __init__(
+        self,
+        writer: OutputContainer,
+        crf: int,
+        rate: Fraction | None,
+        time_base: Fraction | None,
+        original: VideoStream | None = None,
+    ) -> None:
+        """Start before the first frame; `original` is the stream whose labels the result keeps."""
         if not 0 <= crf <= 51:
             raise UsageError(f"crf: expected 0 to 51, got {crf}")
         self.writer, self.crf, self.rate, self.time_base = writer, crf, rate, time_base
         self.stream: Any = None
+        self.original = original
         self.end: Fraction | None = None  # end of the last frame, in seconds
 
     def write(self, pixels: np.ndarray[Any, Any], pts: int | None, time_base: Fraction | None, duration: int = 0) -> None:
@@ -191,6 +210,8 @@ class FrameEncoder:
             context.time_base = time_base or self.time_base
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             context.color_range = _LIMITED
+            if self.original:
+                keep_labels(self.stream, self.original)
         if (width, height) != (size := (self.stream.width, self.stream.height)):  # a stream may change its resolution
             pixels = np.asarray(ImageOps.pad(Image.fromarray(pixels), size, Image.Resampling.LANCZOS))
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")

@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from nst_adain.images.masks import read_controls
 from nst_adain.images.metadata import keep_video_tags
 from nst_adain.images.opening import MAX_PIXELS, check_pixels
 from nst_adain.stylizer import Stylizer
+from nst_adain.video.audio import Sound
 from nst_adain.video.frames import (
     FrameEncoder,
     check_moving,
@@ -37,7 +39,7 @@ from nst_adain.video.frames import (
     whole_or_nothing,
 )
 from nst_adain.video.smoothing import SmoothedPictures, SmoothedStats
-from nst_adain.video.timestamps import Timestamps
+from nst_adain.video.timestamps import Timestamps, clock_of, place
 from nst_adain.video.truncation import describe_cut
 
 if TYPE_CHECKING:
@@ -63,10 +65,13 @@ def stylize_video(
     crf: int = 18,
     max_pixels: int = MAX_PIXELS,
     keep_metadata: bool = False,
+    audio: bool = True,
     progress: Progress = False,
     controls: Controls | None = None,
 ) -> int:
-    """Stylise a video. Every frame keeps its time, sound is copied, the output is written whole or not at all.
+    """Stylise a video. Every frame keeps its time, counted from the beginning; the output is written whole or not at all.
+
+    Sound is copied where the output's container takes it, else encoded anew (as Opus for WebM, else AAC).
 
     Stores colours as BT.709 in standard range, and marks the file so; converts BT.2020 and high dynamic range (PQ, HLG). Pixels
     become square.
@@ -84,6 +89,7 @@ def stylize_video(
         crf: quality of the encoder, 0 (best) to 51.
         max_pixels: the largest frame to read or make.
         keep_metadata: copy date, camera, place, author and title, as far as the source has them.
+        audio: whether the output has sound.
         progress: show a progress bar on standard error; or call a function before each frame with the number done and the
             total, None if the file does not say. An exception it raises ends the call.
         controls: alpha, boldness, look_size, detail, or preserve_color "luminance".
@@ -93,6 +99,7 @@ def stylize_video(
 
     Warns:
         UserWarning: if the source is cut short; the frames that are there are stylised.
+        ImageWarning: if a track of sound must be left out.
 
     Raises:
         ModuleNotFoundError: if PyAV or OpenCV is not installed.
@@ -109,7 +116,6 @@ def stylize_video(
     start = check_weights(weights, len(styles))
     end = start if end_weights is None else check_weights(end_weights, len(styles))
     restyle = _restyler(stylizer, list(styles), (start, end), steadiness, size, kept)
-    hidden, sounds = "", False
     try:
         check_moving(source)
         with (
@@ -117,8 +123,7 @@ def stylize_video(
             opened(source) as reader,
             opened(partial, "w", free_tags=keep_metadata) as writer,
         ):
-            hidden, sounds = str(partial.absolute()), bool(reader.streams.audio)
-            frames = _Transcoder(reader, writer, crf, source)
+            frames = _Transcoder(reader, writer, crf, source, audio)
             if keep_metadata:
                 writer.metadata.update(keep_video_tags(frames.video.metadata, reader.metadata))
             span = _span(source) if end != start else None
@@ -126,7 +131,7 @@ def stylize_video(
                 frames.write(restyle(image, min(1.0, frames.seconds / span) if span else 0.0))
             frames.finish()
     except av.error.FFmpegError as error:
-        raise _in_words(error, source, output, copied=sounds and error.filename == hidden) from error
+        raise _in_words(error, source, output) from error
     if cut := describe_cut(source):
         warnings.warn(cut, stacklevel=2)
     return frames.count
@@ -167,15 +172,12 @@ def _restyler(
     return restyle
 
 
-def _in_words(error: av.error.FFmpegError, source: Path, output: Path, copied: bool) -> OSError | ImageError:
-    """Turn FFmpeg's error into one that says what failed; `copied`: in a file whose sound is copied."""
+def _in_words(error: av.error.FFmpegError, source: Path, output: Path) -> OSError | ImageError:
+    """Turn FFmpeg's error into one that says what failed."""
     if error.errno in _OF_THE_OUTPUT and error.filename != str(source.absolute()):
         return OSError(error.errno, error.strerror, str(output))
     # Leave out `filename`, which may be the output's temporary name.
-    what = f"expected a video that can be read and written as {output.suffix}: {error.strerror}"
-    # FFmpeg does not say that a container refused the sound, so suggest it.
-    hint = "; if it is the sound, .mkv takes any" if copied and output.suffix.lower() != ".mkv" else ""
-    return ImageError(f"{source}: {what}{hint}")
+    return ImageError(f"{source}: expected a video that can be read and written as {output.suffix}: {error.strerror}")
 
 
 def _between(start: Sequence[float], end: Sequence[float], position: float) -> list[float]:
@@ -186,92 +188,86 @@ def _span(source: Path) -> float:
     """Measure the seconds from the first frame to the last: a file may state no length, or that of its sound."""
     with opened(source) as reader:
         stream = picture_stream(reader, source)
-        # Leave out frames that are never shown, such as those of a trimmed clip.
-        shown = [packet.pts for packet in reader.demux(stream) if packet.size and not packet.is_discard]
+        clock, rate = clock_of(reader), stream.average_rate or stream.guessed_rate
+        shown = []
+        for packet in reader.demux(stream):
+            if packet.size:
+                place(packet, clock, rate)
+                if not packet.is_discard:  # such as the frames before a trimmed clip, which are never shown
+                    shown.append(packet.pts)
     times = [time for time in shown if time is not None]
     if times and stream.time_base:
         return float((max(times) - min(times)) * stream.time_base)
-    rate = stream.average_rate or stream.guessed_rate
     return (len(shown) - 1) / float(rate) if rate else 0.0
 
 
 class _Transcoder:
-    """Reads one video and writes another: decodes frames to pictures, and passes sound packets through."""
+    """Reads one video and writes another: decodes frames to pictures, and passes sound on."""
 
-    def __init__(self, reader: InputContainer, writer: OutputContainer, crf: int, source: Path) -> None:
-        self.reader, self.writer, self.source = reader, writer, source
+    def __init__(self, reader: InputContainer, writer: OutputContainer, crf: int, source: Path, audio: bool) -> None:
+        self.reader, self.source = reader, source
         self.video = picture_stream(reader, source)
         self.video.thread_type = "AUTO"
-        self.timestamps = Timestamps()
-        self.sounds: dict[int, tuple[Any, Timestamps]] = {}
-        for sound in reader.streams.audio:
-            try:
-                track = writer.add_stream_from_template(sound)
-                self.sounds[sound.index] = track, Timestamps()
-                track.metadata.update({tag: sound.metadata[tag] for tag in ("language", "title") if tag in sound.metadata})
-            except ValueError as error:
-                raise ImageError(
-                    f"{source}: its sound cannot be copied into {writer.format.name}: {error}; try .mkv"
-                ) from error
+        self.clock, self.timestamps = clock_of(reader), Timestamps()
+        self.sound = Sound(reader.streams.audio if audio else (), writer, source, self.clock)
         self.frame: av.VideoFrame | None = None
         self.rate = self.video.average_rate or self.video.guessed_rate
-        self.encoder = FrameEncoder(writer, crf, self.rate, self.video.time_base)
+        self.encoder = FrameEncoder(writer, crf, self.rate, self.video.time_base, self.video)
         self.count = 0
+        self.origin: Fraction | None = None  # where the output begins, in seconds of the source
         self.seconds = 0.0  # from the first frame to this one
-        self.held: list[Any] = []  # sound before the first frame, when the output has no header yet
 
     def images(self, progress: Progress, max_pixels: int) -> Iterator[Image.Image]:
         """Yield every frame, upright."""
         total = self.video.frames or None
         bar = tqdm(total=total, unit="frame", disable=progress is not True, file=sys.stderr)
         first = None
+        for frame in self._frames():
+            if callable(progress):
+                progress(self.count, total)
+            self.frame, self.count = frame, self.count + 1
+            time = frame.time or 0.0
+            first = time if first is None else first
+            self.seconds = time - first
+            aspect = self.video.sample_aspect_ratio
+            check_pixels(self.source, *upright_size(frame, aspect), max_pixels)
+            yield upright(frame, aspect)
+            bar.update()
+        bar.close()
+
+    def _frames(self) -> Iterator[av.VideoFrame]:
+        """Yield every frame at its time in the output, and pass on the sound in between."""
         packet: Any  # of a picture or a sound
-        for packet in self.reader.demux([self.video, *self.reader.streams.audio]):
+        for packet in self.reader.demux([self.video, *self.sound.streams]):
             if packet.stream.type == "audio":
-                self._copy(packet)
+                self.sound.read(packet)
+                if self.encoder.stream:  # the output has its header
+                    self.sound.write(self.origin or Fraction(0))
                 continue
+            place(packet, self.clock, self.rate)
             for frame in packet.decode():
                 if self.rate:  # frames without times follow one another
                     frame.time_base = frame.time_base or 1 / self.rate
                     frame.pts = self.timestamps(frame.pts, frame.dts, max(1, round(1 / (self.rate * frame.time_base))))
-                if callable(progress):
-                    progress(self.count, total)
-                self.frame, self.count = frame, self.count + 1
-                time = frame.time or 0.0
-                first = time if first is None else first
-                self.seconds = time - first
-                aspect = self.video.sample_aspect_ratio
-                check_pixels(self.source, *upright_size(frame, aspect), max_pixels)
-                yield upright(frame, aspect)
-                bar.update()
-        bar.close()
+                if frame.pts is not None and frame.time_base:
+                    if self.origin is None:
+                        time = frame.pts * frame.time_base
+                        self.origin = min(self.sound.starts(time), default=time)
+                    frame.pts -= round(self.origin / frame.time_base)
+                yield frame
 
     def write(self, pixels: NDArray[np.uint8]) -> None:
         """Encode the result for the last frame, at that frame's time."""
         assert self.frame is not None
         self.encoder.write(pixels, self.frame.pts, self.frame.time_base, self.frame.duration or 0)
-        for packet in self.held:
-            self.writer.mux(packet)
-        self.held.clear()
 
     def finish(self) -> None:
-        """Flush the encoder.
+        """Write the rest of the sound, and flush the encoder.
 
         Raises:
             ImageError: if there was no frame.
         """
-        self.encoder.finish()
         if self.count == 0:
             raise ImageError(f"{self.source}: expected a video, found no frame")
-
-    def _copy(self, packet: Any) -> None:
-        if packet.dts is None:  # the empty packet at the end
-            return
-        packet.stream, timestamps = self.sounds[packet.stream.index]
-        shift = timestamps(packet.dts, packet.dts, packet.duration or 1) - packet.dts
-        packet.dts += shift
-        packet.pts = packet.dts if packet.pts is None else packet.pts + shift
-        if self.encoder.stream is None:
-            self.held.append(packet)
-        else:
-            self.writer.mux(packet)
+        self.sound.finish(self.origin or Fraction(0))
+        self.encoder.finish()

@@ -157,30 +157,6 @@ def test_a_video_without_sound(slim: Stylizer, style: ChannelStats, tmp_path: Pa
     assert (len(times), len(frames), sound) == (4, 4, [])
 
 
-def test_sound_that_the_container_cannot_hold_is_said(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
-    source = make_video(tmp_path / "in.mp4", frames=3)
-    with pytest.raises(ImageError, match=r"in\.mp4: its sound cannot be copied into webm"):
-        stylize_video(slim, source, [style], tmp_path / "out.webm")
-    assert [p.name for p in tmp_path.iterdir()] == ["in.mp4"]
-
-
-def test_sound_of_a_kind_that_the_container_does_not_take_is_hinted_at(
-    slim: Stylizer, style: ChannelStats, tmp_path: Path
-) -> None:
-    with av.open(str(tmp_path / "in.mkv"), "w") as container:
-        video, sound = container.add_stream("libx264", rate=25), container.add_stream("libopus", rate=48000, layout="mono")
-        video.width, video.height, video.pix_fmt = 32, 32, "yuv420p"
-        container.mux(video.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
-        container.mux(video.encode())
-        noise = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.float32), format="fltp", layout="mono")
-        noise.sample_rate, noise.pts = 48000, 0
-        container.mux(sound.encode(noise))
-        container.mux(sound.encode())
-    with pytest.raises(ImageError, match=r"in\.mkv: .* as \.mov: .*; if it is the sound, \.mkv takes any"):
-        stylize_video(slim, tmp_path / "in.mkv", [style], tmp_path / "out.mov")
-    assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
-
-
 def test_frames_without_times_follow_one_another(slim: Stylizer, style: ChannelStats, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", frames=5, sound_blocks=0)
     with av.open(str(source)) as reader, av.open(str(tmp_path / "raw.h264"), "w") as writer:
