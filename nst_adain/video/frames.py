@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from nst_adain.errors import ImageError, UsageError
 from nst_adain.files import check_folder, remove_strays, replacing, writing
 from nst_adain.images.io import flatten
-from nst_adain.video.hdr import BT2020, HLG, PQ, to_bt709
+from nst_adain.video.colors import to_bt709
 
 if TYPE_CHECKING:
     import av
@@ -42,8 +42,7 @@ __all__ = [
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm")  # containers that can be written
 _STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "mif1", "msf1"}  # picture formats related to MP4
-# Code points of ITU-T H.273, and the height from which players assume BT.709 if the file does not name its colours.
-_BT709, _UNSPECIFIED, _LIMITED, _HD = 1, 2, 1, 720
+_BT709, _LIMITED = 1, 1  # code points of ITU-T H.273, and FFmpeg's number for levels from 16 to 235
 
 
 def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
@@ -248,7 +247,7 @@ def upright(frame: av.VideoFrame, aspect: Fraction | None = None) -> Image.Image
         aspect: width of a pixel divided by its height; None: 1.
     """
     mirrored, turns = _orientation(frame)
-    pixels = _rgb(frame)
+    pixels = to_bt709(frame)
     image = Image.fromarray(np.ascontiguousarray(np.rot90(pixels[:, ::-1] if mirrored else pixels, turns)))
     size = upright_size(frame, aspect)
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
@@ -264,21 +263,6 @@ def upright_size(frame: av.VideoFrame, aspect: Fraction | None = None) -> tuple[
     # Stretch the shorter side, so that nothing is lost, to even numbers, as players need.
     wide, high = (max(2, round(length / 2) * 2) for length in (width * max(1.0, stretch), height * max(1.0, 1 / stretch)))
     return wide, high
-
-
-def _rgb(frame: av.VideoFrame) -> np.ndarray[Any, Any]:
-    """Convert a frame to (H, W, 3) uint8 in the colours of BT.709."""
-    unspecified = frame.colorspace == _UNSPECIFIED
-    high = frame.color_trc in (PQ, HLG)
-    wide = frame.color_primaries == BT2020 or (high and frame.color_primaries == _UNSPECIFIED)
-    if wide or high:
-        matrix = BT2020 if wide and unspecified else None  # None: the frame's own
-        coded: Any = frame.to_ndarray(format="rgb48le", src_colorspace=matrix)
-        return to_bt709(coded, frame.color_trc, wide)
-    # FFmpeg assumes BT.601 if a file does not name its colours; players do so only for small pictures.
-    if unspecified and frame.height >= _HD:
-        return frame.to_ndarray(format="rgb24", src_colorspace="ITU709")
-    return frame.to_ndarray(format="rgb24")
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[bool, int]:

@@ -22,6 +22,7 @@ from nst_adain.controls import LOOK_SIZE, Controls, Progress, check_side, check_
 from nst_adain.errors import ImageError, UsageError
 from nst_adain.functional import ChannelStats
 from nst_adain.images.inputs import check_scaled
+from nst_adain.images.io import flatten
 from nst_adain.images.masks import read_controls
 from nst_adain.images.metadata import keep_video_tags
 from nst_adain.images.opening import MAX_PIXELS, check_pixels
@@ -167,7 +168,8 @@ def _restyler(
         content = stylizer.encode_content(image, look_size=look_size, max_pixels=max_pixels)
         content = dataclasses.replace(content, stats=statistics(content.stats))
         given: Controls = {**kept, "weights": _between(*weights, position), "raw_weights": True}
-        return pictures(np.asarray(image), np.asarray(stylizer(content, styles, **given)), statistics.cut)
+        shown, made = (np.asarray(flatten(picture)) for picture in (image, stylizer(content, styles, **given)))
+        return pictures(shown, made, statistics.cut)
 
     return restyle
 
