@@ -18,6 +18,7 @@ from nst_adain.errors import ImageError, UsageError
 from nst_adain.files import check_folder, remove_strays, replacing, writing
 from nst_adain.images.io import flatten
 from nst_adain.video.colors import to_bt709
+from nst_adain.video.interlacing import deinterlaced
 
 if TYPE_CHECKING:
     import av
@@ -46,7 +47,7 @@ _BT709, _LIMITED = 1, 1  # code points of ITU-T H.273, and FFmpeg's number for l
 
 
 def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """Yield the frames of a video, upright.
+    """Yield the frames of a video, upright and deinterlaced.
 
     Raises:
         ModuleNotFoundError: if PyAV is not installed.
@@ -60,7 +61,7 @@ def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     try:
         with opened(path) as reader:
             stream = picture_stream(reader, path)
-            for frame in reader.decode(stream):
+            for frame in deinterlaced(reader.decode(stream)):
                 yield upright(frame, stream.sample_aspect_ratio)
     except av.error.FFmpegError as error:
         raise ImageError(f"{path}: expected a video that can be read: {error}") from error
@@ -183,7 +184,7 @@ class FrameEncoder:
         time_base: Fraction | None,
         original: VideoStream | None = None,
     ) -> None:
-        """Start before the first frame; `original` is the stream whose labels the result keeps."""
+        """Start before the first frame; the result keeps the labels of `original`."""
         if not 0 <= crf <= 51:
             raise UsageError(f"crf: expected 0 to 51, got {crf}")
         self.writer, self.crf, self.rate, self.time_base = writer, crf, rate, time_base

@@ -39,6 +39,7 @@ from nst_adain.video.frames import (
     upright_size,
     whole_or_nothing,
 )
+from nst_adain.video.interlacing import deinterlaced
 from nst_adain.video.smoothing import SmoothedPictures, SmoothedStats
 from nst_adain.video.timestamps import Timestamps, clock_of, place
 from nst_adain.video.truncation import describe_cut
@@ -75,7 +76,7 @@ def stylize_video(
     Sound is copied where the output's container takes it, else encoded anew (as Opus for WebM, else AAC).
 
     Stores colours as BT.709 in standard range, and marks the file so; converts BT.2020 and high dynamic range (PQ, HLG). Pixels
-    become square.
+    become square. Interlaced frames are deinterlaced, and transparent places become white.
 
     Args:
         stylizer: the model.
@@ -220,11 +221,11 @@ class _Transcoder:
         self.seconds = 0.0  # from the first frame to this one
 
     def images(self, progress: Progress, max_pixels: int) -> Iterator[Image.Image]:
-        """Yield every frame, upright."""
+        """Yield every frame, upright and deinterlaced."""
         total = self.video.frames or None
         bar = tqdm(total=total, unit="frame", disable=progress is not True, file=sys.stderr)
         first = None
-        for frame in self._frames():
+        for frame in deinterlaced(self._frames()):
             if callable(progress):
                 progress(self.count, total)
             self.frame, self.count = frame, self.count + 1
