@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import warnings
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["Sound"]
 
 _LOOKED_AT = 2000  # packets in which to find the first of each track
+_OF_FFMPEG = 4096  # from which on errors have numbers of FFmpeg's own, rather than the operating system's
 _BIT_RATE = 96_000  # bits per second and channel
 
-Packet: TypeAlias = Any  # av.Packet
-_Writer: TypeAlias = "Callable[[Packet | None], Iterator[Packet]]"  # takes a packet, None at the end; yields those to write
+_Packet: TypeAlias = Any  # av.Packet
+_Writer: TypeAlias = "Callable[[_Packet | None], Iterator[_Packet]]"  # takes a packet, None at the end; yields those to write
 
 
 class Sound:
@@ -34,8 +36,8 @@ class Sound:
         """Add a track to `writer` for each of these streams of the file `source`; warn of those that must be left out."""
         self.writer, self.clock = writer, clock
         self.streams: list[AudioStream] = []
-        self.waiting: dict[int, list[Packet]] = {}  # by track: packets whose place in time is not yet known
-        self.ready: list[Packet] = []
+        self.waiting: dict[int, list[_Packet]] = {}  # by track: packets whose place in time is not yet known
+        self.ready: list[_Packet] = []
         self._writers: dict[int, _Writer] = {}
         first = _first_packets(source) if streams else {}
         for number, stream in enumerate(streams, 1):
@@ -43,7 +45,7 @@ class Sound:
             if carry is None:
                 codec = stream.codec_context.name if stream.codec_context else "unknown"
                 what = f"sound track {number} of {len(streams)} is left out, as its codec ({codec}) cannot be"
-                warnings.warn(f"{source}: {what} copied or decoded", ImageWarning, stacklevel=5)
+                warnings.warn(f"{source}: {what} copied or decoded", ImageWarning, stacklevel=4)
                 continue
             self.streams.append(stream)
             self.waiting[stream.index], self._writers[stream.index] = [], carry
@@ -53,7 +55,7 @@ class Sound:
         starts = [s.start_time * s.time_base for s in self.streams if s.start_time is not None and s.time_base]
         return [start for start in starts if start < picture and not (self.clock.leaps and picture - start > LEAP)]
 
-    def read(self, packet: Packet | None) -> None:
+    def read(self, packet: _Packet | None) -> None:
         """Take a packet from the file, or None after the last: what waits for one of the pictures waits no longer."""
         if packet is not None and packet.dts is not None:  # an empty packet ends a track
             self.waiting[packet.stream.index].append(packet)
@@ -69,9 +71,16 @@ class Sound:
 
     def write(self, origin: Fraction) -> None:
         """Write what has been read and has its place, earlier by `origin` seconds."""
+        import av
+
         for packet in self.ready:
             move(packet, -origin)
-            self.writer.mux(list(self._writers[packet.stream.index](packet)))
+            try:
+                self.writer.mux(list(self._writers[packet.stream.index](packet)))
+            except av.error.FFmpegError as error:
+                if (error.errno or 0) < _OF_FFMPEG:  # such as a full disk
+                    raise
+                # The muxer takes no damaged packet: a moment's silence, as in a player.
         self.ready.clear()
 
     def finish(self, origin: Fraction) -> None:
@@ -82,9 +91,9 @@ class Sound:
             self.writer.mux(list(write(None)))
 
 
-def _first_packets(source: Path) -> dict[int, Packet]:
+def _first_packets(source: Path) -> dict[int, _Packet]:
     """Return the first packet of each track of sound."""
-    first: dict[int, Packet] = {}
+    first: dict[int, _Packet] = {}
     with opened(source) as reader:
         sounds = len(reader.streams.audio)
         for packet in itertools.islice(reader.demux(), _LOOKED_AT):
@@ -95,7 +104,7 @@ def _first_packets(source: Path) -> dict[int, Packet]:
     return first
 
 
-def _carrier(stream: AudioStream, writer: OutputContainer, first: Packet | None) -> _Writer | None:
+def _carrier(stream: AudioStream, writer: OutputContainer, first: _Packet | None) -> _Writer | None:
     """Add a track like `stream`, whose first packet is given, and return what writes it; None if nothing can."""
     import av
 
@@ -116,7 +125,7 @@ def _carrier(stream: AudioStream, writer: OutputContainer, first: Packet | None)
     return carry
 
 
-def _takes(container: str, stream: AudioStream, first: Packet | None) -> bool:
+def _takes(container: str, stream: AudioStream, first: _Packet | None) -> bool:
     """Whether a container takes a track: of some, FFmpeg says so only once it has to write them."""
     import av
 
@@ -136,7 +145,7 @@ def _takes(container: str, stream: AudioStream, first: Packet | None) -> bool:
 def _copier(track: Any) -> _Writer:
     timestamps = Timestamps()
 
-    def copy(packet: Packet | None) -> Iterator[Packet]:
+    def copy(packet: _Packet | None) -> Iterator[_Packet]:
         if packet is not None:
             _straighten(packet, timestamps)
             packet.stream = track
@@ -174,39 +183,52 @@ def _encoding(codec: str, stream: AudioStream) -> dict[str, Any]:
 def _encoder(track: Any, options: dict[str, Any]) -> _Writer:
     import av
 
-    timestamps = Timestamps()
-    resampler, kind = None, None
+    timestamps, conversion = Timestamps(), _Conversion(track.codec_context.format, options["layout"], options["rate"])
 
-    def encode(packet: Packet | None) -> Iterator[Packet]:
-        nonlocal resampler, kind
-        frames: list[Any] = [None]
+    def encode(packet: _Packet | None) -> Iterator[_Packet]:
+        frames: list[Any] = [None] if packet is None else []
         if packet is not None:
             _straighten(packet, timestamps)
-            try:
+            with contextlib.suppress(av.error.FFmpegError):  # a damaged packet is a moment's silence
                 frames = packet.decode()
-            except av.error.InvalidDataError:  # a damaged packet is a moment's silence, as in a player
-                return
         for frame in frames:
-            now = None
-            if frame is not None:
-                now = frame.format.name, frame.layout.name, frame.sample_rate
-                # Count in samples: the file may count in packets, which are longer than the encoder's frames.
-                frame.pts = round(frame.pts * frame.time_base * frame.sample_rate)
-                frame.time_base = Fraction(1, frame.sample_rate)
-            ready: list[Any] = []
-            if now != kind:  # a broadcast may change from stereo to surround
-                ready = resampler.resample(None) if resampler else []
-                resampler = av.AudioResampler(track.codec_context.format, options["layout"], options["rate"]) if now else None
-                kind = now
-            for sound in [*ready, *(resampler.resample(frame) if resampler else [])]:
-                yield from track.encode(sound)
+            with contextlib.suppress(av.error.FFmpegError):
+                for sound in conversion(frame):
+                    yield from track.encode(sound)
         if packet is None:
             yield from track.encode(None)
 
     return encode
 
 
-def _straighten(packet: Packet, timestamps: Timestamps) -> None:
+class _Conversion:
+    """Converts decoded sound for an encoder, also where it changes, as broadcasts do from stereo to surround."""
+
+    def __init__(self, *target: Any) -> None:
+        self.target = target
+        self.kind: tuple[str, str, int] | None = None
+        self.resampler: Any = None
+        self.end: Fraction | None = None  # of the last frame, in seconds
+
+    def __call__(self, frame: Any) -> list[Any]:
+        """Return what is ready to be encoded after one more frame, None after the last."""
+        import av
+
+        kind = frame and (frame.format.name, frame.layout.name, frame.sample_rate)
+        ready: list[Any] = []
+        if kind != self.kind:
+            ready = self.resampler.resample(None) if self.resampler else []
+            self.resampler, self.kind = av.AudioResampler(*self.target) if kind else None, kind
+        if frame is not None:
+            # Count in samples: the file may count in packets, which are longer than the encoder's frames.
+            start = self.end or Fraction(0) if frame.pts is None else frame.pts * frame.time_base
+            frame.pts, frame.time_base = round(start * frame.sample_rate), Fraction(1, frame.sample_rate)
+            self.end = start + Fraction(frame.samples, frame.sample_rate)
+            ready += self.resampler.resample(frame)
+        return ready
+
+
+def _straighten(packet: _Packet, timestamps: Timestamps) -> None:
     shift = timestamps(packet.dts, packet.dts, packet.duration or 1) - packet.dts
     packet.dts += shift
     packet.pts = packet.dts if packet.pts is None else packet.pts + shift

@@ -18,6 +18,7 @@ from nst_adain.errors import ImageError, UsageError
 from nst_adain.files import check_folder, remove_strays, replacing, writing
 from nst_adain.images.io import flatten
 from nst_adain.video.colors import to_bt709
+from nst_adain.video.decoding import decoder, picture_stream
 from nst_adain.video.interlacing import deinterlaced
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ __all__ = [
     "check_moving",
     "keep_labels",
     "opened",
-    "picture_stream",
     "read_frames",
     "save_video",
     "scaled",
@@ -61,7 +61,8 @@ def read_frames(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     try:
         with opened(path) as reader:
             stream = picture_stream(reader, path)
-            for frame in deinterlaced(reader.decode(stream)):
+            decode = decoder(stream)
+            for frame in deinterlaced(frame for packet in reader.demux(stream) for frame in decode(packet)):
                 yield upright(frame, stream.sample_aspect_ratio)
     except av.error.FFmpegError as error:
         raise ImageError(f"{path}: expected a video that can be read: {error}") from error
@@ -82,21 +83,6 @@ def opened(
 
     options = {"movflags": "use_metadata_tags"} if free_tags and Path(path).suffix.lower() in (".mp4", ".mov") else {}
     return av.open(str(Path(path).absolute()), mode, options=options)
-
-
-def picture_stream(reader: InputContainer, path: str | os.PathLike[str]) -> VideoStream:
-    """Return the first picture stream of the file `path`, ignoring cover pictures.
-
-    Raises:
-        ImageError: if there is none.
-    """
-    from av.stream import Disposition
-
-    moving = [stream for stream in reader.streams.video if not stream.disposition & Disposition.attached_pic]
-    if not moving:
-        found = "no more than a cover picture" if reader.streams.video else "a file without a picture stream"
-        raise ImageError(f"{path}: expected a video, found {found}")
-    return max(moving, key=lambda stream: stream.frames != 1)  # an AVIF file holds its first frame also as a still
 
 
 def keep_labels(track: Any, original: Any) -> None:

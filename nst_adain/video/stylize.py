@@ -28,11 +28,11 @@ from nst_adain.images.metadata import keep_video_tags
 from nst_adain.images.opening import MAX_PIXELS, check_pixels
 from nst_adain.stylizer import Stylizer
 from nst_adain.video.audio import Sound
+from nst_adain.video.decoding import decoder, picture_stream
 from nst_adain.video.frames import (
     FrameEncoder,
     check_moving,
     opened,
-    picture_stream,
     scaled,
     scaled_size,
     upright,
@@ -210,7 +210,7 @@ class _Transcoder:
     def __init__(self, reader: InputContainer, writer: OutputContainer, crf: int, source: Path, audio: bool) -> None:
         self.reader, self.source = reader, source
         self.video = picture_stream(reader, source)
-        self.video.thread_type = "AUTO"
+        self.decode = decoder(self.video)
         self.clock, self.timestamps = clock_of(reader), Timestamps()
         self.sound = Sound(reader.streams.audio if audio else (), writer, source, self.clock)
         self.frame: av.VideoFrame | None = None
@@ -248,7 +248,7 @@ class _Transcoder:
                     self.sound.write(self.origin or Fraction(0))
                 continue
             place(packet, self.clock, self.rate)
-            for frame in packet.decode():
+            for frame in self.decode(packet):
                 if self.rate:  # frames without times follow one another
                     frame.time_base = frame.time_base or 1 / self.rate
                     frame.pts = self.timestamps(frame.pts, frame.dts, max(1, round(1 / (self.rate * frame.time_base))))

@@ -121,7 +121,7 @@ def transparent(path: Path, codec: str, layout: str, hidden: str, primaries: int
 
 @pytest.mark.parametrize(("name", "codec", "layout", "primaries"), [
     ("in.mov", "qtrle", "argb", 1), ("in.mov", "png", "rgba", 1), ("in.mkv", "ffv1", "yuva420p", 1),
-    ("in.mov", "prores_ks", "yuva444p10le", 1), ("in.mkv", "ffv1", "yuva444p", 12),
+    ("in.mov", "prores_ks", "yuva444p10le", 1), ("in.mkv", "ffv1", "yuva444p", 12), ("in.webm", "libvpx-vp9", "yuva420p", 1),
 ])  # fmt: skip
 def test_hidden_colours_do_not_count_and_become_white(
     slim: Stylizer, tmp_path: Path, name: str, codec: str, layout: str, primaries: int
