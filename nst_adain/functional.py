@@ -65,6 +65,12 @@ class ChannelStats:
         """Copy the statistics to another device."""
         return ChannelStats(self.mean.to(device), self.std.to(device), self.made_by)
 
+    def rows(self, first: int, end: int) -> ChannelStats:
+        """Return those of some rows of a picture: themselves, unless they vary over the picture."""
+        if self.mean.shape[2:] == (1, 1):
+            return self
+        return ChannelStats(self.mean[:, :, first:end], self.std[:, :, first:end], self.made_by)
+
     def split(self, channels: Sequence[int]) -> list[ChannelStats]:
         """Cut along the channels; undoes `cat`.
 

@@ -19,21 +19,23 @@ Departures from the paper:
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import TypeVar
+import itertools
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst_adain.functional import ChannelStats, adain, channel_stats, strengthen
+from nst_adain.functional import ChannelStats, channel_stats, strengthen
 from nst_adain.models.architecture import STRIDE, Architecture, find_topology
 from nst_adain.models.convolution import Conv3x3
+from nst_adain.models.modulator import Modulator
+from nst_adain.models.strips import Rows, in_strips
+from nst_adain.models.stylised import Code, Lazy, Stylised
 
-__all__ = ["Decoder", "Encoder", "Lazy", "Modulator", "StyleTransfer", "Value", "pad_to_stride"]
-
-Value = TypeVar("Value")
+__all__ = ["Decoder", "Encoder", "StyleTransfer", "pad_to_stride"]
 
 
 class Encoder(nn.Module):
@@ -46,26 +48,40 @@ class Encoder(nn.Module):
     def __init__(self, topology: str = "vgg19", width: float = 1.0) -> None:
         super().__init__()
         self.plan = find_topology(topology)
-        layers = self.plan.encoder_layers(width)
-        self.names = list(layers)
-        for name, (channels_in, channels_out) in layers.items():
+        self.layers = self.plan.encoder_layers(width)
+        self.names = list(self.layers)
+        for name, (channels_in, channels_out) in self.layers.items():
             self.add_module(name, Conv3x3(channels_in, channels_out))
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
         """Return the layers that can be tapped, such as relu1_1: (B, C, H / stride, W / stride), rounded down."""
         taps = {}
-        if self.plan.patch > 1:
-            x = F.pixel_unshuffle(x, self.plan.patch)
-        for name, following in zip(self.names, [*self.names[1:], ""]):
-            x = self.get_submodule(name)(x)
-            layer, last_of_stage = name.replace("conv", "relu"), following.endswith("_1")
-            if last_of_stage and layer not in self.plan.layers:
-                x = F.max_pool2d(x, 2)  # pool first: the result is the same, and the ReLU has a quarter of the work
-            x = F.relu_(x)
-            if layer in self.plan.layers:
-                taps[layer] = x
-                x = F.max_pool2d(x, 2) if last_of_stage else x
+        patch = self.plan.patch
+        for tap, names in zip(self.plan.layers, _stages(self.names)):
+            height, width = (side // patch for side in x.shape[2:])
+            stage = functools.partial(self._stage, names, tap, x, patch)
+            taps[tap], *pooled = in_strips(height, x.shape[0] * self.layers[names[-1]][1] * width, stage)
+            x, patch = pooled[0] if pooled else x, 1
         return taps
+
+    def _stage(self, names: Sequence[str], tap: str, x: Tensor, patch: int, rows: Rows) -> tuple[Tensor, ...]:
+        """Return the rows of a stage's layer `tap`, and of its pooled output unless it is the last."""
+        seen, last = rows.around(len(names)), tap == self.plan.layers[-1]
+        x = x[:, :, patch * seen.first : patch * seen.end]
+        if not torch.is_autocast_enabled(x.device.type):
+            x = x.to(self.get_submodule(names[0]).get_parameter("weight").dtype)  # at once, so that less is moved
+        x = F.pixel_unshuffle(x, patch) if patch > 1 else x
+        for name in names:
+            pool = name == names[-1] and not last
+            tapped = name.replace("conv", "relu") == tap
+            x = self.get_submodule(name)(x, relu=tapped or not pool, edges=seen.edges)
+            seen = seen.convolved()
+            if tapped:
+                kept = seen.cut(x, rows)
+            if pool:
+                x = F.max_pool2d(seen.cut(x, rows), 2)
+                x = x if tapped else F.relu_(x)  # the same as before pooling, in a quarter of the work
+        return (kept,) if last else (kept, x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the deepest layer, relu4_1 of VGG: (B, C, H / 8, W / 8), rounded down."""
@@ -78,15 +94,15 @@ class Decoder(nn.Module):
     def __init__(self, topology: str = "vgg19", width: float = 1.0) -> None:
         super().__init__()
         self.plan = find_topology(topology)
-        layers = self.plan.decoder_layers(width)
-        self.names = list(layers)
-        for name, (channels_in, channels_out) in layers.items():
+        self.layers = self.plan.decoder_layers(width)
+        self.names = list(self.layers)
+        for name, (channels_in, channels_out) in self.layers.items():
             self.add_module(name, Conv3x3(channels_in, channels_out))
         # Start all pixels of a patch alike, or early pictures would show a grid (Aitken et al. 2017, arXiv 1707.02937).
         last = self.get_submodule(self.names[-1]).get_parameter("weight")
         last.data.copy_(last.data[:3].repeat_interleave(self.plan.patch**2, dim=0))
 
-    def forward(self, features: Mapping[str, Tensor], modulation: Mapping[str, ChannelStats] | None = None) -> Tensor:
+    def forward(self, features: Mapping[str, Tensor], modulation: Mapping[str, Code] | None = None) -> Tensor:
         """Decode features to a picture.
 
         Args:
@@ -98,20 +114,47 @@ class Decoder(nn.Module):
         Returns:
             (B, 3, 8 H, 8 W), RGB, nominally in [0, 1], not clamped.
         """
-        x = features[self.plan.layers[-1]]
-        stage = self.names[0][4]
-        for name in self.names:
-            conv = self.get_submodule(name)
-            if name[4] != stage:
-                stage = name[4]
-                x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-                skip = features.get(f"relu{stage}_1")
-                x = x if skip is None else x.add_(skip)
+        x: Tensor = features[self.plan.layers[-1]][:, :, :]
+        for names in _stages(self.names):
+            scale = 1 if names[0] == self.names[0] else 2
+            skip = None if scale == 1 else features.get(f"relu{names[0][4]}_1")
+            codes = None if modulation is None else {name: modulation[name] for name in names if name != "conv1_1"}
+            height, width = (scale * side for side in x.shape[2:])
+            stage = functools.partial(self._stage, names, x, scale, skip, codes)
+            (x,) = in_strips(height, x.shape[0] * self.layers[names[0]][0] * width, stage)
+        return x
+
+    def _stage(
+        self,
+        names: Sequence[str],
+        x: Tensor,
+        scale: int,
+        skip: Tensor | None,
+        modulation: Mapping[str, Code] | None,
+        rows: Rows,
+    ) -> tuple[Tensor]:
+        """Return the rows of what a stage makes of the output of the stage below it, enlarged by `scale`, and of a `skip`."""
+        seen = rows.around(len(names))
+        if scale > 1:
+            first = seen.first // scale
+            x = F.interpolate(x[:, :, first : -(-seen.end // scale)], scale_factor=2.0, mode="nearest")
+            x = x[:, :, seen.first - scale * first :][:, :, : seen.end - seen.first]
+        else:
+            x = x[:, :, seen.first : seen.end]
+        x = x if skip is None else x.add_(skip[:, :, seen.first : seen.end])
+        for name in names:
+            conv, edges, seen = self.get_submodule(name), seen.edges, seen.convolved()
             if name == "conv1_1":
-                break
-            x = F.relu_(conv(x, None if modulation is None else modulation[name]))
-        picture: Tensor = conv(x)
-        return picture if self.plan.patch == 1 else _shuffle(picture, self.plan.patch)
+                x = conv(x, edges=edges)
+            else:
+                x = conv(x, None if modulation is None else modulation[name].rows(seen.first, seen.end), relu=True, edges=edges)
+        x = seen.cut(x, rows)
+        return (_shuffle(x, self.plan.patch) if name == "conv1_1" and self.plan.patch > 1 else x,)
+
+
+def _stages(names: Sequence[str]) -> list[list[str]]:
+    """Group the names of convolutions by stage."""
+    return [list(group) for _, group in itertools.groupby(names, key=lambda name: name[4])]
 
 
 def _shuffle(x: Tensor, side: int) -> Tensor:
@@ -119,27 +162,6 @@ def _shuffle(x: Tensor, side: int) -> Tensor:
     batch, channels, height, width = x.shape
     pixels = x.view(batch, channels // side**2, side, side, height, width).permute(0, 1, 4, 2, 5, 3)
     return pixels.reshape(batch, channels // side**2, height * side, width * side)
-
-
-class Modulator(nn.Module):
-    """Predicts scales and shifts of the decoder's channels from the statistics of a style."""
-
-    def __init__(self, arch: Architecture) -> None:
-        super().__init__()
-        codes = sum(arch.code_channels.values()) - sum(arch.tap_channels)
-        self.hidden = nn.Linear(2 * sum(arch.tap_channels), arch.modulation)
-        self.output = nn.Linear(arch.modulation, 2 * codes)
-        # It changes nothing at first, so it can be added to a trained decoder.
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
-
-    def forward(self, stats: ChannelStats) -> ChannelStats:
-        """Turn (B, C, 1, 1) statistics of all taps into (B, D, 1, 1): the shifts as `mean`, the scales as `std`."""
-        code = torch.cat([stats.mean, stats.std], 1).flatten(1).to(self.hidden.weight.dtype)
-        code = self.output(F.relu(self.hidden(code)))
-        shift, scale = code[..., None, None].float().chunk(2, dim=1)
-        # A scale below 0, predicted for styles unlike any in training, would turn the channel into its negative.
-        return ChannelStats(shift, (1 + scale).clamp_min(0))
 
 
 class StyleTransfer(nn.Module):
@@ -157,11 +179,14 @@ class StyleTransfer(nn.Module):
     def halve(self) -> StyleTransfer:
         """Change the convolutions to bfloat16, and return the model itself.
 
-        The last one stays in float32, or the picture would show steps; so do statistics, AdaIN and the modulator.
+        Statistics, AdaIN and the modulator stay in float32, and so does the bias of the layer that gives the picture.
         """
         self.encoder.bfloat16()
-        for name in self.decoder.names[:-1]:
-            self.decoder.get_submodule(name).bfloat16()
+        for name in self.decoder.names:
+            conv = self.decoder.get_submodule(name)
+            bias = conv.bias.data
+            conv.bfloat16()
+        conv.bias.data = bias
         return self
 
     def fingerprint(self, *, decoder: bool = False) -> str:
@@ -197,9 +222,7 @@ class StyleTransfer(nn.Module):
         taps = sum(self.arch.tap_channels)
         return self.extend(ChannelStats(code.mean[:, :taps], code.std[:, :taps], code.made_by))
 
-    def decode(
-        self, features: Mapping[str, Tensor], content: Mapping[str, ChannelStats], target: Mapping[str, ChannelStats]
-    ) -> Tensor:
+    def decode(self, features: Mapping[str, Tensor], content: Mapping[str, Code], target: Mapping[str, Code]) -> Tensor:
         """Give the content's features another style and decode them: (B, 3, 8 H, 8 W) for deepest features of H x W.
 
         Args:
@@ -209,8 +232,8 @@ class StyleTransfer(nn.Module):
             target: the code that the picture gets, in the same form.
         """
 
-        def stylised(tap: str) -> Tensor:
-            return adain(features[tap], content[tap], target[tap]).to(features[tap].dtype)
+        def stylised(tap: str) -> Stylised:
+            return Stylised(features[tap], content[tap], target[tap])
 
         picture: Tensor = self.decoder(Lazy(self.arch.taps, stylised), None if self.modulator is None else target)
         return picture
@@ -235,24 +258,6 @@ class StyleTransfer(nn.Module):
         return self.decode(features, self.arch.split(content_stats), self.arch.split(target))[
             ..., : content.shape[-2], : content.shape[-1]
         ]
-
-
-class Lazy(Mapping[str, Value]):
-    """Maps layers to values that are made on access, so that only one at a time is in memory, even for large pictures."""
-
-    def __init__(self, layers: Collection[str], make: Callable[[str], Value]) -> None:
-        self.layers, self.make = layers, make
-
-    def __getitem__(self, layer: str) -> Value:
-        if layer not in self.layers:
-            raise KeyError(layer)
-        return self.make(layer)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.layers)
-
-    def __len__(self) -> int:
-        return len(self.layers)
 
 
 def pad_to_stride(image: Tensor) -> Tensor:

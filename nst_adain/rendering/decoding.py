@@ -18,7 +18,8 @@ from torch import Tensor
 from nst_adain.controls import Progress
 from nst_adain.functional import ChannelStats, blend, strengthen
 from nst_adain.images.tiff import Pixels
-from nst_adain.models.networks import Lazy, StyleTransfer, pad_to_stride
+from nst_adain.models.networks import StyleTransfer, pad_to_stride
+from nst_adain.models.stylised import Code, Lazy
 from nst_adain.rendering.contents import Content
 from nst_adain.rendering.tiling import Tile, as_float, reported
 
@@ -124,7 +125,7 @@ def assemble(
 
 def _codes(
     model: StyleTransfer, content_stats: Sequence[ChannelStats], look: Look, tile: Tile, device: torch.device
-) -> tuple[Mapping[str, ChannelStats], Mapping[str, ChannelStats]]:
+) -> tuple[Mapping[str, Code], Mapping[str, Code]]:
     """Return the content's and the target code for each layer: one value a channel, or maps where there are masks."""
     content_codes = [model.arch.split(code) for code in content_stats]
     styles = [model.arch.split(code) for code in look.styles]
@@ -141,11 +142,11 @@ def _codes(
 
     pooled = {stride: pool(stride) for stride in set(stride_of.values())}
 
-    def content(layer: str) -> ChannelStats:
+    def content(layer: str) -> Code:
         share, stats = pooled[stride_of[layer]][0], [code[layer] for code in content_codes]
-        return stats[0] if share is None else _mapped(stats, share)
+        return stats[0] if share is None else _Mapped(stats, share)
 
-    def target(layer: str) -> ChannelStats:
+    def target(layer: str) -> Code:
         share, alpha = pooled[stride_of[layer]]
         content_stats, style_stats = ([code[layer] for code in codes] for codes in (content_codes, styles))
         if share is None and isinstance(alpha, Tensor):
@@ -153,20 +154,30 @@ def _codes(
         if share is None:
             return strengthen(content_stats[0], blend(style_stats, look.weights), alpha)
         # `strengthen` for all positions at once: it is linear in the codes.
-        mixed = _mapped([*content_stats, *style_stats], torch.cat([(1 - alpha) * share, alpha * share], 1))
-        return ChannelStats(mixed.mean, mixed.std.clamp_min_(0))
+        return _Mapped([*content_stats, *style_stats], torch.cat([(1 - alpha) * share, alpha * share], 1))
 
     return Lazy(stride_of, content), Lazy(stride_of, target)
 
 
-def _mapped(stats: Sequence[ChannelStats], maps: Tensor) -> ChannelStats:
-    """`blend` with maps, (1, n, H, W), as weights: one matrix product, whose result is in channels_last like the features."""
-    count = max(len(each.mean) for each in stats)
-    positions = maps[0].flatten(1).T  # (H W, n)
+class _Mapped:
+    """`blend` with maps, (1, n, H, W), as weights, for the rows that are asked for."""
 
-    def mix(values: Sequence[Tensor]) -> Tensor:
-        table = torch.stack([value.flatten(1).expand(count, -1) for value in values], 1)  # (B, n, C)
-        with torch.autocast(maps.device.type, enabled=False):  # statistics stay in float32
-            return (positions @ table).view(count, *maps.shape[2:], -1).permute(0, 3, 1, 2)
+    def __init__(self, stats: Sequence[ChannelStats], maps: Tensor) -> None:
+        count = max(len(each.mean) for each in stats)
 
-    return ChannelStats(mix([each.mean for each in stats]), mix([each.std for each in stats]))
+        def table(values: Sequence[Tensor]) -> Tensor:  # (B, n, C)
+            return torch.stack([value.flatten(1).expand(count, -1) for value in values], 1)
+
+        self.maps, self.mean, self.std = maps, table([each.mean for each in stats]), table([each.std for each in stats])
+
+    def rows(self, first: int, end: int) -> ChannelStats:
+        """Return the statistics at each position of some rows, (B, C, end - first, W); deviations below 0 become 0."""
+        maps = self.maps[:, :, first:end]
+        positions = maps[0].flatten(1).T  # (positions, n)
+
+        def mix(table: Tensor) -> Tensor:
+            # One matrix product, whose result is in channels_last like the features.
+            with torch.autocast(maps.device.type, enabled=False):  # statistics stay in float32
+                return (positions @ table).view(len(table), *maps.shape[2:], -1).permute(0, 3, 1, 2)
+
+        return ChannelStats(mix(self.mean), mix(self.std).clamp_min_(0))

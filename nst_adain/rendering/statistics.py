@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nst_adain.controls import Progress
 from nst_adain.functional import EPS, ChannelStats, at_least_float32
+from nst_adain.models import fused
 from nst_adain.models.networks import StyleTransfer, pad_to_stride
 from nst_adain.rendering.contents import Content
 from nst_adain.rendering.tiling import Tile, as_float, reported
@@ -103,8 +104,15 @@ class Moments:
         """Add the positions of (B, C, H, W) features, each with its weight in `weights`, (1, 1, H, W); default: 1."""
         at_once = _AT_ONCE if features.device.type == "cpu" else features.numel()  # on a GPU, every strip would cost a wait
         rows = max(1, at_once // features[:, :, 0].numel())
+        one_pass = weights is None and features.dtype == torch.bfloat16 and len(features) == 1 and fused.enabled(features)
         for top in range(0, features.shape[2], rows):
-            x = at_least_float32(features[:, :, top : top + rows])
+            x = features[:, :, top : top + rows]
+            if one_pass and x[0, 0].numel() > 1:
+                count = float(x[0, 0].numel())
+                mean, variance = fused.moments(x)
+                self._join(count, mean.double(), variance.double() * count)
+                continue
+            x = at_least_float32(x)
             if weights is None:
                 count = float(x.shape[2] * x.shape[3])
                 mean = x.mean((2, 3), keepdim=True)

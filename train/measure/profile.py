@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
 from pathlib import Path
 
 import torch
@@ -50,9 +49,11 @@ def profile(
     style, content = stylizer.encode_style(torch.rand(1, 3, size, size)), torch.rand(1, 3, size, size)
     seconds, work = _watch(stylizer)
     for _ in range(repeats + 1):
+        for values in seconds.values():
+            values.append(0.0)
         begun = now(stylizer.device)
         stylizer(stylizer.encode_content(content, look_size=None, tile=None), style)
-        seconds["all"].append(now(stylizer.device) - begun)
+        seconds["all"][-1] += now(stylizer.device) - begun
     medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
     total = medians.pop("all")
     peak = _peak(stylizer.device, stylizer.model.encoder.get_parameter("conv1_1.weight").dtype)
@@ -67,8 +68,8 @@ def profile(
 
 
 def _watch(stylizer: Stylizer) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """Lists to which each run of a convolution adds its seconds, and the operations of each, by its name."""
-    seconds: dict[str, list[float]] = defaultdict(list)
+    """Lists to whose last value a convolution adds its seconds, strip by strip, and the operations of each, by its name."""
+    seconds: dict[str, list[float]] = {"all": []}
     work: dict[str, float] = {}
     started = 0.0
 
@@ -77,11 +78,13 @@ def _watch(stylizer: Stylizer) -> tuple[dict[str, list[float]], dict[str, float]
         started = now(stylizer.device)
 
     def after(name: str, conv: nn.Module, output: Tensor) -> None:
-        seconds[name].append(now(stylizer.device) - started)
-        work[name] = 2 * conv.get_parameter("weight").numel() * output[0, 0].numel()
+        seconds[name][-1] += now(stylizer.device) - started
+        if len(seconds[name]) == 1:
+            work[name] = work.get(name, 0.0) + 2 * conv.get_parameter("weight").numel() * output[0, 0].numel()
 
     for name, module in stylizer.model.named_modules():
         if isinstance(module, Conv3x3):
+            seconds[name] = []
             module.register_forward_pre_hook(before)
             module.register_forward_hook(lambda conv, _, output, name=name: after(name, conv, output))
     return seconds, work

@@ -1,0 +1,36 @@
+"""Predicts from a style how the decoder draws.
+
+Karras et al. 2019, https://arxiv.org/abs/1812.04948, modulate generators so; here the style enters only as channel statistics.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nst_adain.functional import ChannelStats
+from nst_adain.models.architecture import Architecture
+
+__all__ = ["Modulator"]
+
+
+class Modulator(nn.Module):
+    """Predicts scales and shifts of the decoder's channels from the statistics of a style."""
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        codes = sum(arch.code_channels.values()) - sum(arch.tap_channels)
+        self.hidden = nn.Linear(2 * sum(arch.tap_channels), arch.modulation)
+        self.output = nn.Linear(arch.modulation, 2 * codes)
+        # It changes nothing at first, so it can be added to a trained decoder.
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, stats: ChannelStats) -> ChannelStats:
+        """Turn (B, C, 1, 1) statistics of all taps into (B, D, 1, 1): the shifts as `mean`, the scales as `std`."""
+        code = torch.cat([stats.mean, stats.std], 1).flatten(1).to(self.hidden.weight.dtype)
+        code = self.output(F.relu(self.hidden(code)))
+        shift, scale = code[..., None, None].float().chunk(2, dim=1)
+        # A scale below 0, predicted for styles unlike any in training, would turn the channel into its negative.
+        return ChannelStats(shift, (1 + scale).clamp_min(0))
