@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from nst_adain.functional import ChannelStats
-from nst_adain.models.architecture import Architecture
 
 __all__ = ["Modulator"]
 
@@ -18,11 +17,11 @@ __all__ = ["Modulator"]
 class Modulator(nn.Module):
     """Predicts scales and shifts of the decoder's channels from the statistics of a style."""
 
-    def __init__(self, arch: Architecture) -> None:
+    def __init__(self, channels: int, hidden: int, modulated: int) -> None:
+        """Make one for the statistics of `channels`, of `hidden` units, for `modulated` channels of the decoder."""
         super().__init__()
-        codes = sum(arch.code_channels.values()) - sum(arch.tap_channels)
-        self.hidden = nn.Linear(2 * sum(arch.tap_channels), arch.modulation)
-        self.output = nn.Linear(arch.modulation, 2 * codes)
+        self.hidden = nn.Linear(2 * channels, hidden)
+        self.output = nn.Linear(hidden, 2 * modulated)
         # It changes nothing at first, so it can be added to a trained decoder.
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)

@@ -60,7 +60,8 @@ class Encoder(nn.Module):
         for tap, names in zip(self.plan.layers, _stages(self.names)):
             height, width = (side // patch for side in x.shape[2:])
             stage = functools.partial(self._stage, names, tap, x, patch)
-            taps[tap], *pooled = in_strips(height, x.shape[0] * self.layers[names[-1]][1] * width, stage)
+            weight = self.get_submodule(names[0]).get_parameter("weight")
+            taps[tap], *pooled = in_strips(height, x.shape[0] * self.layers[names[-1]][1] * width, stage, x, weight)
             x, patch = pooled[0] if pooled else x, 1
         return taps
 
@@ -121,7 +122,8 @@ class Decoder(nn.Module):
             codes = None if modulation is None else {name: modulation[name] for name in names if name != "conv1_1"}
             height, width = (scale * side for side in x.shape[2:])
             stage = functools.partial(self._stage, names, x, scale, skip, codes)
-            (x,) = in_strips(height, x.shape[0] * self.layers[names[0]][0] * width, stage)
+            weight = self.get_submodule(names[0]).get_parameter("weight")
+            (x,) = in_strips(height, x.shape[0] * self.layers[names[0]][0] * width, stage, x, weight)
         return x
 
     def _stage(
@@ -172,7 +174,8 @@ class StyleTransfer(nn.Module):
         self.arch = arch
         self.encoder = Encoder(arch.topology, arch.width)
         self.decoder = Decoder(arch.topology, arch.width)
-        self.modulator = Modulator(arch) if arch.modulation else None
+        channels, modulated = sum(arch.tap_channels), sum(arch.code_channels.values()) - sum(arch.tap_channels)
+        self.modulator = Modulator(channels, arch.modulation, modulated) if arch.modulation else None
         # Weights of the decoder and the modulator trained on for bolder strokes, by name; empty: there are none.
         self.bold: Mapping[str, Tensor] = {}
 

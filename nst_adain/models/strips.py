@@ -7,7 +7,9 @@ of a stage there are several such. In strips, only what leaves the stage is writ
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -47,22 +49,26 @@ class Rows:
         return x[:, :, rows.first - self.first : rows.end - self.first]
 
 
-def in_strips(height: int, values_per_row: int, make: Callable[[Rows], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+def in_strips(
+    height: int, values_per_row: int, make: Callable[[Rows], tuple[Tensor, ...]], *read: Tensor
+) -> tuple[Tensor, ...]:
     """Make tensors strip by strip, or at once if they are small, or wanted with gradients or as a graph.
 
     Args:
         height: rows of the stage.
         values_per_row: of its widest layer, in all pictures.
         make: returns tensors of given rows, (B, C, n * rows, W') each; n is the same for all rows, and half for pooled ones.
+        read: some of what `make` reads: that these are on a CPU and need no gradients decides.
     """
-    strips = list(_strips(height, values_per_row)) if fused.enabled() else []
+    strips = list(_strips(height, values_per_row)) if fused.enabled(*read) else []
     if len(strips) < 2:
         return make(Rows(0, height, height))
-    parts = make(strips[0])
-    wholes = tuple(_empty(part, height * part.shape[2] // strips[0].end) for part in parts)
+    parts, counted = make(strips[0]), strips[0].end
+    scales = [Fraction(part.shape[2], counted) for part in parts]
+    wholes = tuple(_empty(part, math.floor(height * scale)) for part, scale in zip(parts, scales))
     for rows in strips:
-        for whole, part in zip(wholes, parts if rows.first == 0 else make(rows)):
-            first = rows.first * whole.shape[2] // height
+        for whole, part, scale in zip(wholes, parts if rows.first == 0 else make(rows), scales):
+            first = int(rows.first * scale)
             whole[:, :, first : first + part.shape[2]] = part
     return wholes
 

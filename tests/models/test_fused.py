@@ -1,0 +1,79 @@
+"""Fused passes against the plain functions that they stand for, and when they are not taken."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nst_adain.functional import ChannelStats, adain, channel_stats
+from nst_adain.models import fused
+from nst_adain.models.networks import StyleTransfer
+from nst_adain.rendering.statistics import Moments
+
+
+def features(height: int = 24, offset: float = 0.0) -> torch.Tensor:
+    torch.manual_seed(0)
+    return (torch.randn(1, 12, height, 40).relu_() + offset).bfloat16().contiguous(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("operator", [True, False])
+def test_a_convolution_with_its_relu(dtype: torch.dtype, operator: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not operator:  # as in a build of torch that does not have it
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    x, weight, bias = features().to(dtype), torch.randn(8, 12, 3, 3).to(dtype), torch.randn(8).to(dtype)
+    got, wanted = fused.convolve_relu(x, weight, bias), F.relu(F.conv2d(x.float(), weight.float(), bias.float()))
+    assert got.dtype == dtype
+    assert (got == 0).any()
+    torch.testing.assert_close(got.float(), wanted, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_adain_is_that_of_the_paper_rounded_once() -> None:
+    x = features(offset=3.0)
+    content, style = channel_stats(x), ChannelStats(torch.randn(1, 12, 1, 1), torch.rand(1, 12, 1, 1))
+    got = fused.adain(x, content.mean, content.std, style.mean, style.std)
+    assert got.dtype == torch.bfloat16
+    torch.testing.assert_close(got.float(), adain(x, content, style), rtol=2**-8, atol=1e-5)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("height", [1, 24, 1000])
+@pytest.mark.parametrize("offset", [0.0, 5.0])
+def test_moments_are_exact_to_a_ten_thousandth_of_the_deviation(height: int, offset: float) -> None:
+    x, moments = features(height, offset), Moments()
+    moments.add(x)
+    got, exact = moments.stats(), channel_stats(x.double())
+    assert ((got.mean.double() - exact.mean).abs() < 1e-4 * exact.std).all()
+    assert ((got.std.double() - exact.std).abs() < 1e-4 * exact.std).all()
+
+
+def test_one_position_has_a_deviation() -> None:
+    moments = Moments()
+    moments.add(torch.full((1, 3, 1, 1), 0.5).bfloat16())
+    assert moments.stats().std.isfinite().all()
+
+
+def test_it_is_taken_only_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, trained = torch.rand(1, 2, 3, 4), torch.rand(2, requires_grad=True)
+    assert fused.enabled(x)
+    assert not fused.enabled(x, trained)
+    assert not fused.enabled(torch.empty(1, device="meta"))
+    with torch.no_grad():
+        assert fused.enabled(x, trained)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not fused.enabled(x)
+    monkeypatch.setenv("NST_ADAIN_FUSED", "0")
+    assert not fused.enabled(x)
+
+
+@torch.inference_mode()
+def test_the_switch_changes_no_picture_by_more_than_rounding(
+    tiny_model: StyleTransfer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, style = torch.rand(1, 3, 72, 88), torch.rand(1, 3, 64, 64)
+    got = tiny_model(content, style)
+    monkeypatch.setenv("NST_ADAIN_FUSED", "0")
+    torch.testing.assert_close(got, tiny_model(content, style), rtol=1e-4, atol=1e-4)
