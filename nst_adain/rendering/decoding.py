@@ -91,7 +91,7 @@ def render(
         area = tile.within(content.margin)
         top, left = area.read_top - tile.read_top, area.read_left - tile.read_left
         height, width = area.read_bottom - area.read_top, area.read_right - area.read_left
-        picture = output[..., top : top + height, left : left + width].clamp(0, 1)
+        picture = output[..., top : top + height, left : left + width].clamp_(0, 1)
         if picture.sum().isnan():  # in a thousandth of the time; testing each value takes ten times as long
             raise ValueError(
                 "expected a finite result, found another: a style's statistics, or the model's weights, are too large"
