@@ -6,7 +6,6 @@ import dataclasses
 import errno
 import math
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from nst_adain.controls import LOOK_SIZE, Controls, Progress, check_side, check_weights
 from nst_adain.errors import ImageError, UsageError
@@ -26,6 +24,7 @@ from nst_adain.images.io import flatten
 from nst_adain.images.masks import read_controls
 from nst_adain.images.metadata import keep_video_tags
 from nst_adain.images.opening import MAX_PIXELS, check_pixels
+from nst_adain.streams import progress_bar
 from nst_adain.stylizer import Stylizer
 from nst_adain.video.audio import Sound
 from nst_adain.video.decoding import decoder, picture_stream
@@ -223,7 +222,7 @@ class _Transcoder:
     def images(self, progress: Progress, max_pixels: int) -> Iterator[Image.Image]:
         """Yield every frame, upright and deinterlaced."""
         total = self.video.frames or None
-        bar = tqdm(total=total, unit="frame", disable=progress is not True, file=sys.stderr)
+        bar = progress_bar(total=total, unit="frame", shown=progress is True)
         first = None
         for frame in deinterlaced(self._frames()):
             if callable(progress):
