@@ -15,8 +15,8 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from nst_adain.errors import ImageError, ImageWarning, UsageError, at_least
 from nst_adain.images import boxes, jpeg, netpbm, png, raw, tiff_decoding
 from nst_adain.images.colorimetry import CodePoints
-from nst_adain.images.limits import PILLOW_LIMITS
 from nst_adain.images.opening import CODE_POINTS, GREY_STEP, MAX_PIXELS, TIFF_STARTS, check_pixels, is_heic, register_heic
+from nst_adain.images.pillow_limits import PILLOW_LIMITS
 
 __all__ = ["open_image", "reading"]
 

@@ -15,8 +15,8 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image
 
-from nst_adain.images.limits import PILLOW_LIMITS
 from nst_adain.images.opening import TIFF_STARTS, is_heic, register_heic
+from nst_adain.images.pillow_limits import PILLOW_LIMITS
 
 __all__ = ["Tags", "add_to_tiff", "exif_bytes", "keep_video_tags", "read_tags"]
 

@@ -11,6 +11,7 @@ import os
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 __all__ = ["adain", "convolve_relu", "enabled", "moments"]
 
@@ -22,6 +23,7 @@ def enabled(*tensors: Tensor) -> bool:
         and not (torch.is_grad_enabled() and any(x.requires_grad for x in tensors))
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
+        and not is_in_torch_dispatch_mode()  # such as a counter of operations, which knows the plain ones
         and os.environ.get("NST_ADAIN_FUSED") != "0"
     )
 

@@ -31,10 +31,14 @@ class Stylised:
 
     def __getitem__(self, window: tuple[slice, slice, slice]) -> Tensor:
         x = self.features[window]
-        rows = window[2].indices(self.features.shape[2])[:2]
-        content, target = self.content.rows(*rows), self.target.rows(*rows)
-        constant = content.mean.numel() == target.mean.numel() == x.shape[1]
-        if constant and x.dtype == torch.bfloat16 and fused.enabled(x, target.mean):
+        first, end = window[2].start or 0, window[2].stop or self.features.shape[2]
+        content, target = self.content.rows(first, end), self.target.rows(first, end)
+        # In this order: what is asked of shapes while a graph is exported holds for all its inputs.
+        if (
+            x.dtype == torch.bfloat16
+            and fused.enabled(x, content.mean, target.mean)
+            and content.mean.numel() == target.mean.numel() == x.shape[1]
+        ):
             return fused.adain(x, content.mean, content.std, target.mean, target.std)
         return adain(x, content, target).to(x.dtype)
 

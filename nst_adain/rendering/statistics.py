@@ -85,6 +85,7 @@ def measure(
 
 
 _AT_ONCE = 2**19  # values to read at once, 2 MB: they stay in the processor's cache until they are squared
+_EXACT = 2**13  # positions that `fused.moments` adds up well enough
 
 
 class Moments:
@@ -105,6 +106,8 @@ class Moments:
         at_once = _AT_ONCE if features.device.type == "cpu" else features.numel()  # on a GPU, every strip would cost a wait
         rows = max(1, at_once // features[:, :, 0].numel())
         one_pass = weights is None and features.dtype == torch.bfloat16 and len(features) == 1 and fused.enabled(features)
+        if one_pass:
+            rows = max(1, min(rows, _EXACT // features.shape[3]))
         for top in range(0, features.shape[2], rows):
             x = features[:, :, top : top + rows]
             if one_pass and x[0, 0].numel() > 1:

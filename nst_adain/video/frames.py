@@ -18,8 +18,8 @@ from nst_adain.errors import ImageError, UsageError
 from nst_adain.files import check_folder, remove_strays, replacing, writing
 from nst_adain.images.io import flatten
 from nst_adain.video.colors import to_bt709
-from nst_adain.video.decoding import decoder, picture_stream
 from nst_adain.video.interlacing import deinterlaced
+from nst_adain.video.picture_streams import decoder, picture_stream
 
 if TYPE_CHECKING:
     import av

@@ -27,7 +27,6 @@ from nst_adain.images.opening import MAX_PIXELS, check_pixels
 from nst_adain.streams import progress_bar
 from nst_adain.stylizer import Stylizer
 from nst_adain.video.audio import Sound
-from nst_adain.video.decoding import decoder, picture_stream
 from nst_adain.video.frames import (
     FrameEncoder,
     check_moving,
@@ -39,6 +38,7 @@ from nst_adain.video.frames import (
     whole_or_nothing,
 )
 from nst_adain.video.interlacing import deinterlaced
+from nst_adain.video.picture_streams import decoder, picture_stream
 from nst_adain.video.smoothing import SmoothedPictures, SmoothedStats
 from nst_adain.video.timestamps import Timestamps, clock_of, place
 from nst_adain.video.truncation import describe_cut

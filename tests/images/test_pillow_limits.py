@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image, PngImagePlugin
 
-from nst_adain.images.limits import PILLOW_LIMITS
+from nst_adain.images.pillow_limits import PILLOW_LIMITS
 
 
 def test_they_are_replaced_while_any_picture_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

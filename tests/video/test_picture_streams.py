@@ -10,8 +10,8 @@ import pytest
 from conftest import picture
 from PIL import Image
 
-from nst_adain.video.decoding import decoder
 from nst_adain.video.frames import read_frames
+from nst_adain.video.picture_streams import decoder
 
 
 @pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
