@@ -44,7 +44,7 @@ __all__ = [
     "is_saved",
 ]
 
-BOLDNESS = 0.5  # the default, chosen by eye: the style is plain at first glance, and faces and buildings can be read
+BOLDNESS = 0.4  # the default, chosen by eye: the style is plain at first glance, and faces and buildings can be read
 LOOK_SIZE = 512  # pixels: the default short side at which a larger content gets its look
 STYLE_SIZE = 512  # pixels: the default short side to which larger style pictures are reduced
 # The largest strength, factor of a style, and product of both: far larger ones overflow.

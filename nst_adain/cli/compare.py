@@ -17,7 +17,7 @@ from nst_adain.cli.options import (
     load_stylizer,
     read_strength,
 )
-from nst_adain.controls import is_saved
+from nst_adain.controls import BOLDNESS, is_saved
 from nst_adain.errors import UsageError
 from nst_adain.figures.grid import model_grid
 from nst_adain.images.io import load_image, output_format, save_image
@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `nst-adain compare`."""
     parser.description = """\
 Compare models on one sheet: a photograph, a style, and the photograph in this
-style by each model at the boldnesses 0, 0.5 and 1, or at that of --boldness.
+style by each model at the boldnesses 0, 0.4 and 1, or at that of --boldness.
 vgg19 takes part if its encoder is named."""
     parser.epilog = """\
 example:
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
         stylizers,
         photo,
         style,
-        boldnesses=(0, 0.5, 1) if several else (),
+        boldnesses=(0, BOLDNESS, 1) if several else (),
         boldness=arguments.boldness,
         cell=arguments.cell,
         size=arguments.size or arguments.cell,

@@ -56,7 +56,7 @@ def add_controls(parser: argparse.ArgumentParser, only: Sequence[str] | None = N
         "alpha": {"type": strength,
                   "help": "strength: 0 none, 1 full (default), above 1 exaggerated; or a mask: the strength at each place"},
         "boldness": {"type": boldness,
-                  "help": "from 0, near the photograph, to 1, the boldest strokes (default: 0.5, or 0 without a bold end)"},
+                  "help": "from 0, near the photograph, to 1, the boldest strokes (default: 0.4, or 0 without a bold end)"},
         "weights": {"type": number, "nargs": "+", "metavar": "W",
                   "help": "how much of each style: any numbers, scaled to sum to 1"},
         "raw_weights": {"action": "store_true", "help": "use the weights as they are, without scaling"},

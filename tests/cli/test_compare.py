@@ -10,6 +10,7 @@ from conftest import draw, picture
 from PIL import Image
 
 from nst_adain.cli.main import main
+from nst_adain.controls import BOLDNESS
 from nst_adain.figures.grid import model_grid
 from nst_adain.models.pretrained import ENCODER_VARIABLE
 from nst_adain.stylizer import Stylizer
@@ -32,7 +33,7 @@ def test_all_models_that_need_nothing_else(slim: Stylizer, base: Stylizer, photo
     options = ["--cell", "48", "--alpha", "0.5", *PLAIN]
     assert main(["compare", str(photo), str(painting), "-o", str(out), *options]) == 0
     both, pictures = [("base", base), ("slim", slim)], [Image.open(path) for path in (photo, painting)]
-    expected = model_grid(both, pictures[0], pictures[1], cell=48, size=48, alpha=0.5, boldnesses=(0, 0.5, 1))
+    expected = model_grid(both, pictures[0], pictures[1], cell=48, size=48, alpha=0.5, boldnesses=(0, BOLDNESS, 1))
     np.testing.assert_array_equal(sheet(out), np.asarray(expected))
 
 
