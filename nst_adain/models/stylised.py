@@ -31,12 +31,13 @@ class Stylised:
 
     def __getitem__(self, window: tuple[slice, slice, slice]) -> Tensor:
         x = self.features[window]
-        first, end = window[2].start or 0, window[2].stop or self.features.shape[2]
+        first, end = window[2].start or 0, window[2].stop  # not `indices`, which would fix the size of graphs that are exported
+        end = self.features.shape[2] if end is None else end
         content, target = self.content.rows(first, end), self.target.rows(first, end)
         # In this order: what is asked of shapes while a graph is exported holds for all its inputs.
         if (
             x.dtype == torch.bfloat16
-            and fused.enabled(x, content.mean, target.mean)
+            and fused.enabled(x, content.mean, content.std, target.mean, target.std)
             and content.mean.numel() == target.mean.numel() == x.shape[1]
         ):
             return fused.adain(x, content.mean, content.std, target.mean, target.std)
