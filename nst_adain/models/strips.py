@@ -33,7 +33,7 @@ class Rows:
     @property
     def edges(self) -> tuple[bool, bool]:
         """Whether the stage's first row is among them, and its last."""
-        return self.first == 0, self.end == self.height
+        return self.first == 0, bool(self.end == self.height)  # sides are tensors while `torch.jit.trace` records
 
     def around(self, reach: int) -> Rows:
         """Return these rows and up to `reach` on each side."""
@@ -42,7 +42,7 @@ class Rows:
     def convolved(self) -> Rows:
         """Return the rows that a 3 x 3 convolution of these gives, if it pads only at the `edges`."""
         top, bottom = self.edges
-        return Rows(self.first + (not top), self.end - (not bottom), self.height)
+        return Rows(self.first + int(not top), self.end - int(not bottom), self.height)
 
     def cut(self, x: Tensor, rows: Rows) -> Tensor:
         """Return some `rows` of a tensor that holds these, (B, C, end - first, W)."""
@@ -75,9 +75,9 @@ def in_strips(
 
 def _strips(height: int, values_per_row: int) -> Iterator[Rows]:
     count = max(1, min(-(-height * values_per_row // _AT_ONCE), height // _FEWEST))
-    step = 2 * -(-height // (2 * count))  # even, for pooling
-    for first in range(0, height, step):
-        yield Rows(first, min(first + step, height), height)
+    firsts = [2 * (height * strip // (2 * count)) for strip in range(count)]  # even, for pooling
+    for first, end in zip(firsts, [*firsts[1:], height]):
+        yield Rows(first, end, height)
 
 
 def _empty(like: Tensor, rows: int) -> Tensor:

@@ -68,6 +68,16 @@ def test_networks_give_the_same_in_strips(topology: str, size: tuple[int, int], 
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("height", [145, 289, 290, 291])
+def test_pooling_drops_the_odd_row_in_strips_too(height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, x = Encoder("vgg19", 1 / 16), torch.rand(1, 3, height, 16)
+    whole = encoder.features(x)
+    monkeypatch.setattr(strips, "_AT_ONCE", 1)
+    for tap, features in encoder.features(x).items():
+        torch.testing.assert_close(features, whole[tap], rtol=1e-5, atol=1e-5)
+
+
+@torch.inference_mode()
 @pytest.mark.parametrize("maps", [False, True])
 def test_a_style_that_varies_is_the_same_in_strips(
     tiny_model: StyleTransfer, maps: bool, monkeypatch: pytest.MonkeyPatch
