@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from nst_adain.errors import UsageError
+from nst_adain.models import fused
 from nst_adain.models.architecture import Architecture
 from nst_adain.models.convolution import Conv3x3
 from nst_adain.models.networks import Decoder, Encoder, StyleTransfer
@@ -102,10 +103,10 @@ def calibrate(model: StyleTransfer, content: Tensor, style: Tensor, known: Mappi
     convolutions = {name: module for name, module in model.named_modules() if isinstance(module, Conv3x3)}
     if all(known.get(name, 0) == conv.out_channels for name, conv in convolutions.items()):
         return
-    with _calibrating(model.encoder, "encoder", known):
+    with fused.disabled(), _calibrating(model.encoder, "encoder", known):
         model.encode(torch.cat([content, style]))
     features = model.encode(content)
-    with _calibrating(model.decoder, "decoder", known):
+    with fused.disabled(), _calibrating(model.decoder, "decoder", known):
         content_stats, style_stats = model.code(features), model.code(model.encode(style))
         model.decode(features, model.arch.split(content_stats), model.arch.split(style_stats))
 

@@ -6,36 +6,63 @@ same as the plain way but for rounding. The environment variable NST_ADAIN_FUSED
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import os
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-__all__ = ["adain", "convolve_relu", "enabled", "moments"]
+__all__ = ["adain", "convolve_relu", "disabled", "enabled", "moments"]
+
+_SLOPE = 1e-30  # below 0: nothing beside any feature, yet products with it are no slow subnormal numbers
+_off: contextvars.ContextVar[bool] = contextvars.ContextVar("_off", default=False)
 
 
 def enabled(*tensors: Tensor) -> bool:
-    """Whether tensors can be computed with in the fused way: on a CPU, without gradients, autocast or export of a graph."""
+    """Whether tensors can be computed with in the fused way: on a CPU, without gradients, autocast or recording of a graph."""
     return (
         all(x.device.type == "cpu" for x in tensors)
         and not (torch.is_grad_enabled() and any(x.requires_grad for x in tensors))
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and not is_in_torch_dispatch_mode()  # such as a counter of operations, which knows the plain ones
+        and not torch.jit.is_tracing()
+        and not _off.get()
         and os.environ.get("NST_ADAIN_FUSED") != "0"
     )
 
 
+@contextlib.contextmanager
+def disabled() -> Iterator[None]:
+    """Turn it off in this block, and with it strips: each layer then runs once, and sees the whole picture."""
+    token = _off.set(True)
+    try:
+        yield
+    finally:
+        _off.reset(token)
+
+
 def convolve_relu(padded: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Do `F.relu(F.conv2d(padded, weight, bias))` in the time of the convolution."""
+    """Do `F.relu(F.conv2d(padded, weight, bias))` in the time of the convolution; what is below 0 becomes 1e-30 of itself."""
     # What torch's own compiler makes of the two. It is not public: a build of torch may not have it.
     operator = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
-    if operator is None or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if operator is None or not _takes(padded.dtype):
         return F.relu_(F.conv2d(padded, weight, bias))
-    output: Tensor = operator(padded, weight, bias, [0, 0], [1, 1], [1, 1], 1, "relu", [], "")
+    # Its "relu" turns NaN into 0, so a picture whose numbers overflowed would look like any other.
+    output: Tensor = operator(padded, weight, bias, [0, 0], [1, 1], [1, 1], 1, "leaky_relu", [_SLOPE], "")
     return output
+
+
+def _takes(dtype: torch.dtype) -> bool:
+    """Whether oneDNN convolves in this precision here: of others, also of bfloat16 on older processors, it makes an error."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    has_bf16 = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and has_bf16())
 
 
 def adain(features: Tensor, mean: Tensor, std: Tensor, style_mean: Tensor, style_std: Tensor) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from nst_adain.functional import ChannelStats, adain, channel_stats
-from nst_adain.models import fused
+from nst_adain.models import fused, strips
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.rendering.statistics import Moments
 
@@ -26,8 +28,38 @@ def test_a_convolution_with_its_relu(dtype: torch.dtype, operator: bool, monkeyp
     x, weight, bias = features().to(dtype), torch.randn(8, 12, 3, 3).to(dtype), torch.randn(8).to(dtype)
     got, wanted = fused.convolve_relu(x, weight, bias), F.relu(F.conv2d(x.float(), weight.float(), bias.float()))
     assert got.dtype == dtype
-    assert (got == 0).any()
+    assert (wanted == 0).any()
     torch.testing.assert_close(got.float(), wanted, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-4)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_no_number_stays_none(dtype: torch.dtype) -> None:
+    x, weight = features().to(dtype), torch.randn(8, 12, 3, 3).to(dtype)
+    x[0, 0, 5, 5] = torch.nan
+    got = fused.convolve_relu(x, weight, None)
+    assert torch.equal(got.isnan(), F.conv2d(x, weight).isnan())
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_models_of_other_precisions_run(tiny_model: StyleTransfer, dtype: torch.dtype) -> None:
+    content, style = torch.rand(1, 3, 32, 40), torch.rand(1, 3, 32, 32)
+    got = copy.deepcopy(tiny_model).to(dtype)(content.to(dtype), style.to(dtype))
+    assert got.dtype == dtype
+    torch.testing.assert_close(got.float(), tiny_model(content, style), rtol=0, atol=0.05)
+
+
+@torch.inference_mode()
+def test_bfloat16_runs_on_processors_that_onednn_does_not_support(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+
+    def refuse(*_: object) -> torch.Tensor:
+        raise RuntimeError("mkldnn_convolution: bf16 path needs the cpu support")
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_convolution_pointwise", refuse)
+    x, weight = features(), torch.randn(8, 12, 3, 3).bfloat16()
+    assert torch.equal(fused.convolve_relu(x, weight, None), F.relu(F.conv2d(x, weight)))
 
 
 @torch.inference_mode()
@@ -65,8 +97,20 @@ def test_it_is_taken_only_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> No
         assert fused.enabled(x, trained)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert not fused.enabled(x)
+    with fused.disabled():
+        assert not fused.enabled(x)
+    assert fused.enabled(x)
     monkeypatch.setenv("NST_ADAIN_FUSED", "0")
     assert not fused.enabled(x)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::torch.jit.TracerWarning")
+def test_a_traced_model_takes_other_heights(tiny_model: StyleTransfer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strips, "_AT_ONCE", 1)
+    encoder = tiny_model.encoder.eval().requires_grad_(False)
+    traced = torch.jit.trace(encoder, torch.rand(1, 3, 64, 32), check_trace=False)
+    taller = torch.rand(1, 3, 128, 32)
+    torch.testing.assert_close(traced(taller), encoder(taller), rtol=1e-4, atol=1e-5)
 
 
 @torch.inference_mode()

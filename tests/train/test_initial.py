@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from pathlib import Path
@@ -12,12 +13,13 @@ from conftest import weights_of
 from safetensors.torch import load_file, save_file
 
 from nst_adain.errors import UsageError
+from nst_adain.models import strips
 from nst_adain.models.architecture import LAYERS, Architecture
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import find_weights, load_model, read_weights, save_weights
 from train.config import TrainConfig
 from train.data import center_crop
-from train.initial import load_initial
+from train.initial import calibrate, load_initial
 from train.trainer import Trainer
 
 
@@ -39,6 +41,18 @@ def test_random_layers_start_alive(config: TrainConfig) -> None:
     dead = {key: float(channels.float().mean()) for key, channels in alive.items() if channels.float().mean() <= 0.9}
     assert not dead
     assert 0 < float(output.mean()) < 1
+
+
+def test_large_pictures_are_measured_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = StyleTransfer(Architecture(width=1 / 8))
+    alike = copy.deepcopy(model)
+    content, style = torch.rand(2, 3, 128, 64), torch.rand(2, 3, 128, 64)
+    content[:, :, 64:] *= 0.1
+    calibrate(model, content, style)
+    monkeypatch.setattr(strips, "_AT_ONCE", 1)
+    calibrate(alike, content, style)
+    torch.testing.assert_close(dict(alike.state_dict()), dict(model.state_dict()))
 
 
 def test_trained_weights_start_a_fit(config: TrainConfig) -> None:
