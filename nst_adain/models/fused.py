@@ -30,7 +30,7 @@ def enabled(*tensors: Tensor) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and not is_in_torch_dispatch_mode()  # such as a counter of operations, which knows the plain ones
-        and not torch.jit.is_tracing()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         and not _off.get()
         and os.environ.get("NST_ADAIN_FUSED") != "0"
     )
