@@ -6,6 +6,7 @@ Both consist of boxes: ISO/IEC 14496-12 and 23008-12 (AVIF), ISO/IEC 15444-1 ann
 from __future__ import annotations
 
 import contextlib
+import itertools
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -14,7 +15,8 @@ from nst_adain.images.colorimetry import CodePoints
 
 __all__ = ["read_colors"]
 
-_MOST = 1000  # boxes of a file to look at
+_MOST = 1000  # boxes to look at, one after the other
+_MOST_OWNED = 1 << 18  # properties of all items together; a picture may consist of thousands of tiles, which are items
 _LARGEST = 64 << 20  # bytes of the box that describes the picture
 _PROFILES, _CODE_POINTS = (b"prof", b"rICC", 2, 3), (b"nclx", 5)  # kinds of colours by their names in AVIF and JPEG 2000
 
@@ -24,12 +26,16 @@ def read_colors(file: BinaryIO) -> bytes | CodePoints | None:
 
     Like a damaged profile, a damaged description says nothing.
     """
-    found: list[bytes | CodePoints] = []
-    with contextlib.suppress(struct.error, LookupError):
+    found: CodePoints | None = None
+    with contextlib.suppress(struct.error, LookupError, OverflowError):
         for kind, data in _described(file):
             properties = _of_primary_item(data[4:]) if kind == b"meta" else _boxes(data)
-            found += [colors for name, box in properties if name == b"colr" and (colors := _colors(box, kind)) is not None]
-    return min(found, key=lambda colors: isinstance(colors, CodePoints), default=None)
+            for name, box in itertools.islice(properties, _MOST):
+                colors = _colors(box, kind) if name == b"colr" else None
+                if isinstance(colors, bytes):
+                    return colors
+                found = found or colors
+    return found
 
 
 def _described(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
@@ -62,16 +68,17 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += size
 
 
-def _of_primary_item(meta: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the properties of the picture to be shown: others are transparency, depth or thumbnails."""
-    boxes = dict(_boxes(meta))
+def _of_primary_item(meta: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the properties of the picture to be shown: others are transparency, depth or thumbnails."""
+    boxes = dict(itertools.islice(_boxes(meta), _MOST))
     (item,) = struct.unpack_from(">I" if boxes[b"pitm"][0] else ">H", boxes[b"pitm"], 4)
-    properties = list(_boxes(dict(_boxes(boxes[b"iprp"]))[b"ipco"]))
-    owned = []
-    for name, data in _boxes(boxes[b"iprp"]):
+    parts = list(itertools.islice(_boxes(boxes[b"iprp"]), _MOST))
+    properties = list(itertools.islice(_boxes(dict(parts)[b"ipco"]), 0x7FFF))  # no association has a larger number
+    for name, data in parts:
         if name == b"ipma":
-            owned += [properties[index - 1] for owner, index in _associations(data) if owner == item and index]
-    return owned
+            for owner, index in itertools.islice(_associations(data), _MOST_OWNED):
+                if owner == item and index:
+                    yield properties[index - 1]
 
 
 def _associations(data: bytes) -> Iterator[tuple[int, int]]:
@@ -79,7 +86,7 @@ def _associations(data: bytes) -> Iterator[tuple[int, int]]:
     version, wide = data[0], data[3] & 1
     (entries,) = struct.unpack_from(">I", data, 4)
     at = 8
-    for _ in range(entries):
+    for _ in range(min(entries, _MOST_OWNED)):
         head = ">IB" if version else ">HB"
         item, count = struct.unpack_from(head, data, at)
         at += struct.calcsize(head)

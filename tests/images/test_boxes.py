@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +135,47 @@ def test_damaged_boxes_say_nothing() -> None:
             assert isinstance(read_colors(io.BytesIO(data)), (bytes, CodePoints, type(None)))
     for data in (b"", b"\0" * 100, b"\0\0\0\1meta" + bytes(8), b"\0\0\0\0meta", (b"\0\0\0\10free") * 5000):
         assert read_colors(io.BytesIO(data)) is None
+
+
+@pytest.mark.parametrize("entries", [1, 8])
+def test_a_profile_that_is_named_again_and_again_is_copied_once(entries: int) -> None:
+    profile = bytes(1 << 20)
+    owned = (struct.pack(">HB", 1, 255) + b"\1" * 255) * entries
+    ipma = box(b"ipma", bytes(4) + struct.pack(">I", entries) + owned)
+    properties = box(b"iprp", box(b"ipco", box(b"colr", b"prof" + profile)) + ipma)
+    file = io.BytesIO(box(b"meta", bytes(4) + box(b"pitm", b"\0\0\0\0\0\1") + properties))
+    tracemalloc.start()
+    try:
+        assert read_colors(file) == profile
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("ipco", "entries", "owned"),
+    [
+        (box(b"free", b"") * 1_000_000, 1, b"\0\1\1\1"),
+        (box(b"free", b""), 1_000_000, b"\0\2\0" * 1_000_000),
+        (box(b"free", b""), 8_000, (b"\0\1\xff" + b"\1" * 255) * 8_000),
+    ],
+)
+def test_a_million_pieces_take_no_time(ipco: bytes, entries: int, owned: bytes) -> None:
+    ipma = box(b"ipma", bytes(4) + struct.pack(">I", entries) + owned)
+    file = io.BytesIO(box(b"meta", bytes(4) + box(b"pitm", b"\0\0\0\0\0\1") + box(b"iprp", box(b"ipco", ipco) + ipma)))
+    steps = 0
+
+    def count(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+
+    sys.setprofile(count)
+    try:
+        assert read_colors(file) is None
+    finally:
+        sys.setprofile(None)
+    assert steps < 3_000_000
+
+
+def test_a_box_larger_than_any_file_says_nothing() -> None:
+    assert read_colors(io.BytesIO(struct.pack(">I4sQ", 1, b"free", 2**64 - 5))) is None
