@@ -26,6 +26,7 @@ _GREY_STEPS = {"L;2": 85, "L;4": 17}  # step from one grey level to the next, of
 # How often a decoder may read. Pillow handles each comment, chunk or fill byte of a header in Python, and copies all earlier
 # ones with each; the pixels of a 200-megapixel picture come in some hundred thousand pieces.
 _HEADER_READS, _PIXEL_READS = 5_000, 1_000_000
+_CHUNKS = 300_000  # of a PNG file: common writers need fewer even for 2 GB
 _OF_THE_SYSTEM = (errno.EIO, errno.EMFILE, errno.ENFILE, getattr(errno, "ESTALE", errno.EIO))
 # The most pixels of slow formats: BMP run lengths are decoded in Python, JPEG 2000 takes microseconds and 16 bytes a pixel.
 _SLOW = {"bmp_rle": 4_000_000, "jpeg2k": 50_000_000}
@@ -109,7 +110,7 @@ def _by_pillow(path: Path, start: bytes, max_pixels: int) -> Image.Image:
     with PILLOW_LIMITS, _Counted(io.FileIO(path)) as file:
         survey = None
         if start.startswith(png.START):
-            file.left = _PIXEL_READS
+            file.left = _CHUNKS
             survey = png.survey(path, file)
             file.seek(0)
         file.left = _HEADER_READS
