@@ -15,8 +15,8 @@ def open_missing_streams() -> None:
 
     Otherwise the next files that are opened get their numbers, 0 to 2, and whatever libraries print ends up in these files.
     """
-    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # stays open in place of a stream
-        pass
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)  # it stays open in place of a stream, also in processes that this one starts
     os.close(number)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if not _is_open(getattr(sys, name)):

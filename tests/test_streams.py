@@ -122,3 +122,16 @@ def test_bars_are_shown_only_where_there_is_standard_error(
         assert "2/2" in stream.getvalue() or "1/2" in stream.getvalue()
         stream.close()
         assert list(progress_bar(range(3), unit="thing", shown=True)) == [0, 1, 2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_processes_that_are_started_have_streams_too(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    child = f"echo there is an error stream >&2 && echo yes > {shlex.quote(str(said))}"
+    code = f"""if True:
+        import subprocess
+        from nst_adain.streams import open_missing_streams
+        open_missing_streams()
+        subprocess.run(["sh", "-c", {child!r}])"""
+    subprocess.run(["sh", "-c", f"exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} <&- >&- 2>&-"], check=True)
+    assert said.read_text() == "yes\n"
