@@ -113,13 +113,12 @@ def calibrate(model: StyleTransfer, content: Tensor, style: Tensor, known: Mappi
 
 @contextlib.contextmanager
 def _calibrating(part: Encoder | Decoder, name: str, known: Mapping[str, int]) -> Iterator[None]:
-    def adjuster(layer_name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+    def adjuster(layer_name: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
         is_output = isinstance(part, Decoder) and layer_name == "conv1_1"
         wanted_mean, wanted_std = (0.5, 0.25) if is_output else (0.0, 1.0)
         kept = known.get(f"{name}.{layer_name}", 0)
 
-        def adjust(layer: nn.Module, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-            output = layer.forward(*arguments, **{**options, "relu": False})
+        def adjust(layer: nn.Module, _: tuple[Tensor], output: Tensor) -> Tensor:
             std, mean = torch.std_mean(output.float(), dim=(0, 2, 3))
             scale = wanted_std / std.clamp_min(1e-4)
             shift = wanted_mean - mean * scale
@@ -127,10 +126,11 @@ def _calibrating(part: Encoder | Decoder, name: str, known: Mapping[str, int]) -
             layer.get_parameter("weight").mul_(scale[:, None, None, None])
             bias = layer.get_parameter("bias")
             bias.copy_(bias * scale + shift)
+            return output * scale[:, None, None] + shift[:, None, None]
 
         return adjust
 
-    handles = [part.get_submodule(layer).register_forward_pre_hook(adjuster(layer), with_kwargs=True) for layer in part.names]
+    handles = [part.get_submodule(layer).register_forward_hook(adjuster(layer)) for layer in part.names]
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst_adain.functional import ChannelStats
-from nst_adain.models import fused, winograd
+from nst_adain.models import winograd
 
 __all__ = ["Conv3x3", "freeze"]
 
@@ -53,16 +53,13 @@ class Conv3x3(nn.Conv2d):
         self.transformed = None  # the weights are about to be replaced
         super()._load_from_state_dict(*arguments)
 
-    def forward(
-        self, x: Tensor, modulation: ChannelStats | None = None, relu: bool = False, edges: tuple[bool, bool] = (True, True)
-    ) -> Tensor:
+    def forward(self, x: Tensor, modulation: ChannelStats | None = None, edges: tuple[bool, bool] = (True, True)) -> Tensor:
         """Convolve.
 
         Args:
             x: (B, C_in, H, W) of any precision, H and W at least 2.
             modulation: scale (`std`) and then shift (`mean`) of the output: (B or 1, C_out, 1, 1), or maps
                 (B or 1, C_out, H, W). One for the whole batch is folded into the weights and costs nothing per pixel.
-            relu: whether to set what is below 0 to 0.
             edges: whether `x` begins, and ends, with the rows of the picture's edges; another edge is not padded.
 
         Returns:
@@ -73,18 +70,16 @@ class Conv3x3(nn.Conv2d):
             return self._picture(x, self.bias, edges)
         constant = self._constant(x)
         if modulation is None:
-            return self._convolve(x, self.weight, self.bias, constant, relu, edges)
+            return self._convolve(x, self.weight, self.bias, constant, edges)
         scale, shift = modulation.std, modulation.mean
         if scale.shape[0] == scale.shape[2] == scale.shape[3] == 1:
             scale, shift, dtype = scale.flatten(), shift.flatten(), self.weight.dtype
             bias = shift if self.bias is None else self.bias * scale + shift
             if constant is not None and not (scale.requires_grad or shift.requires_grad):
-                return self._convolve(x, self.weight, bias.to(dtype), constant * scale, relu, edges)
-            weight = (self.weight * scale[:, None, None, None]).to(dtype)
-            return self._convolve(x, weight, bias.to(dtype), None, relu, edges)
-        output = self._convolve(x, self.weight, self.bias, constant, False, edges)
-        output = (output * scale + shift).to(output.dtype)
-        return F.relu_(output) if relu else output
+                return self._convolve(x, self.weight, bias.to(dtype), constant * scale, edges)
+            return self._convolve(x, (self.weight * scale[:, None, None, None]).to(dtype), bias.to(dtype), None, edges)
+        output = self._convolve(x, self.weight, self.bias, constant, edges)
+        return (output * scale + shift).to(output.dtype)
 
     def _picture(self, x: Tensor, bias: Tensor, edges: tuple[bool, bool]) -> Tensor:
         """Convolve in half precision, but to a picture in the bias's precision that does not show the steps of the other.
@@ -93,7 +88,7 @@ class Conv3x3(nn.Conv2d):
         differences from mid-grey, 0.5.
         """
         near = (bias - 0.5).to(self.weight.dtype)
-        output = self._convolve(x, self.weight, near, None, False, edges).to(bias.dtype)
+        output = self._convolve(x, self.weight, near, None, edges).to(bias.dtype)
         return output.add_((bias - near)[:, None, None])
 
     def _constant(self, x: Tensor) -> Tensor | None:
@@ -116,26 +111,14 @@ class Conv3x3(nn.Conv2d):
         self.version = version
 
     @staticmethod
-    def _convolve(
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        constant: Tensor | None,
-        relu: bool,
-        edges: tuple[bool, bool],
-    ) -> Tensor:
+    def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, constant: Tensor | None, edges: tuple[bool, bool]) -> Tensor:
         """Convolve with `weight`, or by `winograd` with `constant`."""
         # Pad before converting: padding then copies the narrower precision, and a wide copy of the input is made only once.
         padded = _Reflected.apply(x) if all(edges) else _pad(x, edges)
-        if not torch.is_autocast_enabled(x.device.type):
-            padded = padded.to(weight.dtype)
-        if constant is not None:
-            output = winograd.convolve(padded, constant, bias)
-        elif relu and fused.enabled(padded, weight, *([] if bias is None else [bias])):
-            return fused.convolve_relu(padded, weight, bias)
-        else:
-            output = F.conv2d(padded, weight, bias)
-        return F.relu_(output) if relu else output
+        if torch.is_autocast_enabled(x.device.type):
+            return F.conv2d(padded, weight, bias)
+        padded = padded.to(weight.dtype)
+        return F.conv2d(padded, weight, bias) if constant is None else winograd.convolve(padded, constant, bias)
 
 
 def freeze(network: nn.Module) -> None:

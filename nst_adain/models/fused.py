@@ -1,7 +1,7 @@
 """Does in one pass over memory what torch's public functions do in several, where torch can: on a CPU, without gradients.
 
 On processors that multiply bfloat16, convolutions take little more time than the passes between them. What is here computes the
-same as the plain way but for rounding. The environment variable NST_ADAIN_FUSED=0 turns it off.
+same as the plain way but for rounding. The environment variable NST_ADAIN_FUSED=0 turns it off, and strips with it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-__all__ = ["adain", "convolve_relu", "disabled", "enabled", "moments"]
+__all__ = ["adain", "disabled", "enabled", "moments"]
 
-_SLOPE = 1e-30  # below 0: nothing beside any feature, yet products with it are no slow subnormal numbers
 _off: contextvars.ContextVar[bool] = contextvars.ContextVar("_off", default=False)
 
 
@@ -44,25 +43,6 @@ def disabled() -> Iterator[None]:
         yield
     finally:
         _off.reset(token)
-
-
-def convolve_relu(padded: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Do `F.relu(F.conv2d(padded, weight, bias))` in the time of the convolution; what is below 0 becomes 1e-30 of itself."""
-    # What torch's own compiler makes of the two. It is not public: a build of torch may not have it.
-    operator = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
-    if operator is None or not _takes(padded.dtype):
-        return F.relu_(F.conv2d(padded, weight, bias))
-    # Its "relu" turns NaN into 0, so a picture whose numbers overflowed would look like any other.
-    output: Tensor = operator(padded, weight, bias, [0, 0], [1, 1], [1, 1], 1, "leaky_relu", [_SLOPE], "")
-    return output
-
-
-def _takes(dtype: torch.dtype) -> bool:
-    """Whether oneDNN convolves in this precision here: of others, also of bfloat16 on older processors, it makes an error."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    has_bf16 = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and has_bf16())
 
 
 def adain(features: Tensor, mean: Tensor, std: Tensor, style_mean: Tensor, style_std: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from nst_adain.models import fused
 __all__ = ["Rows", "in_strips"]
 
 _AT_ONCE = 2**21  # values of a strip's widest layer: 4 MB in bfloat16
-_FEWEST = 16  # rows of a strip, or more would be computed twice than once
+_FEWEST = 16  # rows of a strip: of fewer, most would be computed twice, for the strips beside it too
 
 
 @dataclasses.dataclass(frozen=True)
