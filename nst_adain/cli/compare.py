@@ -29,9 +29,9 @@ __all__ = ["add_options", "run"]
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `nst-adain compare`."""
-    parser.description = """\
+    parser.description = f"""\
 Compare models on one sheet: a photograph, a style, and the photograph in this
-style by each model at the boldnesses 0, 0.4 and 1, or at that of --boldness.
+style by each model at the boldnesses 0, {BOLDNESS:g} and 1, or at that of --boldness.
 vgg19 takes part if its encoder is named."""
     parser.epilog = """\
 example:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from nst_adain.cli.drawn import open_style
-from nst_adain.controls import Controls, Detail, Mask, check_style_size
+from nst_adain.controls import BOLDNESS, Controls, Detail, Mask, check_style_size
 from nst_adain.device import Precision
 from nst_adain.functional import ChannelStats
 from nst_adain.images.io import WRITABLE_SUFFIXES, save_image
@@ -56,7 +56,7 @@ def add_controls(parser: argparse.ArgumentParser, only: Sequence[str] | None = N
         "alpha": {"type": strength,
                   "help": "strength: 0 none, 1 full (default), above 1 exaggerated; or a mask: the strength at each place"},
         "boldness": {"type": boldness,
-                  "help": "from 0, near the photograph, to 1, the boldest strokes (default: 0.4, or 0 without a bold end)"},
+                  "help": f"from 0, near the photograph, to 1, the boldest (default: {BOLDNESS:g}, or 0 without a bold end)"},
         "weights": {"type": number, "nargs": "+", "metavar": "W",
                   "help": "how much of each style: any numbers, scaled to sum to 1"},
         "raw_weights": {"action": "store_true", "help": "use the weights as they are, without scaling"},

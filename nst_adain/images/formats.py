@@ -113,7 +113,7 @@ def _by_pillow(path: Path, start: bytes, max_pixels: int) -> Image.Image:
             file.left = _CHUNKS
             survey = png.survey(path, file)
             file.seek(0)
-        file.left = _HEADER_READS
+            file.left = _HEADER_READS
         image = Image.open(file, formats=_formats(path, start))
         with image:
             check_pixels(path, image.width, image.height, max_pixels)

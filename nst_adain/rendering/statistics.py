@@ -110,14 +110,12 @@ class Moments:
             rows = max(1, min(rows, _EXACT // features.shape[3]))
         for top in range(0, features.shape[2], rows):
             x = features[:, :, top : top + rows]
-            if one_pass and x[0, 0].numel() > 1:
-                count = float(x[0, 0].numel())
+            count = float(x.shape[2] * x.shape[3])
+            x = x if one_pass and count > 1 else at_least_float32(x)
+            if x.dtype == torch.bfloat16:
                 mean, variance = fused.moments(x)
-                self._join(count, mean.double(), variance.double() * count)
-                continue
-            x = at_least_float32(x)
-            if weights is None:
-                count = float(x.shape[2] * x.shape[3])
+                squares = variance * count
+            elif weights is None:
                 mean = x.mean((2, 3), keepdim=True)
                 squares = (x - mean).square_().sum((2, 3), keepdim=True)
             else:
