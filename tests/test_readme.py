@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import functools
 import re
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from guides import ROOT, commands, follow
 from PIL import Image
 
 import train.cli as training
-from nst_adain.cli.main import _parser, main
+from nst_adain.cli.main import _parser
 from nst_adain.stylizer import Stylizer
 
-ROOT = Path(__file__).resolve().parents[1]
-
+PAGES = [
+    "README.md",
+    "train/README.md",
+    *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("nst_adain/**/README.md")),
+]
 
 # Lines of the README that are not run here, by how they begin, and why.
 NOT_RUN = {
@@ -32,50 +35,11 @@ NOT_RUN = {
 }
 
 
-def blocks(page: str = "README.md") -> list[tuple[str, str]]:
-    """Language and text of the page's blocks of code, in order."""
-    return re.findall(r"^```(sh|python)\n(.*?)^```", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
-
-
-def lines(text: str) -> list[str]:
-    """The commands of a shell block."""
-    return [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
-
-
-def commands(start: str, page: str = "README.md") -> list[list[str]]:
-    """What follows `start` in the lines of the page's shell blocks, as words."""
-    given = [line for language, text in blocks(page) if language == "sh" for line in lines(text)]
-    return [shlex.split(line.removeprefix(start), comments=True) for line in given if line.startswith(start)]
-
-
-def written(folder: Path) -> dict[Path, int]:
-    """Every file in a folder, and when it was written."""
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-
-
 def test_everything_runs_in_order_in_a_fresh_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, base: Stylizer
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    skipped = set()
-    before: dict[Path, int] = {}
-    for language, text in blocks():
-        for step in [text] if language == "python" else lines(text):
-            start = next((start for start in NOT_RUN if step.startswith(start)), None)
-            if language == "python":
-                exec(step.replace("http://127.0.0.1:7860", address), names)
-            elif start:
-                skipped.add(start)
-            else:
-                program, *words = shlex.split(step, comments=True)
-                assert program == "nst-adain", step
-                assert main(words) == 0, step
-            after = written(tmp_path)
-            assert not [path for path, when in before.items() if after.get(path) != when], f"{step} writes what another wrote"
-            assert after != before or start or language == "python", f"{step} writes nothing"
-            before = after
-    assert skipped == NOT_RUN.keys()
+    names = follow("README.md", tmp_path, NOT_RUN, lambda text: text.replace("http://127.0.0.1:7860", address))
     with Image.open(str(names["file"])) as by_client:
         by_call = base("samples/chelsea.png", "samples/brush_strokes.png", alpha=0.8)
         np.testing.assert_array_equal(np.asarray(by_client), np.asarray(by_call))
@@ -107,7 +71,7 @@ def test_training_commands_are_understood(monkeypatch: pytest.MonkeyPatch) -> No
     assert called == names
 
 
-@pytest.mark.parametrize("page", ["README.md", "train/README.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_pictures_and_files_exist(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text())
     assert links
@@ -123,7 +87,7 @@ def test_links_within_the_page_lead_to_a_heading() -> None:
     assert set(links) <= headings
 
 
-@pytest.mark.parametrize("page", ["README.md", "train/README.md", "train/JOURNAL.md"])
+@pytest.mark.parametrize("page", [*PAGES, "train/JOURNAL.md"])
 def test_files_that_are_named_exist(page: str) -> None:
     named = set(re.findall(r"(?<![\w/.])(?:nst_adain|tests|train)/[\w/.-]*\w", (ROOT / page).read_text()))
     assert not [name for name in named if not (ROOT / name).exists()]
