@@ -63,7 +63,7 @@ class Stylizer:
         """Wrap a model.
 
         Args:
-            model: encoder and decoder, as `train` makes them; the stylizer changes it, so use it nowhere else.
+            model: encoder and decoder, as `train` makes them; changes to it later do not reach the stylizer.
             device: where to run; None or "auto" takes the first GPU, else the CPU.
             precision: "float32"; "bfloat16" computes the convolutions with 8 bits of mantissa; "auto" takes bfloat16
                 where the device multiplies it natively, which is faster.
@@ -79,6 +79,10 @@ class Stylizer:
         model = model.float()  # a model that was halved keeps its values
         self.boldness = Boldness(model, self.device, is_half(precision, self.device))
         self.fingerprint, self.digest, self.model = self.boldness.fingerprint, self.boldness.digest, self.boldness.default
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the weights, the device and the precision: what a data loader or a cluster sends gives the same pictures."""
+        return type(self), (self.boldness.ends, self.device, "bfloat16" if self.boldness.half else "float32")
 
     @classmethod
     def from_pretrained(

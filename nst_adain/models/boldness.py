@@ -21,18 +21,19 @@ class Boldness:
     """A model at any boldness, ready to render. Encodes contents and styles alike at each: only what is drawn differs.
 
     Attributes:
-        bold: whether it has a bold end.
+        ends: the model that was given, with its bold end if it has one.
+        bold: whether it has one.
         default: the model at the default boldness.
         fingerprint: of the weights that make codes at the default boldness (`StyleTransfer.fingerprint`).
         digest: of all weights.
     """
 
     def __init__(self, model: StyleTransfer, device: torch.device, half: bool) -> None:
-        """Take a model in float32, which must not be used elsewhere; keep its convolutions in bfloat16 if `half`."""
+        """Take a model in float32, which stays as it is; keep the convolutions of what renders in bfloat16 if `half`."""
         self.bold = bool(model.bold)
         self.device, self.half = device, half
-        self._ends = model
-        start = interpolated(model, self.of(None)) if self.bold else model
+        self.ends = model
+        start = interpolated(model, self.of(None))
         self.fingerprint = start.fingerprint()
         self.digest = self.fingerprint + start.fingerprint(decoder=True)
         self.default = self._ready(start)
@@ -51,7 +52,7 @@ class Boldness:
         return check_boldness(boldness, self.bold) if boldness is not None else BOLDNESS if self.bold else 0.0
 
     def _mix(self, boldness: float) -> StyleTransfer:
-        mixed = self._ready(interpolated(self._ends, boldness))
+        mixed = self._ready(interpolated(self.ends, boldness))
         mixed.encoder = self.default.encoder  # the same weights, and their transforms
         return mixed
 

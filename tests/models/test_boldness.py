@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,12 @@ from samples import close
 from nst_adain.batch.folder import stylize_folder
 from nst_adain.cli.main import main
 from nst_adain.controls import BOLDNESS
+from nst_adain.device import Precision
 from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats
 from nst_adain.images.inputs import to_tensor
 from nst_adain.models.boldness import interpolated
+from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import (
     BOLD,
     find_weights,
@@ -163,3 +167,22 @@ def test_batches_record_it(bold: Stylizer, tmp_path: Path, photo: Path, painting
         stylize_folder(bold, tmp_path / "in", painting, out, controls={"boldness": 0.0})
     with pytest.raises(UsageError, match="boldness: expected a number from 0 to 1, got 3"):
         stylize_folder(bold, tmp_path / "in", painting, tmp_path / "other", controls={"boldness": 3.0})
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_pickled_stylizer_gives_the_same_pictures(
+    ends: Path, tiny_model: StyleTransfer, photo: Path, painting: Path, precision: Precision
+) -> None:
+    """At every boldness, whatever it was used for before; as for the workers of data loaders, and on other machines."""
+    for stylizer in (Stylizer.from_pretrained(ends, device="cpu", precision=precision), Stylizer(tiny_model, "cpu", precision)):
+        used = [0.0, 0.25] if stylizer.boldness.bold else [0.0]
+        expected = [np.asarray(stylizer(photo, painting, boldness=boldness)) for boldness in [*used, None]]
+        for copy in (pickle.loads(pickle.dumps(stylizer)), deepcopy(stylizer)):
+            assert (copy.digest, copy.fingerprint, copy.device) == (stylizer.digest, stylizer.fingerprint, stylizer.device)
+            for boldness, result in zip([*used, None], expected):
+                np.testing.assert_array_equal(np.asarray(copy(photo, painting, boldness=boldness)), result)
+            copy(photo, stylizer.encode_style(painting))  # its codes are the other's
+    with torch.no_grad():
+        before = np.asarray(stylizer(photo, painting))
+        tiny_model.decoder.get_parameter("conv1_1.bias").add_(1.0)  # trained on
+    np.testing.assert_array_equal(np.asarray(stylizer(photo, painting)), before)
