@@ -8,7 +8,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nst_adain.errors import UsageError
 from nst_adain.functional import SAVED, ChannelStats
+from nst_adain.images.sources import File, is_file
 from nst_adain.images.tiff import Pixels
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ __all__ = [
     "Mask",
     "Picture",
     "Progress",
+    "Same",
+    "Shown",
     "Style",
+    "Styles",
     "Tiling",
     "check_alpha",
     "check_boldness",
@@ -50,12 +54,17 @@ STYLE_SIZE = 512  # pixels: the default short side to which larger style picture
 # The largest strength, factor of a style, and product of both: far larger ones overflow.
 LARGEST = 10_000
 
-# A picture: the path of a file, a PIL image, or a float tensor (B, 3, H, W), RGB in [0, 1].
-Picture: TypeAlias = str | os.PathLike[str] | Image.Image | Tensor
-# A style: a picture, or the statistics that a model encoded it to.
+# A picture: a file, a PIL image, an array (H, W, 3 or 4) or (H, W), or a tensor (B, 3, H, W) or (3, H, W), RGB: uint8, or float
+# in [0, 1].
+Picture: TypeAlias = File | Image.Image | NDArray[np.generic] | Tensor
+# What gives results of its own type, and what gives PIL images.
+Same = TypeVar("Same", Tensor, NDArray[Any])
+Shown: TypeAlias = File | Image.Image
+# A style: a picture, or the statistics that a model encoded it to. Several are mixed.
 Style: TypeAlias = Picture | ChannelStats
-# A mask: a file or picture whose lightness says how much, or an array or tensor (H, W) in [0, 1].
-Mask: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[np.generic] | Tensor
+Styles: TypeAlias = Style | Sequence[Style]
+# A mask: a file or picture whose lightness says how much, or an array or tensor (H, W), float in [0, 1] or uint8.
+Mask: TypeAlias = File | Image.Image | NDArray[np.generic] | Tensor
 # What a content larger than its look has of its own: fine strokes, or the photograph's details alone.
 Detail: TypeAlias = Literal["strokes", "photo"]
 # The side of tiles in pixels, a multiple of 8; None: the whole picture at once.
@@ -89,10 +98,10 @@ class ContentControls(TypedDict, total=False):
 class Controls(ContentControls, total=False):
     """Lists the keywords of `Stylizer.__call__`, for type checkers."""
 
-    weights: Sequence[float] | None
+    weights: Sequence[float] | Sequence[Sequence[float]] | None
     raw_weights: bool
     masks: Sequence[Mask] | Mask | None
-    alpha: float | Mask
+    alpha: float | Mask | Sequence[float | Mask]
     preserve_color: Literal["luminance", "coral"] | None
     style_size: int | None
     boldness: float | None
@@ -106,7 +115,7 @@ def check_alpha(alpha: float | Mask) -> float | None:
     Raises:
         ValueError: if it is neither a mask nor a number from 0 to `LARGEST`.
     """
-    if isinstance(alpha, (str, os.PathLike, Image.Image)) or (isinstance(alpha, (np.ndarray, Tensor)) and alpha.ndim):
+    if is_file(alpha) or isinstance(alpha, Image.Image) or (isinstance(alpha, (np.ndarray, Tensor)) and alpha.ndim):
         return None
     try:
         number = float(alpha) if isinstance(alpha, (numbers.Real, np.ndarray, Tensor)) else math.nan

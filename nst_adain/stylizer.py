@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -20,7 +21,10 @@ from nst_adain.controls import (
     Mask,
     Picture,
     Progress,
+    Same,
+    Shown,
     Style,
+    Styles,
     Tiling,
     check_alpha,
     check_detail,
@@ -37,9 +41,11 @@ from nst_adain.models.boldness import Boldness
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import DEFAULT_MODEL, load_model
 from nst_adain.rendering.coarse_to_fine import paint
-from nst_adain.rendering.contents import Content, EncodedContent, Result, check_count, check_out, recolored
+from nst_adain.rendering.codes import code_of
+from nst_adain.rendering.contents import Content, EncodedContent, Result, check_out
 from nst_adain.rendering.decoding import Look, assemble
 from nst_adain.rendering.reading import read_content, read_style
+from nst_adain.rendering.several import each
 from nst_adain.rendering.statistics import measure
 
 if TYPE_CHECKING:
@@ -132,11 +138,9 @@ class Stylizer:
         return dataclasses.replace(stats, made_by=self.fingerprint)
 
     @overload
-    def encode_content(self, content: Tensor, **controls: Unpack[ContentControls]) -> EncodedContent[Tensor]: ...
+    def encode_content(self, content: Same, **controls: Unpack[ContentControls]) -> EncodedContent[Same]: ...
     @overload
-    def encode_content(
-        self, content: str | os.PathLike[str] | Image.Image, **controls: Unpack[ContentControls]
-    ) -> EncodedContent[Image.Image]: ...
+    def encode_content(self, content: Shown, **controls: Unpack[ContentControls]) -> EncodedContent[Image.Image]: ...
     @torch.no_grad()
     def encode_content(
         self,
@@ -154,27 +158,32 @@ class Stylizer:
             content, size, look_size, tile, max_pixels, progress: as when calling the stylizer.
         """
         read = read_content(content, size, look_size, tile, max_pixels, kept=True)
-        if read.pixels is content:  # the caller may write to this tensor later
-            read = dataclasses.replace(read, pixels=content.clone())
+        if isinstance(content, Tensor):  # the caller may write to it later
+            read = dataclasses.replace(read, pixels=read.pixels[...].clone())
         read = read.encoded(self.model, self.device)
         stats = measure(self.model, read.coarsest, None, self.device, progress)[0]
         return EncodedContent(read, dataclasses.replace(stats, made_by=self.fingerprint))
 
     @overload
-    def __call__(self, content: Tensor, styles: Style | Sequence[Style], **controls: Unpack[Controls]) -> Tensor: ...
+    def __call__(self, content: Same, styles: Styles, **controls: Unpack[Controls]) -> Same: ...
+    @overload
+    def __call__(self, content: Shown, styles: Styles, **controls: Unpack[Controls]) -> Image.Image: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, content: EncodedContent[Result], styles: Styles, **controls: Unpack[Controls]) -> Result: ...
+    @overload
+    def __call__(self, content: Sequence[Same], styles: Styles, **controls: Unpack[Controls]) -> list[Same]: ...
+    @overload
+    def __call__(self, content: Sequence[Shown], styles: Styles, **controls: Unpack[Controls]) -> list[Image.Image]: ...
     @overload
     def __call__(
-        self, content: str | os.PathLike[str] | Image.Image, styles: Style | Sequence[Style], **controls: Unpack[Controls]
-    ) -> Image.Image: ...
-    @overload
-    def __call__(
-        self, content: EncodedContent[Result], styles: Style | Sequence[Style], **controls: Unpack[Controls]
-    ) -> Result: ...
+        self, content: Sequence[EncodedContent[Result]], styles: Styles, **controls: Unpack[Controls]
+    ) -> list[Result]: ...
     @torch.no_grad()
+    @each
     def __call__(
         self,
         content: Picture | EncodedContent[Any],
-        styles: Style | Sequence[Style],
+        styles: Styles,
         *,
         weights: Sequence[float] | None = None,
         raw_weights: bool = False,
@@ -190,19 +199,23 @@ class Stylizer:
         max_pixels: int = MAX_PIXELS,
         progress: Progress = False,
         out: Pixels | None = None,
-    ) -> Image.Image | Pixels:
+    ) -> Image.Image | Pixels | NDArray[Any]:
         """Render `content` in the style of `styles`. All controls can be combined. For gradients, call the model itself.
 
         Args:
-            content: a picture, or the result of `encode_content`, which is not encoded again.
+            content: a picture, or the result of `encode_content`, which is not encoded again; or a list of these. A picture is
+                a file (its path, its bytes, or an open one), a PIL image, an array (H, W, 3 or 4) or (H, W), or a tensor
+                (B, 3, H, W) or (3, H, W), RGB, uint8 or float in [0, 1].
             styles: a picture, the result of `encode_style`, or a file to which such a result was saved; or a list of these,
                 which are mixed.
             weights: one real number for each style, scaled to sum to 1; default: equal. They also mix where masks overlap.
+                Or such a list for each content of a list or batch, which is then rendered one by one.
             raw_weights: use the weights as they are, whatever their sum.
             masks: one for each style, which then applies only there and adapts only that part's statistics; where no mask
                 applies, the photograph stays. If there is one mask fewer than styles, the last style gets the rest. A mask may
                 have any size and soft edges. A single picture or array of integers is a label map: k is style k.
-            alpha: strength from 0 (encode and decode the content) to 1 (the full style), above 1 extrapolates; or a mask.
+            alpha: strength from 0 (encode and decode the content) to 1 (the full style), above 1 extrapolates; or a mask; or a
+                list of these, one for each content.
             boldness: from 0, near the photograph, to 1, the boldest strokes; None takes 0.5, or 0 if the model has no bold end.
             preserve_color: "luminance" takes only lightness from the result; "coral" gives the styles the content's colours.
             size: short side in pixels to which the content is scaled, up or down; None keeps its size.
@@ -218,12 +231,13 @@ class Stylizer:
             max_pixels: the largest file to decode, and the largest picture that `size` or `style_size` may make.
             progress: show bars on standard error for the tiles read and the tiles rendered; or call a function before each
                 tile and at the end, with the number done and the total. An exception it raises ends the call.
-            out: where to put the result: a tensor of the content's shape, uint8 (0 to 255) or float, such as a file mapped into
-                memory; or `tiff.StoredPixels`. The content must have no transparency.
+            out: where to put the result: a tensor (B, 3, H, W), uint8 (0 to 255) or float, such as a file mapped into memory;
+                 or `tiff.StoredPixels`. The content must have no transparency.
 
         Returns:
-            `out` if given. Otherwise, for a path or a PIL image, a PIL image of the content's size, with its transparency; for
-            a tensor (B, 3, H, W), a tensor (B, 3, H, W) in [0, 1] on the stylizer's device.
+            `out` if given. Otherwise what the content is, of the same size and type: for a file or a PIL image, a PIL image
+            with its transparency; for an array, an array (H, W, 3 or 4); for a tensor, a tensor on the stylizer's device; for a
+            list, a list.
 
         Raises:
             FileNotFoundError: if a file does not exist.
@@ -248,7 +262,10 @@ class Stylizer:
         where = read_masks(masks, len(given), read.size, max_pixels)
         strength = read_mask(alpha, read.size, "alpha", max_pixels) if number is None else number  # type: ignore[arg-type]
         colors = read.colors if preserve_color == "coral" else None
-        codes = [self._code(model, style, len(read.pixels), colors) for style in opened]
+        codes = [code_of(model, style, len(read.pixels), colors, self.device) for style in opened]
+        for code in codes:
+            self.check_origin("style", code)
+        codes = codes if model is self.model else [model.modulated(code) for code in codes]
         known = isinstance(content, EncodedContent) and where is None
         stats = [model.modulated(content.stats.to(self.device))] if known else None  # type: ignore[union-attr]
         look = Look(codes, factors, where, strength, preserve_color == "luminance", detail == "strokes")
@@ -258,21 +275,6 @@ class Stylizer:
         if is_saved(style):
             return self.encode_style(style)
         return style if isinstance(style, ChannelStats) else read_style(style, style_size, max_pixels)
-
-    def _code(
-        self, model: StyleTransfer, style: Content | ChannelStats, count: int, colors: tuple[Tensor, Tensor | None] | None
-    ) -> ChannelStats:
-        """Measure a style, recoloured to `colors` if given; check that its statistics fit the model and `count` contents."""
-        if isinstance(style, Content):
-            style = style if colors is None else recolored(style, count, colors)
-            stats = measure(model, style, None, self.device)[0]
-        elif colors is not None:
-            raise ValueError("preserve_color: 'coral' recolours style pictures, and this style is already encoded")
-        else:  # float32, like the features: statistics that the caller computed may be wider
-            stats = ChannelStats(style.mean.float(), style.std.float(), style.made_by).to(self.device)
-        self.check_origin("style", stats)
-        check_count(stats, count)
-        return stats if model is self.model else model.modulated(stats)
 
     def check_origin(self, name: str, stats: ChannelStats) -> None:
         """Raise ValueError, whose message begins with `name`, if these statistics are not finite or are another model's."""

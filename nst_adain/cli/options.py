@@ -122,7 +122,7 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
 
 
 def add_encoder(parser: argparse.ArgumentParser) -> None:
-    """Where the encoder is that models without one need."""
+    """Where the encoder of models without one is."""
     parser.add_argument(
         "--encoder", type=Path, help="the full-width VGG-19, for vgg19 and other decoders (default: NST_ADAIN_VGG19, if set)"
     )
@@ -272,7 +272,7 @@ def encode_styles(stylizer: Stylizer, paths: Sequence[Path], arguments: argparse
 
 def read_strength(arguments: argparse.Namespace) -> float | Mask:
     """For many pictures: a mask is read once."""
-    return read_controls({"alpha": arguments.alpha, "max_pixels": arguments.max_pixels}, ("alpha",))["alpha"]
+    return cast("float | Mask", read_controls(chosen(arguments, "alpha", "max_pixels"), ("alpha",))["alpha"])
 
 
 def say_failed(file: Path, why: str) -> None:

@@ -17,6 +17,7 @@ from nst_adain.images import boxes, jpeg, netpbm, png, raw, tiff_decoding
 from nst_adain.images.colorimetry import CodePoints
 from nst_adain.images.opening import CODE_POINTS, GREY_STEP, MAX_PIXELS, TIFF_STARTS, check_pixels, is_heic, register_heic
 from nst_adain.images.pillow_limits import PILLOW_LIMITS
+from nst_adain.images.sources import File, on_disk
 
 __all__ = ["open_image", "reading"]
 
@@ -32,10 +33,14 @@ _OF_THE_SYSTEM = (errno.EIO, errno.EMFILE, errno.ENFILE, getattr(errno, "ESTALE"
 _SLOW = {"bmp_rle": 4_000_000, "jpeg2k": 50_000_000}
 
 
-def open_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_image(file: File, *, max_pixels: int = MAX_PIXELS, name: str = "file") -> Image.Image:
     """Decode a picture, or the first frame of an animation, as it is stored. Arguments and errors: as for `load_image`."""
     at_least(1, max_pixels=max_pixels)
-    path = Path(path)
+    with on_disk(file, name) as path:
+        return _open(path, max_pixels)
+
+
+def _open(path: Path, max_pixels: int) -> Image.Image:
     if path.is_dir():
         raise ImageError(f"{path}: expected a picture, found a folder")
     if not path.exists():

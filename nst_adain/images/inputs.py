@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image, ImageStat
 from torch import Tensor
 
@@ -15,11 +17,14 @@ from nst_adain.errors import ImageError
 from nst_adain.functional import at_least_float32
 from nst_adain.images.io import flatten, load_image, resize_short_side, to_srgb
 from nst_adain.images.opening import OVERSHOOT, check_pixels
+from nst_adain.images.sources import is_file
 from nst_adain.images.tiff import StoredPixels, map_tiff
 
 __all__ = [
+    "Kind",
     "check_scaled",
     "in_range",
+    "kind_of",
     "map_picture",
     "open_picture",
     "scale_short_side",
@@ -29,7 +34,18 @@ __all__ = [
     "to_tensor",
 ]
 
+# What a picture was handed in as, and what its result is: a PIL image, also for files; an array (H, W, 3 or 4); a tensor
+# (B, 3, H, W); or a single tensor (3, H, W).
+Kind: TypeAlias = Literal["picture", "array", "tensor", "single"]
+
 _BAND = 1024  # rows
+
+
+def kind_of(picture: Picture) -> Kind:
+    """Return what a picture is handed in as."""
+    if isinstance(picture, Tensor):
+        return "single" if picture.ndim == 3 else "tensor"
+    return "array" if isinstance(picture, np.ndarray) else "picture"
 
 
 def map_picture(picture: Picture, max_pixels: int) -> StoredPixels | None:
@@ -45,27 +61,66 @@ def map_picture(picture: Picture, max_pixels: int) -> StoredPixels | None:
 
 
 def open_picture(picture: Picture, name: str, max_pixels: int) -> Image.Image | Tensor:
-    """Open a picture in sRGB, of mode RGB or RGBA; check a tensor, (B, 3, H, W), and clamp it to [0, 1].
+    """Open a picture in sRGB, of mode RGB or RGBA; check a tensor or an array, and clamp it to [0, 1].
 
     Args:
-        picture: a path, a PIL image or a tensor.
+        picture: a picture in any form.
         name: the argument's name, for errors.
         max_pixels: the largest picture to decode.
 
+    Returns:
+        A PIL image; for a tensor or a float array a tensor (B, 3, H, W), uint8 or float in [0, 1].
+
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
-        TypeError, ValueError: if it is not a picture.
+        TypeError, ValueError: if it is not a picture, or could be read in two ways.
     """
-    if isinstance(picture, (str, os.PathLike)):
-        return load_image(picture, max_pixels=max_pixels)
+    if is_file(picture):
+        return load_image(picture, max_pixels=max_pixels, name=name)
     if isinstance(picture, Image.Image):
         return to_srgb(picture, name)
-    if not isinstance(picture, Tensor):
-        raise TypeError(f"{name}: expected a path, a PIL image or a tensor, got {type(picture).__name__}")
-    if picture.ndim != 4 or picture.shape[1] != 3 or not picture.is_floating_point() or 0 in picture.shape:
-        found = f"{picture.dtype} {tuple(picture.shape)}"
-        raise ValueError(f"{name}: expected a float tensor (B, 3, H, W) in [0, 1], got {found}")
-    return in_range(picture, name)
+    if isinstance(picture, np.ndarray):
+        return _from_array(picture, name)
+    if isinstance(picture, Tensor):
+        return _from_tensor(picture, name)
+    raise TypeError(f"{name}: expected a file, a PIL image, an array or a tensor, got {type(picture).__name__}")
+
+
+def _from_tensor(tensor: Tensor, name: str) -> Tensor:
+    """Check a tensor (B, 3, H, W) or (3, H, W), and return it as (B, 3, H, W)."""
+    shape, found = tuple(tensor.shape), f"{tensor.dtype} {tuple(tensor.shape)}"
+    known = tensor.is_floating_point() or tensor.dtype == torch.uint8
+    if not known or len(shape) not in (3, 4) or shape[-3] != 3 or 0 in shape:
+        ways = {2: "grey is tensor.expand(3, -1, -1)", 3: "(H, W, 3) is tensor.permute(2, 0, 1)",
+                4: "(B, H, W, 3) is tensor.permute(0, 3, 1, 2)"}  # fmt: skip
+        hint = f"; {ways[len(shape)]}" if len(shape) == 2 or (len(shape) in ways and shape[-1] == 3) else ""
+        raise ValueError(f"{name}: expected a tensor (B, 3, H, W) or (3, H, W), float in [0, 1] or uint8, got {found}{hint}")
+    if len(shape) == 3 and shape[-1] == 3:
+        either = "tensor[None] if it is (3, H, W), tensor.permute(2, 0, 1)[None] if it is (H, W, 3)"
+        raise ValueError(f"{name}: expected a tensor of one meaning, got {found}: give {either}")
+    batch = tensor if len(shape) == 4 else tensor[None]
+    return in_range(batch, name) if batch.is_floating_point() else batch
+
+
+def _from_array(array: NDArray[Any], name: str) -> Image.Image | Tensor:
+    """Check an array (H, W, 3), (H, W, 4) or (H, W), and return it as a picture, or as a tensor (1, 3, H, W) if it is float."""
+    found, in_bytes = f"{array.dtype} {array.shape}", array.dtype == np.uint8
+    shape = array.shape if array.ndim != 2 else (*array.shape, 1)
+    if not (in_bytes or array.dtype.str[1:] in ("f2", "f4", "f8")):  # in either byte order
+        raise TypeError(f"{name}: expected an array of uint8, or of float in [0, 1], got {found}; divide by its largest level")
+    if len(shape) != 3 or 0 in shape or shape[-1] not in ((1, 3, 4) if in_bytes else (1, 3)):
+        hint = "; (3, H, W) is np.moveaxis(array, 0, -1)" if array.ndim == 3 and shape[0] == 3 else ""
+        hint = "; a list of arrays is several pictures" if array.ndim == 4 else hint
+        hint = "; transparency is for uint8" if array.ndim == 3 and shape[-1] == 4 else hint
+        raise ValueError(f"{name}: expected an array (H, W, 3), (H, W, 4) of uint8, or (H, W), got {found}{hint}")
+    if array.ndim == 3 and shape[0] == 3:
+        either = "Image.fromarray(array) if it is (H, W, 3), torch.from_numpy(array)[None] if it is (3, H, W)"
+        raise ValueError(f"{name}: expected an array of one meaning, got {found}: give {either}")
+    if in_bytes:
+        return to_srgb(Image.fromarray(np.ascontiguousarray(array if shape[-1] > 1 else array.reshape(shape[:2]))), name)
+    values = np.array(array.reshape(shape), dtype=array.dtype.newbyteorder("="))  # a copy: torch warns of read-only ones
+    colors = torch.from_numpy(values).permute(2, 0, 1)[None]
+    return in_range(colors if shape[-1] == 3 else colors.repeat(1, 3, 1, 1), name)
 
 
 def scaled(
@@ -117,12 +172,15 @@ def in_range(picture: Tensor, name: str) -> Tensor:
     """
     low, high = (float(end) for end in picture.detach().aminmax())
     if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
-        raise ValueError(f"{name}: expected values in [0, 1], got {low:.4g} to {high:.4g}")
+        hint = "; levels up to 255 are uint8, or divided by 255" if low >= 0 and 1 < high <= 255 else ""
+        raise ValueError(f"{name}: expected values in [0, 1], got {low:.4g} to {high:.4g}{hint}")
     return picture if low >= 0 and high <= 1 else picture.clamp(0, 1)
 
 
 def scale_short_side(image: Tensor, side: int) -> Tensor:
     """Scale (B, 3, H, W) to `side` pixels on its shorter side; keep the aspect ratio."""
+    if image.dtype == torch.uint8:
+        return (scale_short_side(image / 255, side) * 255).round().to(torch.uint8)
     scale = side / min(image.shape[-2:])
     size = [max(1, round(n * scale)) for n in image.shape[-2:]]
     return F.interpolate(at_least_float32(image), size, mode="bicubic", antialias=True).clamp(0, 1).to(image.dtype)

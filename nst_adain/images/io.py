@@ -19,6 +19,7 @@ from nst_adain.images.formats import open_image, reading
 from nst_adain.images.metadata import add_to_tiff, exif_bytes, read_tags
 from nst_adain.images.opening import LEVELS, MAX_PIXELS
 from nst_adain.images.profiles import in_srgb
+from nst_adain.images.sources import File, file_name
 
 __all__ = [
     "LOSSY_SUFFIXES",
@@ -50,12 +51,13 @@ _UPRIGHT = {
 _BAND = 1 << 22  # pixels to convert at once
 
 
-def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def load_image(path: File, *, max_pixels: int = MAX_PIXELS, name: str = "file") -> Image.Image:
     """Read a picture as its maker meant it to be seen: `open_image`, then `to_srgb`.
 
     Args:
-        path: the file; its format is recognised by its content, not its name.
+        path: the file: its path, its bytes, or one that is open; its format is recognised by its content, not its name.
         max_pixels: the largest width x height to decode.
+        name: what errors call a file without a path.
 
     Returns:
         A picture of mode "RGB", or "RGBA" if the file has transparency.
@@ -64,13 +66,13 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         FileNotFoundError: if the file does not exist.
         ImageError: if it cannot be read whole, or has more than `max_pixels`.
     """
-    stored = [open_image(path, max_pixels=max_pixels)]
-    levels = _levels(stored[0])
-    with reading(Path(path)):
+    stored = [open_image(path, max_pixels=max_pixels, name=name)]
+    levels, name = _levels(stored[0]), file_name(path, name)
+    with reading(Path(name)):
         try:
             return _to_srgb(stored.pop(), levels)  # pop it, so that no name here keeps it in memory
         except _UnfitError as error:
-            raise ImageError(f"{path}: {error}") from error
+            raise ImageError(f"{name}: {error}") from error
 
 
 def to_srgb(image: Image.Image, name: str = "image", *, upright: bool = True) -> Image.Image:

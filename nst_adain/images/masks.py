@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -16,12 +15,15 @@ from nst_adain.errors import UsageError
 from nst_adain.images.formats import open_image
 from nst_adain.images.io import check_not_empty, load_image, to_srgb, turn_upright
 from nst_adain.images.opening import GREY_STEP, MAX_PIXELS
+from nst_adain.images.sources import file_name, is_file
 
 __all__ = ["read_controls", "read_label_map", "read_mask", "read_masks"]
 
 
 _OVERSHOOT = 1e-3
 
+
+_LIGHT = 128  # an array of bytes that is nowhere as light as this may be a label map
 
 _MANY_LABELS = 100  # in one picture: soft edges and photographs have more different values
 
@@ -42,8 +44,8 @@ def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks", max_pixels
         FileNotFoundError, ImageError: if a file cannot be read.
         TypeError, ValueError: if it is not a mask.
     """
-    if isinstance(mask, (str, os.PathLike)):
-        mask = load_image(mask, max_pixels=max_pixels)
+    if is_file(mask):
+        mask = load_image(mask, max_pixels=max_pixels, name=name)
     elif isinstance(mask, Image.Image):
         mask = to_srgb(mask, name)
     if isinstance(mask, Image.Image):
@@ -51,7 +53,7 @@ def read_mask(mask: Mask, size: tuple[int, int], name: str = "masks", max_pixels
         if mask.mode == "RGBA":  # where the mask is invisible, it does not apply
             image = ImageChops.multiply(image, mask.getchannel("A"))
     else:
-        values = _array(mask, name).astype(np.float32)
+        values = _fractions(_array(mask, name), name)
         # Scaling, blurring and subtracting masks overshoot by rounding.
         if not (values.min() >= -_OVERSHOOT and values.max() <= 1 + _OVERSHOOT):  # refuses NaN too
             raise ValueError(f"{name}: expected values from 0 to 1, got {values.min()} to {values.max()}")
@@ -81,8 +83,8 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
     name = "masks"
     if isinstance(labels, Image.Image) and labels.mode == "1":  # a mask of Pillow's, which would apply inverted
         raise ValueError(f"{name}: expected a label map, got a picture of one bit, as a mask is; masks go into a list")
-    if isinstance(labels, (str, os.PathLike)):
-        name, labels = os.fspath(labels), open_image(labels, max_pixels=max_pixels)
+    if is_file(labels):
+        name, labels = file_name(labels, name), open_image(labels, max_pixels=max_pixels, name=name)
     if drawn := isinstance(labels, Image.Image):
         given: NDArray[np.generic] = _drawn_labels(turn_upright(labels), name)
     else:
@@ -125,10 +127,22 @@ def _array(mask: NDArray[np.generic] | Tensor, name: str) -> NDArray[np.generic]
     if isinstance(mask, Tensor):
         mask = (mask.float() if mask.dtype == torch.bfloat16 else mask).detach().cpu().numpy()  # NumPy has no bfloat16
     if not isinstance(mask, np.ndarray):
-        raise TypeError(f"{name}: expected a path, a picture, an array or a tensor, got {type(mask).__name__}")
+        raise TypeError(f"{name}: expected a file, a picture, an array or a tensor, got {type(mask).__name__}")
+    mask = mask.reshape(mask.shape[-2:]) if mask.shape[:-2] in ((1,), (1, 1)) else mask
     if mask.ndim != 2 or 0 in mask.shape:
         raise ValueError(f"{name}: expected the shape (H, W), got {tuple(mask.shape)}")
     return mask
+
+
+def _fractions(mask: NDArray[np.generic], name: str) -> NDArray[np.float32]:
+    """Return a mask in float: as it is, or levels of uint8 as fractions of 255."""
+    values = mask.astype(np.float32)
+    if mask.dtype == np.uint8 and (largest := int(values.max())) > 1:
+        if largest < _LIGHT:
+            ways = "a label map goes in alone, without a list; a dark mask is mask / 255"
+            raise ValueError(f"{name}: expected uint8 levels up to 255, or 0 and 1, got {largest} at most: {ways}")
+        values /= 255
+    return values
 
 
 def read_masks(
@@ -174,11 +188,10 @@ def read_controls(controls: Controls, allowed: Collection[str]) -> Controls:
         check_side("look_size", look_size)
     read: Controls = {**controls}
     alpha, masks, limit = controls.get("alpha"), controls.get("masks"), controls.get("max_pixels", MAX_PIXELS)
-    if isinstance(alpha, (str, os.PathLike)):
-        read["alpha"] = load_image(alpha, max_pixels=limit)
-    if isinstance(masks, (str, os.PathLike)):
-        read["masks"] = open_image(masks, max_pixels=limit)
+    if is_file(alpha):
+        read["alpha"] = load_image(alpha, max_pixels=limit, name="alpha")
+    if is_file(masks):
+        read["masks"] = open_image(masks, max_pixels=limit, name="masks")
     elif isinstance(masks, (list, tuple)):
-        files = (str, os.PathLike)
-        read["masks"] = [load_image(mask, max_pixels=limit) if isinstance(mask, files) else mask for mask in masks]
+        read["masks"] = [load_image(mask, max_pixels=limit, name="masks") if is_file(mask) else mask for mask in masks]
     return read

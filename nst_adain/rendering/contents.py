@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from nst_adain.functional import ChannelStats
+from nst_adain.images.inputs import Kind
 from nst_adain.images.tiff import Pixels
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.rendering.color import match_color
@@ -20,7 +22,8 @@ from nst_adain.rendering.tiling import Readable, Tile, as_float, auto_side, halo
 
 __all__ = ["Content", "EncodedContent", "Result", "check_count", "check_out", "recolored", "subsampled"]
 
-Result = TypeVar("Result", Image.Image, Tensor)  # the type of a result: a tensor for a tensor, else a picture
+# The type of a result: a tensor for a tensor, an array for an array, else a picture.
+Result = TypeVar("Result", Image.Image, Tensor, NDArray[Any])
 
 _AT_ONCE = 2048 * 2048  # pixels
 
@@ -36,6 +39,7 @@ class Content:
         features: (B, C_k, H_k, W_k) for each tap of the model, if it is one tile and already encoded; else None.
         coarser: the same picture at the size from which its result is brought up; None: it is rendered as it is.
         margin: pixels round each tile to render with it.
+        kind: what it was handed in as.
     """
 
     pixels: Readable
@@ -44,6 +48,7 @@ class Content:
     features: Mapping[str, Tensor] | None = None
     coarser: Content | None = None
     margin: int = 0
+    kind: Kind = "picture"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -69,6 +74,24 @@ class Content:
         opacity = self.opacity
         return subsampled(self.pixels), None if opacity is None else subsampled(opacity)
 
+    def empty(self, device: torch.device) -> Tensor:
+        """Return memory for a result, (B, 3, H, W): on the device unless it becomes a PIL image."""
+        if isinstance(self.pixels, Tensor) and (self.kind in ("tensor", "single") or self.pixels.is_floating_point()):
+            return torch.empty_like(self.pixels, device=device)
+        return torch.empty(self.pixels.shape, dtype=torch.uint8, memory_format=torch.channels_last)  # as pictures are laid out
+
+    def result(self, pixels: Tensor) -> Image.Image | Tensor | NDArray[Any]:
+        """Turn a result, filled memory of `empty`, into what the content was handed in as, with its transparency."""
+        if self.kind in ("tensor", "single"):
+            return pixels if self.kind == "tensor" else pixels[0]
+        array: NDArray[Any] = pixels[0].permute(1, 2, 0).cpu().numpy()
+        if pixels.is_floating_point() or (self.kind == "array" and self.transparency is None):
+            return np.ascontiguousarray(array)
+        image = Image.fromarray(array)
+        if self.transparency is not None:
+            image.putalpha(self.transparency)
+        return image if self.kind == "picture" else np.array(image)
+
     def tiles(self, model: StyleTransfer) -> Sequence[Tile]:
         """Cover the picture with tiles, with the surroundings that the model sees."""
         return [whole(self.pixels)] if self.side is None else list(tiles(*self.size, self.side, halo(model.arch) + self.margin))
@@ -92,7 +115,7 @@ class Content:
 class EncodedContent(Generic[Result]):
     """Holds a content picture that is encoded once and stylised many times. `Stylizer.encode_content` makes it.
 
-    Its type parameter is the type of the results: a tensor if the content was one, else a PIL image.
+    Its type parameter is the type of the results: a tensor or an array if the content was one, else a PIL image.
 
     Attributes:
         content: the picture, in memory, with its coarsest features unless these are in tiles.

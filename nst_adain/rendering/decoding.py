@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -101,26 +103,17 @@ def render(
 
 def assemble(
     parts: Iterable[tuple[Tile, Tensor]], content: Content, out: Pixels | None, device: torch.device
-) -> Image.Image | Pixels:
+) -> Image.Image | Pixels | NDArray[Any]:
     """Put the tiles that `paint` yields together.
 
     Returns:
-        `out`; or without it, the content's type: a float tensor (B, 3, H, W) on the device, or a picture with its transparency.
+        `out`; or without it, what the content was handed in as: a tensor on the device, an array, or a picture.
     """
-    pixels, target = content.pixels, out
-    if target is None and isinstance(pixels, Tensor) and pixels.is_floating_point():
-        target = torch.empty_like(pixels, device=device)
-    elif target is None:  # laid out in memory as pictures are
-        target = torch.empty(pixels.shape, dtype=torch.uint8, memory_format=torch.channels_last)
+    target: Pixels = content.empty(device) if out is None else out
     for tile, picture in parts:
         levels = picture if target.dtype.is_floating_point else (picture * 255).round()
         target[..., tile.top : tile.bottom, tile.left : tile.right] = levels
-    if out is not None or not isinstance(target, Tensor) or target.is_floating_point():
-        return target
-    image = Image.fromarray(target[0].permute(1, 2, 0).numpy())
-    if content.transparency is not None:
-        image.putalpha(content.transparency)
-    return image
+    return content.result(target) if out is None and isinstance(target, Tensor) else target
 
 
 def _codes(

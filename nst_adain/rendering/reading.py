@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,8 @@ from torch import Tensor
 
 from nst_adain.controls import LOOK_SIZE, Picture, Tiling, check_side
 from nst_adain.errors import ImageError
-from nst_adain.images.inputs import map_picture, open_picture, scaled, separated
+from nst_adain.images.inputs import kind_of, map_picture, open_picture, scaled, separated
+from nst_adain.images.sources import file_name
 from nst_adain.rendering.contents import Content, EncodedContent
 from nst_adain.rendering.guidance import reduced, sizes_up_to
 from nst_adain.rendering.resampling import Size
@@ -33,7 +33,7 @@ def read_content(
     """Read a content picture.
 
     Args:
-        content: a path, a PIL image or a float tensor (B, 3, H, W) in [0, 1], which stays unchanged; or one that is encoded.
+        content: a picture in any form, which stays unchanged; or one that is encoded.
         size: the short side to scale it to, up or down; None: keep its size.
         look_size: the short side at which it gets its look, if it is larger; None: its own.
         tile: the side of its tiles.
@@ -57,7 +57,8 @@ def read_content(
         return _refined(Content(stored[..., :, :] if kept or side is None else stored, side), look_size)
     picture = scaled(open_picture(content, "content", max_pixels), "size", size, max_pixels, enlarge=True)
     pixels, transparency = separated(picture)
-    return _refined(Content(pixels, auto_side(pixels) if tile == "auto" else tile, transparency), look_size)
+    side = auto_side(pixels) if tile == "auto" else tile
+    return _refined(Content(pixels, side, transparency, kind=kind_of(content)), look_size)
 
 
 def _refined(content: Content, look_size: int | None) -> Content:
@@ -92,7 +93,6 @@ def read_style(style: Picture, style_size: int | None, max_pixels: int) -> Conte
         return Content(stored, auto_side(stored))
     picture = open_picture(style, "style", max_pixels)
     if not isinstance(picture, Tensor) and picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (0, 0):
-        name = os.fspath(style) if isinstance(style, (str, os.PathLike)) else "style"
-        raise ImageError(f"{name}: expected a style, found a picture that is invisible throughout")
+        raise ImageError(f"{file_name(style, 'style')}: expected a style, found a picture that is invisible throughout")
     pixels, transparency = separated(scaled(picture, "style_size", style_size, max_pixels, enlarge=False))
     return Content(pixels, auto_side(pixels), transparency)

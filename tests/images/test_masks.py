@@ -31,6 +31,10 @@ def test_a_mask_of_any_kind_and_size(tmp_path: Path) -> None:
     assert expected.tolist() == [[[[0, 0, 0, 255, 255, 255]] * 4]]
     for same in (tmp_path / "mask.png", str(tmp_path / "mask.png"), picture, torch.from_numpy(values), values > 0.5):
         assert torch.equal(read_mask(same, (4, 6)), expected)
+    levels = np.asarray(picture)
+    with (tmp_path / "mask.png").open("rb") as opened:
+        for same in (levels, torch.from_numpy(levels.copy()), levels[None], opened, (tmp_path / "mask.png").read_bytes()):
+            assert torch.equal(read_mask(same, (4, 6)), expected)
     larger = read_mask(values, (40, 60))
     assert larger.shape == (1, 1, 40, 60)
     assert len(larger.unique()) > 2  # a soft edge
@@ -140,6 +144,7 @@ def test_where_all_positions_see_as_much_they_count_alike() -> None:
         (np.zeros((2, 2, 3)), ValueError, r"shape \(H, W\), got \(2, 2, 3\)"),
         (np.zeros((0, 2)), ValueError, r"shape \(H, W\), got \(0, 2\)"),
         (3, TypeError, "got int"),
+        (np.full((2, 2), 5, np.uint8), ValueError, "got 5 at most: a label map goes in alone, without a list"),
     ],
 )
 def test_wrong_masks_are_named(mask: object, error: type[Exception], message: str) -> None:
