@@ -31,6 +31,7 @@ __all__ = [
     "ContentControls",
     "Controls",
     "Detail",
+    "Kind",
     "Mask",
     "Picture",
     "Progress",
@@ -57,6 +58,9 @@ LARGEST = 10_000
 # A picture: a file, a PIL image, an array (H, W, 3 or 4) or (H, W), or a tensor (B, 3, H, W) or (3, H, W), RGB: uint8, or float
 # in [0, 1].
 Picture: TypeAlias = File | Image.Image | NDArray[np.generic] | Tensor
+# What a content was handed in as, and what its result is: a PIL image, also for files; an array (H, W, 3 or 4); a tensor
+# (B, 3, H, W); or a single tensor (3, H, W).
+Kind: TypeAlias = Literal["picture", "array", "tensor", "single"]
 # What gives results of its own type, and what gives PIL images.
 Same = TypeVar("Same", Tensor, NDArray[Any])
 Shown: TypeAlias = File | Image.Image

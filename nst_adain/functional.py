@@ -11,12 +11,15 @@ target statistics: `blend` makes them, `adain` applies them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import numbers
 import os
 import reprlib
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -38,6 +41,8 @@ EPS = 1e-5
 class ChannelStats:
     """Holds the mean and standard deviation of every channel: all that a model keeps of a style.
 
+    They are vectors: `a + 0.5 * (b - a)`, `sum(styles) / 3`; equal if they hold the same values, made by the same model.
+
     Attributes:
         mean: (B, C, 1, 1), or (B, C, H, W) where the statistics vary over the picture.
         std: the same shape; sqrt(biased variance + `EPS`). Below 0 only where `blend` extrapolated; rendering then uses 0.
@@ -49,12 +54,54 @@ class ChannelStats:
     std: Tensor
     made_by: str = ""
 
+    # What shows statistics in a notebook, by `made_by`: a `Stylizer` enters itself, and leaves with its last user.
+    shown_by: ClassVar[weakref.WeakValueDictionary[str, Any]] = weakref.WeakValueDictionary()
+    __array_ufunc__: ClassVar[None] = None  # NumPy's numbers leave products to `__rmul__`
+
     def __post_init__(self) -> None:
         if self.mean.ndim != 4 or self.mean.shape != self.std.shape:
             raise ValueError(
                 "expected mean and std of one shape (B, C, 1, 1) or (B, C, H, W), "
                 f"got {tuple(self.mean.shape)} and {tuple(self.std.shape)}"
             )
+
+    def __add__(self, other: ChannelStats) -> ChannelStats:
+        return blend([self, other], [1, 1]) if isinstance(other, ChannelStats) else NotImplemented
+
+    def __radd__(self, other: int) -> ChannelStats:
+        return self if isinstance(other, int) and other == 0 else NotImplemented  # where `sum` starts
+
+    def __sub__(self, other: ChannelStats) -> ChannelStats:
+        return blend([self, other], [1, -1]) if isinstance(other, ChannelStats) else NotImplemented
+
+    def __mul__(self, factor: float | Tensor) -> ChannelStats:
+        return blend([self], [factor]) if isinstance(factor, (numbers.Real, Tensor)) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float | Tensor) -> ChannelStats:
+        return self * (1 / divisor) if isinstance(divisor, (numbers.Real, Tensor)) else NotImplemented
+
+    def __neg__(self) -> ChannelStats:
+        return self * -1
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ChannelStats):
+            return NotImplemented
+        pairs = ((self.mean.cpu(), other.mean.cpu()), (self.std.cpu(), other.std.cpu()))
+        return self.made_by == other.made_by and all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
+
+    def __hash__(self) -> int:
+        return hash((self.made_by, self.mean.shape, *self.mean.flatten()[:8].tolist()))
+
+    def __repr__(self) -> str:
+        return f"ChannelStats(mean and std of {tuple(self.mean.shape)}, made by {self.made_by or 'unknown'})"
+
+    def _repr_png_(self) -> bytes | None:
+        with contextlib.suppress(KeyError, ValueError):  # parts of a style, or styles of several pictures
+            picture: bytes = self.shown_by[self.made_by].preview(self)
+            return picture
+        return None
 
     @property
     def channels(self) -> int:
@@ -72,11 +119,7 @@ class ChannelStats:
         return ChannelStats(self.mean[:, :, first:end], self.std[:, :, first:end], self.made_by)
 
     def split(self, channels: Sequence[int]) -> list[ChannelStats]:
-        """Cut along the channels; undoes `cat`.
-
-        Raises:
-            ValueError: if `channels` does not sum to C.
-        """
+        """Cut along the channels; undoes `cat`. Raises ValueError if `channels` does not sum to C."""
         if sum(channels) != self.channels:
             raise ValueError(f"expected {sum(channels)} channels ({list(channels)}), got {self.channels}")
         return [
@@ -86,11 +129,7 @@ class ChannelStats:
 
     @staticmethod
     def cat(stats: Sequence[ChannelStats]) -> ChannelStats:
-        """Join the statistics of several layers along the channels.
-
-        Raises:
-            ValueError: if they come from different models.
-        """
+        """Join the statistics of several layers along the channels. Raises ValueError if they come from different models."""
         return ChannelStats(torch.cat([s.mean for s in stats], 1), torch.cat([s.std for s in stats], 1), _maker_of(stats))
 
     def check(self, name: str, channels: int, made_by: str) -> None:

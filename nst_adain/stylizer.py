@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
@@ -42,11 +43,12 @@ from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import DEFAULT_MODEL, load_model
 from nst_adain.rendering.coarse_to_fine import paint
 from nst_adain.rendering.codes import code_of
-from nst_adain.rendering.contents import Content, EncodedContent, Result, check_out
+from nst_adain.rendering.contents import EncodedContent, Result, check_out
 from nst_adain.rendering.decoding import Look, assemble
 from nst_adain.rendering.reading import read_content, read_style
 from nst_adain.rendering.several import each
 from nst_adain.rendering.statistics import measure
+from nst_adain.rendering.styles import average_style, layers, preview, replace_layers
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -65,6 +67,8 @@ class Stylizer:
         (40, 30)
     """
 
+    average_style, layers, replace_layers, preview = average_style, layers, replace_layers, preview
+
     def __init__(self, model: StyleTransfer, device: str | torch.device | None = None, precision: Precision = "auto") -> None:
         """Wrap a model.
 
@@ -81,10 +85,15 @@ class Stylizer:
         if not isinstance(model, StyleTransfer):
             found = type(model).__name__
             raise TypeError(f"model: expected a StyleTransfer, got {found}; Stylizer.from_pretrained loads one by name or path")
-        self.device = pick_device(device)
-        model = model.float()  # a model that was halved keeps its values
-        self.boldness = Boldness(model, self.device, is_half(precision, self.device))
+        self.device, self.name = pick_device(device), ""
+        # In float32: a model that was halved keeps its values.
+        self.boldness = Boldness(model.float(), self.device, is_half(precision, self.device))
         self.fingerprint, self.digest, self.model = self.boldness.fingerprint, self.boldness.digest, self.boldness.default
+        ChannelStats.shown_by[self.fingerprint] = self
+
+    def __repr__(self) -> str:
+        count, precision = sum(w.numel() for w in self.model.parameters()), "bfloat16" if self.boldness.half else "float32"
+        return f"Stylizer({self.name!r} on {self.device} in {precision}, {count:,} parameters)"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the weights, the device and the precision: what a data loader or a cluster sends gives the same pictures."""
@@ -112,7 +121,9 @@ class Stylizer:
             FileNotFoundError: if the weights do not exist, or they need an encoder and none is given.
             ValueError: if a file does not hold what it should, or there is no such device or precision.
         """
-        return cls(load_model(name, encoder=encoder), device, precision)
+        stylizer = cls(load_model(name, encoder=encoder), device, precision)
+        stylizer.name = Path(name).stem
+        return stylizer
 
     @torch.no_grad()
     def encode_style(
@@ -175,9 +186,7 @@ class Stylizer:
     @overload
     def __call__(self, content: Sequence[Shown], styles: Styles, **controls: Unpack[Controls]) -> list[Image.Image]: ...
     @overload
-    def __call__(
-        self, content: Sequence[EncodedContent[Result]], styles: Styles, **controls: Unpack[Controls]
-    ) -> list[Result]: ...
+    def __call__(self, content: list[EncodedContent[Result]], styles: Styles, **controls: Unpack[Controls]) -> list[Result]: ...
     @torch.no_grad()
     @each
     def __call__(
@@ -203,13 +212,13 @@ class Stylizer:
         """Render `content` in the style of `styles`. All controls can be combined. For gradients, call the model itself.
 
         Args:
-            content: a picture, or the result of `encode_content`, which is not encoded again; or a list of these. A picture is
-                a file (its path, its bytes, or an open one), a PIL image, an array (H, W, 3 or 4) or (H, W), or a tensor
-                (B, 3, H, W) or (3, H, W), RGB, uint8 or float in [0, 1].
+            content: a picture, or the result of `encode_content`, which is not encoded again; or a list of them. A picture is a
+                file (path, bytes, or open), a PIL image, an array (H, W, 3 or 4) or (H, W), or a tensor (B, 3, H, W) or
+                (3, H, W), RGB, uint8 or float in [0, 1].
             styles: a picture, the result of `encode_style`, or a file to which such a result was saved; or a list of these,
                 which are mixed.
-            weights: one real number for each style, scaled to sum to 1; default: equal. They also mix where masks overlap.
-                Or such a list for each content of a list or batch, which is then rendered one by one.
+            weights: one real number for each style, scaled to sum to 1; default: equal. They also mix where masks overlap. Or
+                such a list for each content of a list or batch.
             raw_weights: use the weights as they are, whatever their sum.
             masks: one for each style, which then applies only there and adapts only that part's statistics; where no mask
                 applies, the photograph stays. If there is one mask fewer than styles, the last style gets the rest. A mask may
@@ -232,16 +241,14 @@ class Stylizer:
             progress: show bars on standard error for the tiles read and the tiles rendered; or call a function before each
                 tile and at the end, with the number done and the total. An exception it raises ends the call.
             out: where to put the result: a tensor (B, 3, H, W), uint8 (0 to 255) or float, such as a file mapped into memory;
-                 or `tiff.StoredPixels`. The content must have no transparency.
+                or `tiff.StoredPixels`. The content must have no transparency.
 
         Returns:
-            `out` if given. Otherwise what the content is, of the same size and type: for a file or a PIL image, a PIL image
-            with its transparency; for an array, an array (H, W, 3 or 4); for a tensor, a tensor on the stylizer's device; for a
-            list, a list.
+            `out` if given. Otherwise what the content is, of its size and type: for a file or a PIL image, a PIL image with its
+            transparency; for an array, an array (H, W, 3 or 4); for a tensor, one on the stylizer's device; for a list, a list.
 
         Raises:
-            FileNotFoundError: if a file does not exist.
-            ImageError: if a file is not a picture that can be read.
+            FileNotFoundError, ImageError: if a file does not exist, or is not a picture that can be read.
             TypeError, ValueError: if an argument has the wrong type or is out of range.
         """
         number = check_alpha(alpha)
@@ -256,25 +263,18 @@ class Stylizer:
         if isinstance(content, EncodedContent):
             self.check_origin("content", content.stats)
         read = read_content(content, size, look_size, tile, max_pixels)
-        if out is not None:
-            check_out(out, read)
-        opened = [self._read_style(style, style_size, max_pixels) for style in given]
+        check_out(out, read)
+        loaded = [self.encode_style(style) if is_saved(style) else style for style in given]
+        opened = [s if isinstance(s, ChannelStats) else read_style(s, style_size, max_pixels) for s in loaded]
         where = read_masks(masks, len(given), read.size, max_pixels)
         strength = read_mask(alpha, read.size, "alpha", max_pixels) if number is None else number  # type: ignore[arg-type]
         colors = read.colors if preserve_color == "coral" else None
-        codes = [code_of(model, style, len(read.pixels), colors, self.device) for style in opened]
-        for code in codes:
-            self.check_origin("style", code)
+        codes = [code_of(model, style, len(read.pixels), colors, self.device, self.fingerprint) for style in opened]
         codes = codes if model is self.model else [model.modulated(code) for code in codes]
         known = isinstance(content, EncodedContent) and where is None
         stats = [model.modulated(content.stats.to(self.device))] if known else None  # type: ignore[union-attr]
         look = Look(codes, factors, where, strength, preserve_color == "luminance", detail == "strokes")
         return assemble(paint(model, read, look, self.device, progress, stats), read, out, self.device)
-
-    def _read_style(self, style: Style, style_size: int | None, max_pixels: int) -> Content | ChannelStats:
-        if is_saved(style):
-            return self.encode_style(style)
-        return style if isinstance(style, ChannelStats) else read_style(style, style_size, max_pixels)
 
     def check_origin(self, name: str, stats: ChannelStats) -> None:
         """Raise ValueError, whose message begins with `name`, if these statistics are not finite or are another model's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageStat
 from torch import Tensor
 
-from nst_adain.controls import Picture, check_side
+from nst_adain.controls import Kind, Picture, check_side
 from nst_adain.errors import ImageError
 from nst_adain.functional import at_least_float32
 from nst_adain.images.io import flatten, load_image, resize_short_side, to_srgb
@@ -21,7 +21,6 @@ from nst_adain.images.sources import is_file
 from nst_adain.images.tiff import StoredPixels, map_tiff
 
 __all__ = [
-    "Kind",
     "check_scaled",
     "in_range",
     "kind_of",
@@ -33,10 +32,6 @@ __all__ = [
     "to_pixels",
     "to_tensor",
 ]
-
-# What a picture was handed in as, and what its result is: a PIL image, also for files; an array (H, W, 3 or 4); a tensor
-# (B, 3, H, W); or a single tensor (3, H, W).
-Kind: TypeAlias = Literal["picture", "array", "tensor", "single"]
 
 _BAND = 1024  # rows
 

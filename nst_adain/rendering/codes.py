@@ -19,6 +19,7 @@ def code_of(
     count: int,
     colors: tuple[Tensor, Tensor | None] | None,
     device: torch.device,
+    made_by: str,
 ) -> ChannelStats:
     """Return the code of a style, (B, C, 1, 1), for `count` contents.
 
@@ -28,9 +29,11 @@ def code_of(
         count: the number of contents.
         colors: what `Content.colors` returns.
         device: where the model is.
+        made_by: the fingerprint of the models that make such codes.
 
     Raises:
-        ValueError: if a code should be recoloured, or is not that of one picture or of as many as there are contents.
+        ValueError: if a code is another model's or not finite, or should be recoloured, or is not that of one picture or of as
+            many as there are contents.
     """
     if isinstance(style, Content):
         stats = measure(model, style if colors is None else recolored(style, count, colors), None, device)[0]
@@ -38,5 +41,6 @@ def code_of(
         raise ValueError("preserve_color: 'coral' recolours style pictures, and this style is already encoded")
     else:  # float32, like the features: statistics that the caller computed may be wider
         stats = ChannelStats(style.mean.float(), style.std.float(), style.made_by).to(device)
+    stats.check("style", sum(model.arch.code_channels.values()), made_by)
     check_count(stats, count)
     return stats

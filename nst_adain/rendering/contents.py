@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from nst_adain.controls import Kind
 from nst_adain.functional import ChannelStats
-from nst_adain.images.inputs import Kind
 from nst_adain.images.tiff import Pixels
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.rendering.color import match_color
@@ -26,6 +28,7 @@ __all__ = ["Content", "EncodedContent", "Result", "check_count", "check_out", "r
 Result = TypeVar("Result", Image.Image, Tensor, NDArray[Any])
 
 _AT_ONCE = 2048 * 2048  # pixels
+_THUMBNAIL = 160  # pixels of the long side
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -125,6 +128,19 @@ class EncodedContent(Generic[Result]):
     content: Content
     stats: ChannelStats
 
+    def __repr__(self) -> str:
+        (height, width), made_by = self.content.size, self.stats.made_by
+        return f"EncodedContent({self.content.kind} of {width} x {height}, made by {made_by})"
+
+    def _repr_png_(self) -> bytes:
+        """Show the (first) picture as a thumbnail."""
+        height, width = (max(1, round(side * min(1, _THUMBNAIL / max(self.content.size)))) for side in self.content.size)
+        small = F.interpolate(subsampled(self.content.pixels)[:1], (height, width), mode="area")
+        levels = (small[0].permute(1, 2, 0) * 255).round().to(torch.uint8)
+        image = Image.fromarray(levels.cpu().numpy())
+        image.save(buffer := io.BytesIO(), "PNG")
+        return buffer.getvalue()
+
 
 def subsampled(pixels: Readable) -> Tensor:
     """Take one pixel from each block of a large picture, enough for its colours: (B, C, h, w) in [0, 1].
@@ -172,8 +188,10 @@ def check_count(style: ChannelStats, count: int) -> None:
         raise ValueError(f"style: expected {expected}, got {len(style.mean)}")
 
 
-def check_out(out: Pixels, content: Content) -> None:
-    """Raise TypeError or ValueError unless `out` can receive the result for a content."""
+def check_out(out: Pixels | None, content: Content) -> None:
+    """Raise TypeError or ValueError unless `out` can receive the result for a content; None is not asked to."""
+    if out is None:
+        return
     if not isinstance(out, Pixels):
         raise TypeError(f"out: expected a tensor, such as torch.from_numpy makes of an array, got {type(out).__name__}")
     expected, found = tuple(content.pixels.shape), tuple(out.shape)
