@@ -76,7 +76,7 @@ class Stylizer:
             model: encoder and decoder, as `train` makes them; changes to it later do not reach the stylizer.
             device: where to run; None or "auto" takes the first GPU, else the CPU.
             precision: "float32"; "bfloat16" computes the convolutions with 8 bits of mantissa; "auto" takes bfloat16
-                where the device multiplies it natively, which is faster.
+                where the device multiplies it natively: faster.
 
         Raises:
             TypeError: if `model` is not a `StyleTransfer`.
@@ -97,7 +97,8 @@ class Stylizer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the weights, the device and the precision: what a data loader or a cluster sends gives the same pictures."""
-        return type(self), (self.boldness.ends, self.device, "bfloat16" if self.boldness.half else "float32")
+        precision = "bfloat16" if self.boldness.half else "float32"
+        return type(self), (self.boldness.ends, self.device, precision), {"name": self.name}
 
     @classmethod
     def from_pretrained(
@@ -165,8 +166,7 @@ class Stylizer:
     ) -> EncodedContent[Any]:
         """Encode a content picture once, to stylise it many times, such as while a strength slider moves.
 
-        Args:
-            content, size, look_size, tile, max_pixels, progress: as when calling the stylizer.
+        The arguments are as when calling the stylizer.
         """
         read = read_content(content, size, look_size, tile, max_pixels, kept=True)
         if isinstance(content, Tensor):  # the caller may write to it later
@@ -225,7 +225,7 @@ class Stylizer:
                 have any size and soft edges. A single picture or array of integers is a label map: k is style k.
             alpha: strength from 0 (encode and decode the content) to 1 (the full style), above 1 extrapolates; or a mask; or a
                 list of these, one for each content.
-            boldness: from 0, near the photograph, to 1, the boldest strokes; None takes 0.5, or 0 if the model has no bold end.
+            boldness: from 0, near the photograph, to 1, the boldest strokes; None takes 0.4, or 0 if the model has no bold end.
             preserve_color: "luminance" takes only lightness from the result; "coral" gives the styles the content's colours.
             size: short side in pixels to which the content is scaled, up or down; None keeps its size.
             style_size: short side in pixels to which a larger style picture is reduced; None keeps its size.
@@ -233,8 +233,7 @@ class Stylizer:
                 brought up to its own: strokes are as wide relative to the picture at any size, and less makes them broader. A
                 picture more than twice as long as wide gets its look at 2 `look_size`**2 pixels. None: strokes are as wide in
                 pixels at any size, and the finer the larger the picture is.
-            detail: what a picture larger than its look has of its own: "strokes", fine ones; or "photo", only the photograph's
-                edges and details, which is quick and soft.
+            detail: what a picture larger than its look adds: "strokes", fine ones; or "photo", its own details, quick and soft.
             tile: side in pixels, a multiple of 8, of the tiles in which the picture is rendered; the result is the same.
                 None renders it at once; "auto" uses tiles for pictures of more than 2048 x 2048 pixels.
             max_pixels: the largest file to decode, and the largest picture that `size` or `style_size` may make.
