@@ -1,3 +1,4 @@
-from .folder import Report, stylize_folder
+from .folder import stylize_folder
+from .runs import Report
 
 __all__ = ["Report", "stylize_folder"]

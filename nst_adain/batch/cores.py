@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 import torch
+from PIL import Image
 
-__all__ = ["CORE_PIXELS", "READERS", "Cores"]
+from nst_adain.errors import UsageError, reason
+
+__all__ = ["CORE_PIXELS", "READERS", "Cores", "area", "why"]
 
 CORE_PIXELS = 1024 * 1024  # pixels of a picture per core that computes it, so that more cores do not mean more memory
 READERS = 2  # threads that read and write while the others compute
@@ -33,15 +37,19 @@ class Cores:
         self._free, self._changed, self._queue = self.total, threading.Condition(), threading.Lock()
 
     @contextlib.contextmanager
-    def share(self, pixels: int, least: int = 1) -> Iterator[None]:
-        """Wait for as many cores as a picture of this size needs, but at least `least`, and use them in this block."""
-        count = min(self.total, max(least, math.ceil(pixels / CORE_PIXELS)))
+    def share(self, pixels: int) -> Iterator[float]:
+        """Wait for as many cores as a picture of this size needs, and use them in this block; yield the seconds waited.
+
+        The number depends on nothing else: sums in bfloat16 differ in their last bits between one thread and several.
+        """
+        count, began = min(self.total, math.ceil(pixels / CORE_PIXELS)), time.perf_counter()
         with self._queue, self._changed:  # in a queue: a thread that waits for many must not be overtaken forever
             self._changed.wait_for(lambda: self._free >= count)
             self._free -= count
         try:
+            waited = time.perf_counter() - began
             torch.set_num_threads(count)  # for this thread
-            yield
+            yield waited
         finally:
             with self._changed:
                 self._free += count
@@ -60,3 +68,15 @@ class Cores:
             self.stopped.set()
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(self.total)  # later threads start with this number too
+
+
+def why(error: Exception) -> str:
+    """Say what is wrong with one file, while the others go on; raise UsageError again, which concerns the whole call."""
+    if isinstance(error, UsageError):
+        raise error
+    return reason(error)  # even an unexpected error must not lose the rest of a night's work
+
+
+def area(image: Image.Image, side: int | None) -> int:
+    """Count the pixels of a picture once its short side is scaled to `side`."""
+    return image.width * image.height if side is None else round(side**2 * max(image.size) / min(image.size))

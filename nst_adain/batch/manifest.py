@@ -1,138 +1,87 @@
-"""Records in batch.json how a batch makes its pictures, so that a later call does not mix in different ones."""
+"""Writes what became of each picture of a batch to a Parquet file."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import dataclasses
 import json
-import numbers
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-from torch import Tensor
+from nst_adain.batch.making import Row
+from nst_adain.files import replacing
 
-from nst_adain.controls import LOOK_SIZE, Controls
-from nst_adain.errors import UsageError
-from nst_adain.files import write_new
-from nst_adain.images.io import LOSSY_SUFFIXES
-
-__all__ = ["SETTINGS", "check_settings", "claim", "join_sources", "settings_of"]
-
-_REMEDY = "name another folder, or remove this one"
-_OLDER = {"keep_metadata": False, "look_size": None, "boldness": 0.0}  # how batches that do not say so were made
-SETTINGS = "batch.json"  # in the output folder: how its pictures were made
-# The controls that change the results, and their defaults.
-_LOOK = {"alpha": 1.0, "boldness": 0.0, "preserve_color": None, "masks": None, "look_size": LOOK_SIZE, "detail": "strokes"}
+__all__ = ["Facts", "writing_manifest"]
 
 
-def settings_of(
-    digest: str,
-    controls: Controls,
-    styles: Sequence[Path],
-    *,
-    size: int | None,
-    style_size: int | None,
-    pairing: str,
-    seed: int,
-    suffix: str,
-    quality: int,
-    keep_metadata: bool,
-) -> dict[str, object]:
-    """Return all settings that change the pictures of a batch, ready for JSON; for a random draw, also the styles."""
-    settings: dict[str, object] = {"model": {"sha256": digest}, "size": size, "style_size": style_size}
-    settings |= {name: _recorded(controls.get(name, default)) for name, default in _LOOK.items()}
-    settings |= {"quality": quality} if suffix in LOSSY_SUFFIXES else {}
-    settings |= {"pairing": pairing, "keep_metadata": keep_metadata}
-    if pairing == "random":
-        settings |= {"seed": seed, "styles": sorted(name.as_posix() for name in styles)}
-    return settings
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What all rows of a manifest have in common.
 
-
-def claim(path: Path, settings: Mapping[str, object]) -> bool:
-    """Write the settings to the file `path`, unless it exists, perhaps from a call that still runs; return whether it did."""
-    try:
-        write_new(path, json.dumps(settings, indent=1).encode())
-    except FileExistsError:
-        return False
-    return True
-
-
-def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]:
-    """Read from the file `path` how the pictures of its folder were made; return {} if the file does not exist.
-
-    Raises:
-        UsageError: if they were made with other settings.
+    Attributes:
+        photos, out: folders, to which the names of inputs and outputs are relative.
+        seed: of the draw; None: each photograph gets every style.
+        settings: of the batch, which the file's metadata hold as JSON under "nst_adain"; alpha, boldness and the model's
+            digest are columns too.
     """
-    if not path.exists():
-        return {}
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        before = None
-    if not isinstance(before, dict):
-        raise ValueError(f"{path}: expected the settings of an earlier call, found something else; remove it, or name another")
-    for name, value in {**_OLDER, **before}.items():
-        if name in settings and value != settings[name]:
-            other = f"made {_otherwise(name, value, settings[name])}"
-            raise UsageError(f"{path.parent}: holds pictures {other}; {_REMEDY}")
-    return before
+
+    photos: Path
+    out: Path
+    seed: int | None
+    settings: Mapping[str, Any]
+
+    def record(self, row: Row) -> dict[str, object]:
+        """Return a row as Parquet's columns."""
+        alpha, failed = self.settings["alpha"], row.error is not None
+        return {
+            "key": _text(row.key),
+            "input": _text(row.photo.relative_to(self.photos).as_posix()),
+            "style": _text(row.style.as_posix()),
+            "weights": [1.0],
+            "alpha": alpha if isinstance(alpha, float) else None,
+            "boldness": self.settings["boldness"],
+            "seed": self.seed,
+            "model": self.settings["model"]["sha256"],
+            "output": None if failed else _text(row.output.relative_to(self.out).as_posix()),
+            "sha256": row.sha256,
+            "seconds": row.seconds,
+            "error": None if row.error is None else _text(row.error),
+        }
 
 
-def join_sources(
-    out: Path, before: Mapping[str, Any], photos: Path, styles: Mapping[str, str], existing: Mapping[Path, Path]
-) -> dict[str, object]:
-    """Record which files the pictures of a folder were and will be made from, ready for JSON.
+@contextlib.contextmanager
+def writing_manifest(path: str | os.PathLike[str] | None, facts: Facts) -> Iterator[Callable[[Sequence[Row]], None] | None]:
+    """Yield what writes rows to a Parquet file, which is in place, whole, once this block ends without an error.
 
-    Args:
-        out: the folder.
-        before: what `check_settings` returned for it.
-        photos: the folder of photographs, recorded relative to `out`, so that both can be moved together.
-        styles: a digest of each style's file, by name.
-        existing: the requested results that exist already, each with its photograph.
+    Yields None if no file is asked for.
 
-    Raises:
-        UsageError: if an existing result was made from other photographs, or in another style, of the same name.
+    Its columns: key, input, style, weights (of the style: [1.0]), alpha (null if it is a mask), boldness, seed (null without
+    a draw), model, output (null if there is none), sha256 (of the output's bytes), seconds (null if it was there already) and
+    error (null if there is none). Names that are not text have backslashes for the bytes that are none.
     """
-    folders, known = before.get("photographs", []), before.get("style_files", {})
-    try:
-        folder = Path(os.path.relpath(photos.resolve(), out.resolve())).as_posix()
-    except ValueError:  # on another drive
-        folder = photos.resolve().as_posix()
-    if other := [name for name, digest in styles.items() if known.get(name, digest) != digest]:
-        raise UsageError(f"{out}: holds pictures in another style of the name {other[0]}; {_REMEDY}")
-    if existing and folders and folder not in folders:
-        other_folder = os.path.normpath(out / folders[0])
-        first = next(iter(existing)).name
-        raise UsageError(f"{out}: holds {first} of the photographs in {other_folder}, not {photos}; {_REMEDY}")
-    for also in (Path(os.path.normpath(out / name)) for name in folders if name != folder):
-        for result, photo in existing.items():
-            if (also / photo.relative_to(photos)).exists():
-                raise UsageError(f"{out}: holds {result.name} of the photograph in {also} or that in {photos}; {_REMEDY}")
-    return {"photographs": sorted({*folders, folder}), "style_files": known | styles}
+    if path is None:
+        yield None
+        return
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    kinds = {name: pa.string() for name in ("key", "input", "style", "model", "output", "sha256", "error")}
+    kinds |= {"weights": pa.list_(pa.float64()), "alpha": pa.float64(), "boldness": pa.float64()}
+    kinds |= {"seed": pa.int64(), "seconds": pa.float64()}
+    names = ["key", "input", "style", "weights", "alpha", "boldness", "seed", "model", "output", "sha256", "seconds", "error"]
+    settings = {"nst_adain": json.dumps(facts.settings)}
+    schema = pa.schema([(name, kinds[name]) for name in names], metadata=settings)
+
+    with replacing(path) as partial, parquet.ParquetWriter(partial, schema) as writer:
+
+        def write(rows: Sequence[Row]) -> None:
+            ordered = sorted(rows, key=lambda row: (row.photo, row.style))
+            writer.write_table(pa.Table.from_pylist([facts.record(row) for row in ordered], schema))
+
+        yield write
 
 
-def _otherwise(name: str, before: Any, now: Any) -> str:
-    if isinstance(before, list) and isinstance(now, list):
-        first = sorted(set(map(str, before)) ^ set(map(str, now)))[:1]
-        return f"from other {name}{f', without or with {first[0]}' if first else ''}"
-    if isinstance(before, dict) or isinstance(now, dict):
-        return f"with another {name}"
-    return f"with {name} {before}, not {now}"
-
-
-def _recorded(value: object) -> object:
-    """Turn a control into JSON: a hash for pictures and arrays."""
-    if isinstance(value, (list, tuple)):
-        return [_recorded(part) for part in value]
-    if isinstance(value, Tensor):
-        value = value.detach().double().cpu().numpy()
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        return float(value)  # includes NumPy's numbers
-    if isinstance(value, (Image.Image, np.ndarray)):
-        return {"sha256": hashlib.sha256(np.ascontiguousarray(np.asarray(value)).tobytes()).hexdigest()}
-    return value
+def _text(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

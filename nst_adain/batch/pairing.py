@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
+from nst_adain.draws import draws
 from nst_adain.errors import UsageError
 from nst_adain.images.opening import READABLE_SUFFIXES, find_images
 
@@ -20,9 +17,10 @@ __all__ = ["Job", "find_pictures", "names_of", "pair", "split"]
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """Holds a photograph, and the name and the output of each style it gets."""
+    """Holds a photograph, its key, and the name and the output of each style it gets."""
 
     photo: Path
+    key: str
     outputs: list[tuple[Path, Path]]
 
 
@@ -32,15 +30,15 @@ def names_of(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
     return {p: p.relative_to(folder).with_suffix("" if count[p.with_suffix("")] == 1 else p.suffix) for p in paths}
 
 
-def pair(photos: Mapping[Path, Path], styles: Sequence[Path], out: Path, pairing: str, seed: int, suffix: str) -> Iterator[Job]:
-    """Yield what to make, whether or not the files can be read, so that repairing a file changes no other pair."""
-    for path, name in photos.items():
-        chosen = styles
-        if pairing == "random":
-            draw = np.random.default_rng([seed, zlib.crc32(os.fsencode(name.as_posix()))])
-            chosen = [styles[int(draw.integers(len(styles)))]]
-        outputs = [(style, out / name.parent / f"{name.name}__{'-'.join(style.parts)}{suffix}") for style in chosen]
-        yield Job(path, outputs)
+def pair(
+    named: Iterable[tuple[str, str]], photos: Path, styles: Sequence[Path], out: Path, pairing: str, seed: int, suffix: str
+) -> Iterator[Job]:
+    """Yield what to make of photographs of these names and keys, whether or not the files can be read, so that repairing a
+    file changes no other pair."""
+    for name, key in named:
+        chosen = [styles[int(draws(seed, key).integers(len(styles)))]] if pairing == "random" else styles
+        outputs = [(style, out / f"{key}__{'-'.join(style.parts)}{suffix}") for style in chosen]
+        yield Job(photos / name, key, outputs)
 
 
 def split(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
@@ -48,7 +46,7 @@ def split(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
     most = math.ceil(sum(len(job.outputs) for job in jobs) / workers)
     for job in jobs:
         for start in range(0, len(job.outputs), most):
-            yield Job(job.photo, job.outputs[start : start + most])
+            yield dataclasses.replace(job, outputs=job.outputs[start : start + most])
 
 
 def find_pictures(

@@ -6,19 +6,16 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from PIL import Image
-
-from nst_adain.batch.cores import Cores
+from nst_adain.batch.cores import Cores, area, why
 from nst_adain.batch.pairing import find_pictures, names_of
 from nst_adain.controls import is_saved
-from nst_adain.errors import UsageError, reason
 from nst_adain.functional import SAVED, ChannelStats
 from nst_adain.images.io import load_image
 from nst_adain.images.opening import READABLE_SUFFIXES
 from nst_adain.streams import progress_bar
 from nst_adain.stylizer import Stylizer
 
-__all__ = ["area", "encode_styles", "find_styles", "why"]
+__all__ = ["encode_styles", "find_styles"]
 
 
 def find_styles(styles: Path, out: Path, unread: list[tuple[Path, str]]) -> dict[Path, Path]:
@@ -83,15 +80,3 @@ def encode_styles(
         cores.work(encode, list(names))
     unread += [(path, failed[path]) for path in names if path in failed]
     return encoded, dict(sorted(digests.items()))
-
-
-def why(error: Exception) -> str:
-    """Say what is wrong with one file, while the others go on; raise UsageError again, which concerns the whole call."""
-    if isinstance(error, UsageError):
-        raise error
-    return reason(error)  # even an unexpected error must not lose the rest of a night's work
-
-
-def area(image: Image.Image, side: int | None) -> int:
-    """Count the pixels of a picture once its short side is scaled to `side`."""
-    return image.width * image.height if side is None else round(side**2 * max(image.size) / min(image.size))

@@ -1,0 +1,131 @@
+"""The names of a batch's photographs, of any number: ten million take a gigabyte, which as paths would take several."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from posixpath import splitext
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst_adain.errors import UsageError
+
+__all__ = ["Listing", "list_names", "read_names"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Listing:
+    """Holds the names of photographs and the key of each, which names its results and decides what is drawn for it.
+
+    The key is the name without its suffix, or with it where a.jpg and a.png would have the same.
+
+    Attributes:
+        text: all names, one after another, as the file system's bytes.
+        ends: where each name ends in it, after a 0.
+        keys: a hash of each key.
+        whole: whether its key has its suffix.
+        chosen: which of them are to be made, in order.
+    """
+
+    text: bytearray
+    ends: NDArray[np.int64]
+    keys: NDArray[np.uint64]
+    whole: NDArray[np.bool_]
+    chosen: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def shard(self, number: int, count: int) -> Listing:
+        """Choose part `number` of `count`, from 1: it depends on each key alone.
+
+        Raises:
+            UsageError: if there is no such part.
+        """
+        if not 1 <= number <= count:
+            raise UsageError(f"shard: expected a part from 1 to {count}, got {number}")
+        return dataclasses.replace(self, chosen=np.flatnonzero(self.keys % np.uint64(count) == number - 1))
+
+    def entries(self, chosen: Iterable[int]) -> Iterator[tuple[str, str]]:
+        """Yield the name and the key of each that is chosen."""
+        for i in chosen:
+            name = os.fsdecode(bytes(self.text[self.ends[i] : self.ends[i + 1]]))
+            yield name, name if self.whole[i] else splitext(name)[0]
+
+    def slices(self, count: int) -> Iterator[list[tuple[str, str]]]:
+        """Yield the names and keys of those that are chosen, `count` at a time."""
+        for start in range(0, len(self.chosen), count):
+            yield list(self.entries(self.chosen[start : start + count]))
+
+    def suspects(self, styles: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield the names and keys of all photographs of which two may have results of one name, KEY__STYLE; others cannot."""
+        known = set(styles)
+        parts = [style.split("__") for style in styles]
+        # a__b in the style c is a in the style b__c.
+        tails = tuple({f"__{'__'.join(p[:n])}" for p in parts for n in range(1, len(p)) if "__".join(p[n:]) in known})
+        found = _repeated(self.keys)
+        if tails:
+            longer = [i for i, (_, key) in enumerate(self.entries(range(len(self.keys)))) if key.endswith(tails)]
+            heads = [key[: -len(tail)] for _, key in self.entries(longer) for tail in tails if key.endswith(tail)]
+            found = np.union1d(found, np.append(self.keys[longer], np.array([*map(_hash, map(os.fsencode, heads))], np.uint64)))
+        yield from self.entries(np.flatnonzero(np.isin(self.keys, found)) if len(found) else ())
+
+
+def list_names(names: Iterable[bytes]) -> Listing:
+    """Make a listing of names, relative and with forward slashes.
+
+    Raises:
+        UsageError: if one comes twice.
+    """
+    text, ends, stems = bytearray(), array("q", [0]), bytearray()
+    for name in names:
+        text += name
+        ends.append(len(text))
+        stems += hashlib.blake2b(splitext(name)[0], digest_size=8).digest()
+    keys, places = np.frombuffer(stems, "<u8").astype(np.uint64), np.frombuffer(ends, np.int64)
+    whole = np.isin(keys, _repeated(keys))
+    seen: set[bytes] = set()
+    for i in np.flatnonzero(whole):
+        name = bytes(text[places[i] : places[i + 1]])
+        if name in seen:
+            raise UsageError(f"names: expected each once, got {os.fsdecode(name)} twice")
+        seen.add(name)
+        keys[i] = _hash(name)
+    return Listing(text, places, keys, whole, np.arange(len(keys)))
+
+
+def read_names(file: Path) -> Iterator[bytes]:
+    """Read names from a file, one a line, relative to the folder of photographs; empty lines are left out.
+
+    Raises:
+        UsageError: if one leads out of that folder, or there is none.
+    """
+    number = 0
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line  # Windows editors mark UTF-8 so
+            name = line.rstrip(b"\r\n").removeprefix(b"./")  # as `find .` writes them
+            name = name.replace(b"\\", b"/") if sys.platform == "win32" else name
+            if name.startswith(b"/") or b".." in name.split(b"/") or (sys.platform == "win32" and b":" in name):
+                found = os.fsdecode(name)
+                raise UsageError(f"{file}: line {number}: expected a name below the folder of photographs, found {found}")
+            if name:
+                yield name
+    if not number:
+        raise UsageError(f"{file}: expected names, one a line, found an empty file")
+
+
+def _hash(name: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
+
+
+def _repeated(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the values that occur more than once, sorted."""
+    ordered = np.sort(values)
+    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
