@@ -1,8 +1,11 @@
-"""`RandomStyle` in torchvision's pipelines."""
+"""`RandomStyle` in torchvision's pipelines, and `StyleMap` for dictionaries."""
 
 from __future__ import annotations
 
 import io
+import pickle
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +15,11 @@ from PIL import Image
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from nst_adain.errors import UsageError
+from nst_adain.batch.folder import stylize_folder
+from nst_adain.errors import ImageError, UsageError
 from nst_adain.functional import ChannelStats
 from nst_adain.stylizer import Stylizer
-from nst_adain.transforms import RandomStyle
+from nst_adain.transforms import RandomStyle, StyleMap
 
 
 def test_probability_zero_and_one(slim: Stylizer) -> None:
@@ -144,3 +148,83 @@ def test_wrong_pictures_are_said_whatever_is_drawn(slim: Stylizer) -> None:
         RandomStyle(iter([]), stylizer=slim)
     with pytest.raises(UsageError, match="style_size: expected the default where all styles are encoded already, got 64"):
         RandomStyle([slim.encode_style(picture(seed=2))], style_size=64, stylizer=slim)
+
+
+def test_a_seed_and_a_name_draw_what_a_batch_draws(slim: Stylizer, tmp_path: Path) -> None:
+    """Of 200 names."""
+    for folder in ("photos/deep", "styles"):
+        (tmp_path / folder).mkdir(parents=True)
+    for i in range(5):
+        picture(16, 16, i).save(tmp_path / "styles" / f"{i}.png")
+    names = [f"{'deep/' if i % 3 else ''}{i}.x" for i in range(200)]
+    photo = picture(8, 8)
+    for name in names:
+        photo.save(tmp_path / "photos" / f"{name}.png")
+    styles = sorted((tmp_path / "styles").iterdir())
+    stylize_folder(slim, tmp_path / "photos", tmp_path / "styles", tmp_path / "out", pairing="random", seed=7)
+    augment = RandomStyle(styles, p=1.0, seed=7, stylizer=slim)
+    for name in names:
+        drawn = styles[augment._draw(name)[0]]
+        with Image.open(tmp_path / "out" / f"{name}__{drawn.stem}.png") as made:
+            np.testing.assert_array_equal(np.asarray(made), np.asarray(augment(photo, key=name)))
+    assert len({augment._draw(name)[0] for name in names}) == 5
+
+
+def test_a_seed_needs_a_name(slim: Stylizer) -> None:
+    augment = RandomStyle([picture(seed=2), picture(seed=3)], p=0.5, alpha=(0.2, 1.0), seed=1, stylizer=slim)
+    once = [np.asarray(augment(picture(), key=str(i))) for i in range(8)]
+    torch.manual_seed(5)
+    for i, expected in enumerate(once):
+        np.testing.assert_array_equal(np.asarray(augment({"png": picture(), "__key__": str(i)})["png"]), expected)
+    assert len({image.tobytes() for image in once}) > 3
+    assert any(np.array_equal(image, np.asarray(picture())) for image in once)
+    with pytest.raises(
+        UsageError, match="key: expected the picture's name, which decides with the seed what is drawn, got none"
+    ):
+        augment(picture())
+
+
+def _bytes(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _pixels(value: Any) -> Any:
+    value = value["bytes"] if isinstance(value, dict) else value
+    return np.asarray(Image.open(io.BytesIO(value)) if isinstance(value, bytes) else value)
+
+
+def test_columns_of_every_kind_become_their_like(slim: Stylizer) -> None:
+    photos = [picture(24, 16, i) for i in range(3)]
+    styles, keys = [picture(seed=2), picture(seed=3)], ["a", "b/c", "d"]
+    expected = [np.asarray(RandomStyle(styles, 1.0, seed=4, stylizer=slim)(p, key=k)) for p, k in zip(photos, keys)]
+    stylise = pickle.loads(pickle.dumps(StyleMap(styles, "png", seed=4, stylizer=slim)))
+    objects = np.empty(3, object)
+    objects[:] = [_bytes(photo) for photo in photos]
+    for pictures in (
+        photos, [_bytes(photo) for photo in photos], objects, np.stack([np.asarray(photo) for photo in photos]),
+        [np.asarray(photo) for photo in photos], [{"bytes": _bytes(photo), "path": None} for photo in photos],
+    ):  # fmt: skip
+        made = stylise({"__key__": keys, "png": pictures, "cls": [1, 2, 3]})
+        assert made["cls"] == [1, 2, 3]
+        assert type(made["png"]) is type(pictures)
+        assert {type(value) for value in made["png"]} == {type(value) for value in pictures}
+        for value, pixels in zip(made["png"], expected):
+            np.testing.assert_array_equal(_pixels(value), pixels)
+        sample = stylise({"__key__": "b/c", "png": pictures[1], "cls": 2})
+        np.testing.assert_array_equal(_pixels(sample["png"]), expected[1])
+    by_index = stylise({"png": photos[:1]}, [12])
+    np.testing.assert_array_equal(_pixels(by_index["png"][0]), _pixels(stylise({"__key__": "12", "png": photos[0]})["png"]))
+    jpeg = StyleMap(styles, "png", seed=4, stylizer=slim, suffix=".jpg")({"__key__": "a", "png": _bytes(photos[0])})["png"]
+    assert jpeg.startswith(b"\xff\xd8")
+
+
+def test_wrong_columns_are_named(slim: Stylizer) -> None:
+    stylise = StyleMap([picture(seed=2)], "png", stylizer=slim)
+    with pytest.raises(UsageError, match="column: expected one of jpg, __key__, got png"):
+        stylise({"jpg": b"", "__key__": "a"})
+    with pytest.raises(UsageError, match="key: expected one of png, got __key__"):
+        stylise({"png": b""})
+    with pytest.raises(ImageError, match="^a: expected a picture, found"):
+        stylise({"png": b"nothing", "__key__": "a"})
