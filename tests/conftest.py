@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,6 +133,19 @@ def folders(tmp_path: Path) -> Path:
         picture(40, 30, seed).save(tmp_path / name)
     (tmp_path / "photos" / "bad.png").write_text("no picture")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def ray_here() -> Iterator[None]:
+    """Ray on two cores, which what runs in this process joins."""
+    os.environ["RAY_BACKEND_LOG_LEVEL"] = "fatal"
+    import ray
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture

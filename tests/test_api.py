@@ -217,6 +217,7 @@ def test_docstrings_comments_and_empty_lines_are_not_counted_as_code() -> None:
 TESTED_ELSEWHERE = {
     "nst_adain/cli/app.py": "tests/web/test_server.py",  # a command is its options and one call: the test of what it calls
     "nst_adain/cli/batch.py": "tests/batch/test_folder.py",
+    "nst_adain/cli/bulk.py": "tests/batch/test_bulk.py",
     "nst_adain/cli/grid.py": "tests/figures/test_grid.py",
     "nst_adain/cli/morph.py": "tests/figures/test_grid.py",
     "nst_adain/cli/stylize.py": "tests/cli/test_main.py",

@@ -16,21 +16,18 @@ from nst_adain.batch.making import Making
 from nst_adain.batch.manifest import Facts, writing_manifest
 from nst_adain.batch.pairing import Job, find_pictures, pair
 from nst_adain.batch.runs import Report, Run, failures_file
-from nst_adain.batch.settings import settings_of
+from nst_adain.batch.settings import load_controls, settings_of
 from nst_adain.batch.styles import find_styles
 from nst_adain.batch.workers import share_work
 from nst_adain.controls import STYLE_SIZE, Controls, check_side, check_style_size
 from nst_adain.errors import UsageError
 from nst_adain.files import check_folder, make_folder, remove_strays
 from nst_adain.images.io import output_format
-from nst_adain.images.masks import read_controls
 from nst_adain.images.opening import MAX_PIXELS
 from nst_adain.results import pairs_by_result
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["stylize_folder"]
-
-_CONTROLS = ("alpha", "boldness", "masks", "preserve_color", "look_size", "detail")
 
 
 def stylize_folder(
@@ -94,7 +91,7 @@ def stylize_folder(
     """
     photos, styles, out = Path(photos), Path(styles), Path(out)
     _check_options(pairing, size, style_size)
-    loaded = _load_controls(stylizer, {**(controls or {}), "max_pixels": max_pixels})
+    loaded = load_controls(stylizer.boldness.of, {**(controls or {}), "max_pixels": max_pixels})
     report = Report()
     listing = _list(photos, names, out, styles, report)
     files = find_styles(styles, out, report.failed)
@@ -123,12 +120,6 @@ def _list(photos: Path, names: str | os.PathLike[str] | None, out: Path, styles:
         return list_names(read_names(Path(names)))
     found = find_pictures(photos, "photographs", out, report.failed, apart=styles)
     return list_names(os.fsencode(path.relative_to(photos).as_posix()) for path in found)
-
-
-def _load_controls(stylizer: Stylizer, controls: Controls) -> Controls:
-    loaded = read_controls(controls, _CONTROLS)
-    loaded["boldness"] = stylizer.boldness.of(loaded.get("boldness"))  # recorded, whatever the default becomes
-    return loaded
 
 
 def _check_options(pairing: str, size: int | None, style_size: int | None) -> None:

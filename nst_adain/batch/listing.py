@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nst_adain.errors import UsageError
 
-__all__ = ["Listing", "list_names", "read_names"]
+__all__ = ["Listing", "list_names", "read_names", "unpacked"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,6 +63,13 @@ class Listing:
         for start in range(0, len(self.chosen), count):
             yield list(self.entries(self.chosen[start : start + count]))
 
+    def packed(self, count: int) -> Iterator[bytes]:
+        """Yield what `slices` yields, in few bytes, for `unpacked`."""
+        for start in range(0, len(self.chosen), count):
+            chosen = self.chosen[start : start + count]
+            names = (bytes(self.text[self.ends[i] : self.ends[i + 1]]) for i in chosen)
+            yield b"\0".join((b"+" if self.whole[i] else b"-") + name for i, name in zip(chosen, names))
+
     def suspects(self, styles: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield the names and keys of all photographs of which two may have results of one name, KEY__STYLE; others cannot."""
         known = set(styles)
@@ -75,6 +82,12 @@ class Listing:
             heads = [key[: -len(tail)] for _, key in self.entries(longer) for tail in tails if key.endswith(tail)]
             found = np.union1d(found, np.append(self.keys[longer], np.array([*map(_hash, map(os.fsencode, heads))], np.uint64)))
         yield from self.entries(np.flatnonzero(np.isin(self.keys, found)) if len(found) else ())
+
+
+def unpacked(entries: bytes) -> list[tuple[str, str]]:
+    """Return the names and keys that `Listing.packed` yielded."""
+    names = [(os.fsdecode(entry[1:]), entry[:1]) for entry in entries.split(b"\0")]
+    return [(name, name if kind == b"+" else splitext(name)[0]) for name, kind in names]
 
 
 def list_names(names: Iterable[bytes]) -> Listing:

@@ -15,38 +15,14 @@ from PIL import Image
 
 from nst_adain.batch.cores import Cores, area, why
 from nst_adain.batch.pairing import Job, split
+from nst_adain.batch.rows import Row
 from nst_adain.controls import LOOK_SIZE, Controls
 from nst_adain.functional import ChannelStats
 from nst_adain.images.io import load_image, save_image
 from nst_adain.rendering.contents import EncodedContent
 from nst_adain.stylizer import Stylizer
 
-__all__ = ["Make", "Making", "Row", "make", "sha256_of"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """Tells what became of a photograph in a style.
-
-    Attributes:
-        key: the photograph's.
-        photo: its file.
-        style: the style's name; None if none was drawn.
-        output: the result's file.
-        sha256: of the result; None if it was not asked for, or there is none.
-        seconds: for which it was read, computed and written; None if it was there already.
-        error: why there is no result.
-        wrong: the file that the error is about.
-    """
-
-    key: str
-    photo: Path
-    style: Path
-    output: Path
-    sha256: str | None = None
-    seconds: float | None = None
-    error: str | None = None
-    wrong: Path | None = None
+__all__ = ["Make", "Making", "make", "sha256_of"]
 
 
 # Makes the results of some photographs, and hands the row of each to a function.
@@ -93,7 +69,8 @@ class Making:
                 digest = sha256_of(path) if self.hashed else None
                 yield Row(job.key, job.photo, style, path, digest, reading + time.perf_counter() - began - waited)
             except Exception as error:
-                yield Row(job.key, job.photo, style, path, error=why(error), wrong=path)
+                number = error.errno if isinstance(error, OSError) else None
+                yield Row(job.key, job.photo, style, path, error=why(error), wrong=path, errno=number)
 
     def _encode(self, stylizer: Stylizer, photo: Path, cores: Cores) -> tuple[EncodedContent[Image.Image], float]:
         limit, look_size = self.controls["max_pixels"], self.controls.get("look_size", LOOK_SIZE)

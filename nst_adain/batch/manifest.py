@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nst_adain.batch.making import Row
+from nst_adain.batch.rows import Row
 from nst_adain.files import replacing
 
 __all__ = ["Facts", "writing_manifest"]

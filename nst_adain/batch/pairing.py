@@ -12,7 +12,7 @@ from nst_adain.draws import draws
 from nst_adain.errors import UsageError
 from nst_adain.images.opening import READABLE_SUFFIXES, find_images
 
-__all__ = ["Job", "find_pictures", "names_of", "pair", "split"]
+__all__ = ["Job", "find_pictures", "names_of", "pair", "result_key", "split"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +37,13 @@ def pair(
     file changes no other pair."""
     for name, key in named:
         chosen = [styles[int(draws(seed, key).integers(len(styles)))]] if pairing == "random" else styles
-        outputs = [(style, out / f"{key}__{'-'.join(style.parts)}{suffix}") for style in chosen]
+        outputs = [(style, out / f"{result_key(key, style)}{suffix}") for style in chosen]
         yield Job(photos / name, key, outputs)
+
+
+def result_key(key: str, style: Path) -> str:
+    """Name the result of a photograph in a style."""
+    return f"{key}__{'-'.join(style.parts)}"
 
 
 def split(jobs: Sequence[Job], workers: int) -> Iterator[Job]:

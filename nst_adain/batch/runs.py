@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from nst_adain.batch.listing import Listing
-from nst_adain.batch.making import Make, Row, sha256_of
+from nst_adain.batch.making import Make, sha256_of
 from nst_adain.batch.pairing import Job
+from nst_adain.batch.rows import Row
 from nst_adain.batch.settings import SETTINGS, check_settings, claim, join_sources
 from nst_adain.batch.styles import encode_styles
 from nst_adain.files import remove_strays, write_atomic

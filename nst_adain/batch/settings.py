@@ -6,7 +6,7 @@ import hashlib
 import json
 import numbers
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,26 @@ from nst_adain.controls import LOOK_SIZE, Controls
 from nst_adain.errors import UsageError
 from nst_adain.files import write_new
 from nst_adain.images.io import LOSSY_SUFFIXES
+from nst_adain.images.masks import read_controls
 
-__all__ = ["SETTINGS", "check_settings", "claim", "join_sources", "settings_of"]
+__all__ = ["SETTINGS", "agreed", "check_settings", "claim", "join_sources", "load_controls", "settings_of"]
 
 _REMEDY = "name another folder, or remove this one"
 _OLDER = {"keep_metadata": False, "look_size": None, "boldness": 0.0}  # how batches that do not say so were made
 SETTINGS = "batch.json"  # in the output folder: how its pictures were made
 # The controls that change the results, and their defaults.
 _LOOK = {"alpha": 1.0, "boldness": 0.0, "preserve_color": None, "masks": None, "look_size": LOOK_SIZE, "detail": "strokes"}
+
+
+def load_controls(boldness: Callable[[float | None], float], controls: Controls) -> Controls:
+    """Read the masks among a batch's controls, and write out the `boldness`, so that it is recorded.
+
+    Raises:
+        UsageError: if one is not a batch's.
+    """
+    loaded = read_controls(controls, ("alpha", "boldness", "masks", "preserve_color", "look_size", "detail"))
+    loaded["boldness"] = boldness(loaded.get("boldness"))
+    return loaded
 
 
 def settings_of(
@@ -66,10 +78,13 @@ def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]
     Raises:
         UsageError: if they were made with other settings.
     """
-    if not path.exists():
-        return {}
+    return agreed(path, path.read_bytes(), settings) if path.exists() else {}
+
+
+def agreed(path: Path | str, before_them: bytes, settings: Mapping[str, object]) -> dict[str, Any]:
+    """Read what a file of settings, `path`, holds. Errors: as for `check_settings`."""
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = json.loads(before_them)
     except (ValueError, RecursionError):
         before = None
     if not isinstance(before, dict):
@@ -77,7 +92,7 @@ def check_settings(path: Path, settings: Mapping[str, object]) -> dict[str, Any]
     for name, value in {**_OLDER, **before}.items():
         if name in settings and value != settings[name]:
             other = f"made {_otherwise(name, value, settings[name])}"
-            raise UsageError(f"{path.parent}: holds pictures {other}; {_REMEDY}")
+            raise UsageError(f"{os.path.dirname(path)}: holds pictures {other}; {_REMEDY}")
     return before
 
 

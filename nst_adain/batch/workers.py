@@ -20,8 +20,9 @@ from typing import Any
 
 import torch
 
-from nst_adain.batch.making import Make, Making, Row, make
+from nst_adain.batch.making import Make, Making, make
 from nst_adain.batch.pairing import Job
+from nst_adain.batch.rows import Row
 from nst_adain.errors import UsageError, at_least
 from nst_adain.stylizer import Stylizer
 

@@ -30,6 +30,7 @@ _COMMANDS = {
     "compare": "compare models on one photograph",
     "morph": "animate a photograph from one style to the next",
     "batch": "stylise a folder of photographs",
+    "bulk": "stylise a data set, on a machine or a cluster (needs the extra: bulk)",
     "video": "stylise a video (needs the extra: video)",
     "app": "open a web page with sliders and a brush (needs the extra: web)",
     "export": "write a model for ONNX Runtime (needs the extra: onnx)",

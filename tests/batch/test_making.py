@@ -10,8 +10,9 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain.batch.cores import Cores
-from nst_adain.batch.making import Making, Row, make, sha256_of
+from nst_adain.batch.making import Making, make, sha256_of
 from nst_adain.batch.pairing import Job
+from nst_adain.batch.rows import Row
 from nst_adain.stylizer import Stylizer
 
 
