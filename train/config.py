@@ -44,9 +44,9 @@ class TrainConfig:
     """
 
     content: Path
-    """Folder of photographs."""
+    """Photographs: a folder; a list of files, one a line, relative to its folder (.txt); or WebDataset tars ({00..99}.tar)."""
     style: Path
-    """Folder of paintings."""
+    """Paintings, likewise."""
     teacher: Path
     """The loss network: full-width VGG-19 to relu4_1, or what `distill` made of a VGG topology (cheaper)."""
     out: Path

@@ -7,7 +7,9 @@ and a resumed run sees what the uninterrupted one would have seen, on any number
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import adjust_sharpness
 
+from nst_adain.batch.listing import read_names
+from nst_adain.batch.samples import read_tar
+from nst_adain.batch.sources import expand
 from nst_adain.errors import ImageError, UsageError
 from nst_adain.images.io import flatten, load_image, resize_short_side
 from nst_adain.images.opening import find_images
@@ -48,21 +53,29 @@ Key = tuple[int, int, int]  # a crop's name: its kind, the index of its picture,
 
 
 class Pictures:
-    """A folder of pictures in memory, the last `holdout` of them kept apart."""
+    """Pictures in memory, the last `holdout` of them kept apart."""
 
-    def __init__(self, folder: Path, max_side: int, holdout: int) -> None:
-        """Read the folder.
+    def __init__(self, source: Path, max_side: int, holdout: int) -> None:
+        """Read a folder; or files that a list names, one a line, relative to its folder (.txt); or WebDataset's tars (.tar).
+
+        Args:
+            source: a folder, a list, or tars: one, or several by {00..99}.
+            max_side: short side to which larger ones are reduced.
+            holdout: how many to keep apart.
 
         Raises:
             NotADirectoryError, ValueError: if it does not exist, or has no more readable pictures than `holdout`.
         """
-        paths = find_images(folder)
-        names = "\n".join(path.relative_to(folder).as_posix() for path in paths)
-        self.digest = hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()[:16]  # tells folders apart
+        names: list[str] = []
+        loaded: list[Image.Image] = []
         with ThreadPoolExecutor() as pool:
-            loaded = [p for p in pool.map(lambda path: self._load(path, max_side), paths) if p is not None]
+            for found in _find(source):
+                names += found
+                loaded += [p for p in pool.map(lambda path: self._load(path, max_side), found.values()) if p is not None]
+        text = "\n".join(names)
+        self.digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]  # tells sources apart
         if len(loaded) <= holdout:
-            raise ValueError(f"{folder}: expected more than the {holdout} held-out pictures, found {len(loaded)} readable")
+            raise ValueError(f"{source}: expected more than the {holdout} held-out pictures, found {len(loaded)} readable")
         split = len(loaded) - holdout
         self.train, self.held_out = loaded[:split], loaded[split:]
 
@@ -74,6 +87,22 @@ class Pictures:
             print(f"skipped: {error}", file=sys.stderr)
             return None
         return resize_short_side(image, max_side) if min(image.size) > max_side else image
+
+
+def _find(source: Path) -> Iterator[dict[str, Path]]:
+    """Yield files by name, in order. Those of a tar are removed when the next is read."""
+    if source.suffix == ".tar":
+        for file in map(Path, expand(str(source))):
+            with tempfile.TemporaryDirectory() as folder:
+                samples = list(read_tar(file, Path(folder), file.name))
+                for sample in samples:
+                    if sample.error is not None:
+                        print(f"skipped: {sample.error}", file=sys.stderr)
+                yield {sample.name: sample.picture for sample in samples if sample.picture is not None}
+    elif source.suffix == ".txt":
+        yield {name: source.parent / name for name in map(os.fsdecode, read_names(source))}
+    else:
+        yield {path.relative_to(source).as_posix(): path for path in find_images(source)}
 
 
 def check_outside(out: Path, **folders: Path) -> None:

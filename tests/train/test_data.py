@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from conftest import losses
 from PIL import Image, ImageDraw
 
+from nst_adain.batch.samples import write_tar
 from train.config import TrainConfig
 from train.data import Batch, Pictures, batches, center_crop, square_crop
 from train.trainer import Trainer
@@ -27,6 +29,33 @@ def test_corrupt_pictures_are_skipped_and_named(config: TrainConfig, capsys: pyt
     assert "dangling.png: expected a picture" in said
     with pytest.raises(ValueError, match="expected more than the 8 held-out pictures, found 8"):
         Pictures(config.content, 64, 8)
+
+
+def test_lists_and_tars_hold_what_their_folder_holds(config: TrainConfig, tmp_path: Path) -> None:
+    folder = Pictures(config.content, 64, 1)
+    names = sorted(path.name for path in config.content.iterdir())
+    (config.content / "list.txt").write_text("\n".join(names))
+    listed = Pictures(config.content / "list.txt", 64, 1)
+    assert listed.digest == folder.digest
+    for number, some in enumerate((names[:5], names[5:])):
+        write_tar(tmp_path / f"{number}.tar", [(Path(name).stem, config.content / name, {"cls": 1}) for name in some])
+    tars = Pictures(tmp_path / "{0..1}.tar", 64, 1)
+    assert tars.digest != folder.digest
+    for other in (listed, tars):
+        assert [image.tobytes() for image in other.train] == [image.tobytes() for image in folder.train]
+        assert [image.tobytes() for image in other.held_out] == [image.tobytes() for image in folder.held_out]
+
+
+def test_damaged_parts_of_tars_are_skipped_and_named(
+    config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = sorted(config.content.iterdir())
+    write_tar(tmp_path / "0.tar", [(path.stem, path, {}) for path in names])
+    data = bytearray((tmp_path / "0.tar").read_bytes())
+    data[:300] = b"\xff" * 300
+    (tmp_path / "0.tar").write_bytes(data)
+    assert len(Pictures(tmp_path / "0.tar", 64, 1).train) == len(names) - 2
+    assert "skipped: 0.tar: the tar is damaged at byte 0" in capsys.readouterr().err
 
 
 def test_batches_are_a_function_of_the_step(config: TrainConfig) -> None:
