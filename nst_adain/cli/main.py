@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import codecs
 import contextlib
 import io
@@ -20,7 +21,7 @@ from nst_adain.files import remove_strays
 from nst_adain.interrupts import STATUS, interruptible
 from nst_adain.streams import open_missing_streams
 
-__all__ = ["main"]
+__all__ = ["main", "whole_parser"]
 
 # Modules of nst_adain.cli, and what they do.
 _COMMANDS = {
@@ -35,6 +36,7 @@ _COMMANDS = {
     "app": "open a web page with sliders and a brush (needs the extra: web)",
     "export": "write a model for ONNX Runtime (needs the extra: onnx)",
     "convert": "turn published PyTorch weights into .safetensors",
+    "completion": "print what lets a shell complete commands (needs the extra: completion)",
 }
 _EXAMPLE = """\
 start here:
@@ -46,7 +48,7 @@ failed, 2 wrong usage, 130 interrupted."""
 _INTERRUPTED = "nst-adain: interrupted"
 _PRINTED = "nst_adain"  # how standard output treats letters that it does not have
 # Optional libraries, and the extra that brings each.
-_EXTRAS = {"av": "video", "cv2": "video", "onnx": "onnx", "onnxscript": "onnx", "gradio": "web"}
+_EXTRAS = {"av": "video", "cv2": "video", "onnx": "onnx", "onnxscript": "onnx", "gradio": "web", "shtab": "completion"}
 _EXTRAS |= {"fsspec": "bulk", "pyarrow": "bulk", "ray": "bulk"}
 
 
@@ -76,7 +78,8 @@ def _run(words: Sequence[str]) -> int:
     try:
         with interruptible(_INTERRUPTED), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on files; what matters of them becomes an error
-            warnings.simplefilter("default", ImageWarning)
+            if not getattr(arguments, "quiet", False):
+                warnings.simplefilter("default", ImageWarning)
             warnings.showwarning = _warned
             arguments.job(arguments)
     except UsageError as error:
@@ -115,6 +118,16 @@ def _parser() -> Parser:
     for name, purpose in _COMMANDS.items():
         commands.add_parser(name, help=purpose)
     return parser
+
+
+def whole_parser() -> tuple[Parser, list[Command]]:
+    """Return the parser of the program, and those of its commands with their options, for which torch is loaded."""
+    parser = _parser()
+    (subparsers,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    commands: list[Command] = list(subparsers.choices.values())
+    for command in commands:
+        command.load()
+    return parser, commands
 
 
 def _warned(message: Warning | str, *_: object, **__: object) -> None:

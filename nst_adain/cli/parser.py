@@ -49,11 +49,15 @@ class Parser(argparse.ArgumentParser):
 class Command(Parser):
     """A command's parser, which loads its options, and with them torch, when they are looked at."""
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """The arguments, all of which belong to the command."""
+    def load(self) -> None:
+        """Add the command's options, unless they are there."""
         if self._defaults.get("job") is None:
             importlib.import_module(f"nst_adain.cli.{self.prog.split()[-1]}").add_options(self)
             self.set_defaults(parser=self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The arguments, all of which belong to the command."""
+        self.load()
         namespace, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")

@@ -56,7 +56,8 @@ def name_results(output: Path | None, photos: Sequence[Path], styles: Sequence[P
         folder = output or Path()
         make_folder(folder)
         together = "+".join(style.name for style in styles)
-        results = list(pairs_by_result((folder / result_name(photo, styles), (photo, together)) for photo in photos))
+        named = [(photo, photo if photo.name != "-" else Path("standard_input")) for photo in photos]
+        results = list(pairs_by_result((folder / result_name(name, styles), (photo, together)) for photo, name in named))
     for path in results:
         output_format(path)  # a wrong name is said before the work, not after
     return results

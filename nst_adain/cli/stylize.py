@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
+from typing import Any
+
+from PIL import Image
 
 from nst_adain.cli.drawn import NAMES, open_style
 from nst_adain.cli.options import (
@@ -12,14 +16,14 @@ from nst_adain.cli.options import (
     add_metadata,
     add_model,
     add_quality,
-    encode_styles,
     load_stylizer,
     picture_or_folder,
     read_strength,
     say_failed,
 )
+from nst_adain.cli.pipes import STANDARD, add_reports, read_standard_input, say_made, write_standard_output
 from nst_adain.cli.roles import name_results, tell_apart
-from nst_adain.controls import STYLE_SIZE, Controls, Style
+from nst_adain.controls import Controls, Picture, Style, check_style_size
 from nst_adain.errors import ImageError, UsageError, out_of_memory, reason
 from nst_adain.images.io import WRITABLE_SUFFIXES, output_format, save_image
 from nst_adain.images.masks import read_controls
@@ -36,7 +40,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = """\
 Render a photograph in the style of one or more pictures, at its own size and
 with its own transparency. The name of the output chooses its format: PNG,
-JPEG, WebP or TIFF. Several photographs get the same style with --styles."""
+JPEG, WebP or TIFF. Several photographs get the same style with --styles. The
+name - stands for standard input, and after -o for standard output, in PNG."""
     parser.epilog = """\
 examples:
   nst-adain stylize samples/chelsea.png samples/brush_strokes.png --alpha 0.8 -o cat.png
@@ -53,10 +58,11 @@ examples:
     parser.add_argument("--styles", dest="named", type=Path, nargs="+", metavar="STYLE",
                         help="the styles; everything before this option is then a photograph")  # fmt: skip
     parser.add_argument("-o", "--output", type=picture_or_folder,
-                        help="the result, or with --styles a folder (default: CONTENT__STYLE.png, here)")  # fmt: skip
+                        help="the result, or with --styles a folder (default: CONTENT__STYLE.png, here; for -, -)")  # fmt: skip
     add_controls(parser)
     add_quality(parser)
     add_metadata(parser)
+    add_reports(parser)
     add_model(parser)
     parser.set_defaults(job=run)
 
@@ -66,23 +72,27 @@ def run(arguments: argparse.Namespace) -> None:
     regions = [*(arguments.masks or []), arguments.label_map, arguments.alpha]
     mixed = bool(arguments.weights or arguments.masks or arguments.label_map)
     photos, names = tell_apart([arguments.content, *(arguments.styles or [])], arguments.named, mixed)
-    if arguments.output and arguments.output.suffix.lower() not in WRITABLE_SUFFIXES and not arguments.named:
-        raise UsageError(f"-o: expected the name of a picture, or --styles, got the folder {arguments.output}")
-    outputs = name_results(arguments.output, photos, names)
-    check_apart(outputs, *photos, *names, *regions)
-    controls, styles = _controls(arguments), list[Style](map(open_style, names))
+    outputs = _outputs(arguments, photos, names)
+    check_apart([path for path in outputs if path != STANDARD], *({*photos, *names} - {STANDARD}), *regions)
+    given = read_standard_input(photos, names)
+    controls = _controls(arguments)
+    styles: list[Any] = [given if name == STANDARD else open_style(name) for name in names]
     stylizer = load_stylizer(arguments)
     if len(photos) > 1:  # what they share is read once, and if it cannot be, then nothing is begun
         controls["alpha"] = read_strength(arguments)
         if arguments.masks:
             controls |= read_controls({"masks": arguments.masks, "max_pixels": arguments.max_pixels}, ("masks",))
         if arguments.preserve_color != "coral":  # which needs the pictures
-            styles, controls["style_size"] = [*encode_styles(stylizer, names, arguments)], STYLE_SIZE
+            check_style_size(arguments.style_size, styles)
+            sizes = {"style_size": controls.pop("style_size"), "max_pixels": arguments.max_pixels}
+            styles = [stylizer.encode_style(style, **sizes) for style in styles]
     failed = 0
     for photo, output in zip(photos, outputs, strict=True):
         try:
-            _stylize(stylizer, photo, styles, output, controls, arguments)
-            print(output)
+            start = time.perf_counter()
+            size = _stylize(stylizer, given if photo == STANDARD else photo, styles, output, controls, arguments)
+            seconds = round(time.perf_counter() - start, 3)
+            say_made(arguments, output, content=photo, styles=names, size=size, seconds=seconds, model=stylizer.name)
         except Exception as error:
             if len(photos) == 1 or not (isinstance(error, (ImageError, OSError)) or out_of_memory(error)):
                 raise
@@ -90,6 +100,21 @@ def run(arguments: argparse.Namespace) -> None:
             say_failed(photo, reason(error))
     if failed:
         raise ValueError(f"{failed} of {len(photos)} photographs failed")
+
+
+def _outputs(arguments: argparse.Namespace, photos: list[Path], names: list[Path]) -> list[Path]:
+    """Where the results go; raises UsageError if they cannot go there."""
+    output, standard = arguments.output, STANDARD in photos
+    if arguments.keep_metadata and standard:
+        raise UsageError("--keep-metadata: expected a file, got standard input")
+    if output == STANDARD or (output is None and photos == [STANDARD]):
+        if len(photos) > 1 or arguments.json:
+            what = "--json, which is written there" if arguments.json else f"the results of {len(photos)} photographs"
+            raise UsageError(f"-o: expected a file or folder with {what}, got standard output")
+        return [STANDARD]
+    if output and output.suffix.lower() not in WRITABLE_SUFFIXES and not arguments.named:
+        raise UsageError(f"-o: expected the name of a picture, or --styles, got the folder {output}")
+    return name_results(output, photos, names)
 
 
 def _controls(arguments: argparse.Namespace) -> Controls:
@@ -106,24 +131,32 @@ def _controls(arguments: argparse.Namespace) -> Controls:
         "detail": arguments.detail,
         "tile": arguments.tile,
         "max_pixels": arguments.max_pixels,
-        "progress": sys.stderr.isatty(),
+        "progress": sys.stderr.isatty() and not arguments.quiet,
     }
 
 
 def _stylize(
-    stylizer: Stylizer, photo: Path, styles: list[Style], output: Path, controls: Controls, arguments: argparse.Namespace
-) -> None:
-    source = photo if arguments.keep_metadata else None
-    if output_format(output) == "TIFF" and (size := _size_in_tiles(photo, controls)):
+    stylizer: Stylizer, photo: Picture, styles: list[Style], output: Path, controls: Controls, arguments: argparse.Namespace
+) -> tuple[int, int]:
+    """Make one result, and return its width and height."""
+    source = photo if arguments.keep_metadata and isinstance(photo, Path) else None
+    tiff = output != STANDARD and output_format(output) == "TIFF"
+    if tiff and (size := _size_in_tiles(photo, controls)):
         # Neither the picture nor the result is ever in memory whole.
         with create_tiff(output, *size, metadata_of=source) as pixels:
             into: Controls = {**controls, "out": pixels}
             stylizer(photo, styles, **into)
+        return size[1], size[0]
+    result = stylizer(photo, styles, **controls)
+    assert isinstance(result, Image.Image)
+    if output == STANDARD:
+        write_standard_output(result)
     else:
-        save_image(stylizer(photo, styles, **controls), output, quality=arguments.quality, metadata_of=source)
+        save_image(result, output, quality=arguments.quality, metadata_of=source)
+    return result.size
 
 
-def _size_in_tiles(photo: Path, controls: Controls) -> tuple[int, int] | None:
+def _size_in_tiles(photo: Picture, controls: Controls) -> tuple[int, int] | None:
     """Height and width of a photograph without transparency that is rendered in tiles; None: it is another."""
     content = read_content(photo, controls["size"], None, controls["tile"], controls["max_pixels"])
     return None if content.side is None or content.transparency is not None else content.size

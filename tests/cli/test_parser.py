@@ -93,4 +93,5 @@ REQUIRED = {
     "video": "a b -o c.mp4",
     "export": "-o a",
     "convert": "a -o b.safetensors",
+    "completion": "bash",
 }
