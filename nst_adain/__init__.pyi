@@ -3,7 +3,7 @@ from .functional import ChannelStats, adain, blend, channel_stats
 from .images.io import load_image, save_image
 from .models.architecture import Architecture
 from .models.networks import Decoder, Encoder, StyleTransfer
-from .models.pretrained import available_models
+from .models.pretrained import available_models, load_model
 from .models.published import convert_published
 from .rendering.contents import EncodedContent
 from .stylizer import Stylizer
@@ -25,5 +25,6 @@ __all__ = [
     "channel_stats",
     "convert_published",
     "load_image",
+    "load_model",
     "save_image",
 ]
