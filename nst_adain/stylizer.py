@@ -39,8 +39,9 @@ from nst_adain.images.masks import read_mask, read_masks
 from nst_adain.images.opening import MAX_PIXELS
 from nst_adain.images.tiff import Pixels
 from nst_adain.models.boldness import Boldness
+from nst_adain.models.hub import is_repository, push_to_hub
 from nst_adain.models.networks import StyleTransfer
-from nst_adain.models.pretrained import DEFAULT_MODEL, load_model
+from nst_adain.models.pretrained import DEFAULT_MODEL, find_weights, load_model
 from nst_adain.rendering.coarse_to_fine import paint
 from nst_adain.rendering.codes import code_of
 from nst_adain.rendering.contents import EncodedContent, Result, check_out
@@ -68,6 +69,8 @@ class Stylizer:
     """
 
     average_style, layers, replace_layers, preview = average_style, layers, replace_layers, preview
+    push_to_hub, name = push_to_hub, ""
+    file: Path | None = None  # of a model that `from_pretrained` loaded, as is the name
 
     def __init__(self, model: StyleTransfer, device: str | torch.device | None = None, precision: Precision = "auto") -> None:
         """Wrap a model.
@@ -85,7 +88,7 @@ class Stylizer:
         if not isinstance(model, StyleTransfer):
             found = type(model).__name__
             raise TypeError(f"model: expected a StyleTransfer, got {found}; Stylizer.from_pretrained loads one by name or path")
-        self.device, self.name = pick_device(device), ""
+        self.device = pick_device(device)
         # In float32: a model that was halved keeps its values.
         self.boldness = Boldness(model.float(), self.device, is_half(precision, self.device))
         self.fingerprint, self.digest, self.model = self.boldness.fingerprint, self.boldness.digest, self.boldness.default
@@ -112,18 +115,18 @@ class Stylizer:
         """Load weights.
 
         Args:
-            name: a model that ships with the package, "base", "slim" (rougher, but takes about a third of the time) or "vgg19"
-                (only a decoder), or the path of a .safetensors file.
-            encoder: file of the full-width VGG-19 encoder, for weights without an encoder; default: the file that the
-                environment variable NST_ADAIN_VGG19 names.
+            name: a model that ships with the package, "base", "slim" (rougher, in a third of the time) or "vgg19" (no encoder);
+                the path of a .safetensors file; or owner/name, perhaps with @revision, on the Hugging Face Hub.
+            encoder: the full-width VGG-19 encoder, for weights without one; default: the file that NST_ADAIN_VGG19 names.
             device, precision: as for `Stylizer`.
 
         Raises:
             FileNotFoundError: if the weights do not exist, or they need an encoder and none is given.
             ValueError: if a file does not hold what it should, or there is no such device or precision.
         """
-        stylizer = cls(load_model(name, encoder=encoder), device, precision)
-        stylizer.name = Path(name).stem
+        file = find_weights(name)
+        stylizer = cls(load_model(file, encoder=encoder), device, precision)
+        stylizer.name, stylizer.file = str(name) if is_repository(name) else file.stem, file
         return stylizer
 
     @torch.no_grad()

@@ -49,7 +49,7 @@ _INTERRUPTED = "nst-adain: interrupted"
 _PRINTED = "nst_adain"  # how standard output treats letters that it does not have
 # Optional libraries, and the extra that brings each.
 _EXTRAS = {"av": "video", "cv2": "video", "onnx": "onnx", "onnxscript": "onnx", "gradio": "web", "shtab": "completion"}
-_EXTRAS |= {"fsspec": "bulk", "pyarrow": "bulk", "ray": "bulk"}
+_EXTRAS |= {"fsspec": "bulk", "pyarrow": "bulk", "ray": "bulk", "huggingface_hub": "hub"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -22,6 +22,7 @@ from torch import Tensor
 from nst_adain.errors import UsageError, one_line
 from nst_adain.files import write_atomic
 from nst_adain.models.architecture import Architecture
+from nst_adain.models.hub import download, is_repository
 from nst_adain.models.networks import Encoder, StyleTransfer
 from nst_adain.tensors import check_finite, open_tensors, read_tensors
 
@@ -82,16 +83,16 @@ def available_models() -> list[str]:
 
 
 def find_weights(name: str | os.PathLike[str]) -> Path:
-    """Return the file of a model: one of `available_models()`, or any .safetensors file, which need not exist.
+    """Return the file of a model: one of `available_models()`, of the Hugging Face Hub (`hub.download`), or any, even missing.
 
     Raises:
         UsageError: if no model of this name ships.
     """
-    path = Path(name)
+    path = download(str(name)) if is_repository(name) else Path(name)
     if path.suffix != ".safetensors":
-        path = weights_folder() / f"{name}.safetensors"
+        path, known = weights_folder() / f"{name}.safetensors", available_models()
         if not path.is_file():
-            raise UsageError(f"model: expected one of {available_models()} or a .safetensors file, got {str(name)!r}")
+            raise UsageError(f"model: expected one of {known}, a .safetensors file or owner/name, got {str(name)!r}")
     return path
 
 
@@ -99,7 +100,7 @@ def load_model(name: str | os.PathLike[str], *, encoder: str | os.PathLike[str] 
     """Build a model and load its weights.
 
     Args:
-        name: one of `available_models()`, or the path of a .safetensors file.
+        name: one of `available_models()`, the path of a .safetensors file, or owner/name or owner/name@revision on the Hub.
         encoder: the full-width encoder's file, if the model's file has none; default: $NST_ADAIN_VGG19.
 
     Raises:

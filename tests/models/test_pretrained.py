@@ -101,7 +101,7 @@ def test_files_that_are_not_weights_are_named(tmp_path: Path) -> None:
         load_model(tmp_path / "y.safetensors")
     with pytest.raises(ValueError, match=r"y\.safetensors: expected an encoder, of VGG-19 or of nst_adain"):
         load_encoder(tmp_path / "y.safetensors")
-    with pytest.raises(UsageError, match=r"expected one of \[.*'slim'.*\] or a \.safetensors file, got 'huge'"):
+    with pytest.raises(UsageError, match=r"expected one of \[.*'slim'.*\], a \.safetensors file or owner/name, got 'huge'"):
         load_model("huge")
 
 
