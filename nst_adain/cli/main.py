@@ -33,6 +33,7 @@ _COMMANDS = {
     "batch": "stylise a folder of photographs",
     "bulk": "stylise a data set, on a machine or a cluster (needs the extra: bulk)",
     "video": "stylise a video (needs the extra: video)",
+    "live": "show a camera in the style of pictures (needs the extra: video)",
     "app": "open a web page with sliders and a brush (needs the extra: web)",
     "export": "write a model for ONNX Runtime (needs the extra: onnx)",
     "convert": "turn published PyTorch weights into .safetensors",

@@ -1,3 +1,4 @@
+from .smoothing import SmoothedStylizer
 from .stylize import stylize_video
 
-__all__ = ["stylize_video"]
+__all__ = ["SmoothedStylizer", "stylize_video"]

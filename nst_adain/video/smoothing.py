@@ -7,14 +7,27 @@ while things move beneath them. The first are averaged over time as they are, th
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
+from nst_adain.controls import LOOK_SIZE, Controls, Style
 from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats, blend
+from nst_adain.images.io import flatten
+from nst_adain.images.opening import MAX_PIXELS
 
-__all__ = ["CUT", "SMALLEST", "Pixels", "SmoothedPictures", "SmoothedStats", "check_steadiness"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from nst_adain.stylizer import Stylizer
+
+__all__ = ["CUT", "SMALLEST", "Pixels", "SmoothedPictures", "SmoothedStats", "SmoothedStylizer", "check_steadiness"]
 
 # Relative change of the mean activations between two frames above which there is a cut: a pan stays below 0.1.
 CUT = 0.35
@@ -101,6 +114,48 @@ class SmoothedPictures:
         self.source, self.average = source, now
         shown: Pixels = now.clip(0, 255).round().astype(np.uint8)
         return shown
+
+
+class SmoothedStylizer:
+    """Stylises the frames of a video or a camera, one at a time as they come, with less flicker.
+
+        steady = SmoothedStylizer(stylizer, steadiness=0.7)
+        for frame in frames:
+            show(steady(frame, style, alpha=slider.value))
+
+    Style and controls may change from frame to frame. It keeps what it has seen: each clip needs one of its own.
+    """
+
+    def __init__(self, stylizer: Stylizer, steadiness: float = 0.7) -> None:
+        """Start before the first frame.
+
+        Args:
+            stylizer: the model.
+            steadiness: the share of earlier frames in each one; see `check_steadiness`.
+        """
+        self.stylizer = stylizer
+        self.statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
+        self.pictures = SmoothedPictures(steadiness)
+
+    def __call__(self, frame: Image.Image, styles: Style | Sequence[Style], **controls: Unpack[Controls]) -> Image.Image:
+        """Return the next frame, stylised, RGB, on white where it is transparent.
+
+        Args:
+            frame: of the size of the result; after a change of size nothing is smoothed until the next frame.
+            styles, controls: as for calling a `Stylizer`, without masks and `size`.
+
+        Raises:
+            ModuleNotFoundError: if OpenCV is not installed, and the steadiness is above 0.
+            ValueError: if there are masks, because the statistics under them would not be smoothed; or as a `Stylizer` does.
+        """
+        if controls.get("masks") is not None:
+            raise UsageError("masks: expected none for frames that are smoothed")
+        look_size, max_pixels = controls.pop("look_size", LOOK_SIZE), controls.get("max_pixels", MAX_PIXELS)
+        content = self.stylizer.encode_content(frame, look_size=look_size, max_pixels=max_pixels)
+        content = dataclasses.replace(content, stats=self.statistics(content.stats))
+        made = self.stylizer(content, styles, **controls)
+        shown, stylised = (np.asarray(flatten(picture)) for picture in (frame, made))
+        return Image.fromarray(self.pictures(shown, stylised, self.statistics.cut))
 
 
 def _flow(now: Pixels, before: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import math
 import os
@@ -16,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nst_adain.controls import LOOK_SIZE, Controls, Progress, check_side, check_weights
+from nst_adain.controls import Controls, Progress, check_side, check_weights
 from nst_adain.errors import ImageError, UsageError
 from nst_adain.functional import ChannelStats
 from nst_adain.images.inputs import check_scaled
-from nst_adain.images.io import flatten
 from nst_adain.images.masks import read_controls
 from nst_adain.images.metadata import keep_video_tags
 from nst_adain.images.opening import MAX_PIXELS, check_pixels
@@ -39,7 +37,7 @@ from nst_adain.video.frames import (
 )
 from nst_adain.video.interlacing import deinterlaced
 from nst_adain.video.picture_streams import decoder, picture_stream
-from nst_adain.video.smoothing import SmoothedPictures, SmoothedStats
+from nst_adain.video.smoothing import SmoothedStylizer
 from nst_adain.video.timestamps import Timestamps, clock_of, place
 from nst_adain.video.truncation import describe_cut
 
@@ -156,20 +154,16 @@ def _restyler(
     """Return a function that stylises one frame after the other, at a position from 0 to 1 between the two weights."""
     if size is not None:
         check_side("size", size)
-    statistics = SmoothedStats(steadiness, sum(stylizer.model.arch.tap_channels))
-    pictures = SmoothedPictures(steadiness)
+    smoothed = SmoothedStylizer(stylizer, steadiness)
     stylizer.boldness.of(kept.get("boldness"))
-    max_pixels, look_size = kept["max_pixels"], kept.pop("look_size", LOOK_SIZE)
+    max_pixels = kept["max_pixels"]
 
     def restyle(image: Image.Image, position: float) -> NDArray[np.uint8]:
         if size is not None:
             check_scaled("size", size, math.prod(scaled_size(image.size, size)), max_pixels)
             image = scaled(image, size)
-        content = stylizer.encode_content(image, look_size=look_size, max_pixels=max_pixels)
-        content = dataclasses.replace(content, stats=statistics(content.stats))
         given: Controls = {**kept, "weights": _between(*weights, position), "raw_weights": True}
-        shown, made = (np.asarray(flatten(picture)) for picture in (image, stylizer(content, styles, **given)))
-        return pictures(shown, made, statistics.cut)
+        return np.asarray(smoothed(image, styles, **given))
 
     return restyle
 

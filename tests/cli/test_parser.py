@@ -91,6 +91,7 @@ REQUIRED = {
     "morph": "a b",
     "batch": "a --styles b -o c",
     "video": "a b -o c.mp4",
+    "live": "a",
     "export": "-o a",
     "convert": "a -o b.safetensors",
     "completion": "bash",

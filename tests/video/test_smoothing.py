@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from conftest import picture
+from PIL import Image
 
 from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats
-from nst_adain.video.smoothing import SmoothedPictures, SmoothedStats
+from nst_adain.stylizer import Stylizer
+from nst_adain.video.frames import FrameEncoder, read_frames, save_video
+from nst_adain.video.smoothing import SmoothedPictures, SmoothedStats, SmoothedStylizer
+from nst_adain.video.stylize import stylize_video
 
 
 def stats(value: float) -> ChannelStats:
@@ -91,3 +98,36 @@ def test_small_frames(size: tuple[int, int]) -> None:
     smoothed = SmoothedPictures(0.5)
     for _ in range(3):
         assert smoothed(frame, frame, cut=False).shape == frame.shape
+
+
+def test_frames_that_come_one_at_a_time_are_smoothed_as_a_video_is(
+    slim: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[np.ndarray] = []
+    write = FrameEncoder.write
+
+    def caught(encoder: FrameEncoder, pixels: np.ndarray, *others: Any) -> None:
+        written.append(pixels)
+        write(encoder, pixels, *others)
+
+    monkeypatch.setattr(FrameEncoder, "write", caught)
+    clip, style = tmp_path / "clip.mp4", slim.encode_style(picture(64, 50, seed=2))
+    save_video(map(Image.fromarray, pan(5, 3)), clip)
+    written.clear()
+    stylize_video(slim, clip, [style], tmp_path / "out.mp4", steadiness=0.6, controls={"alpha": 0.8, "look_size": 64})
+    steady = SmoothedStylizer(slim, 0.6)
+    expected = [np.asarray(steady(frame, style, alpha=0.8, look_size=64)) for frame in read_frames(clip)]
+    np.testing.assert_array_equal(written, expected)
+    alone = slim(list(read_frames(clip))[-1], style, alpha=0.8, look_size=64)
+    assert not np.array_equal(np.asarray(alone), expected[-1])
+
+
+def test_style_controls_and_size_may_change_from_frame_to_frame(slim: Stylizer) -> None:
+    styles = [slim.encode_style(picture(64, 50, seed=seed)) for seed in (2, 3)]
+    steady, frame = SmoothedStylizer(slim, 0.5), picture(96, 64, seed=1)
+    first = steady(frame, styles[0])
+    assert np.abs(np.asarray(steady(frame, styles[1]), dtype=float) - np.asarray(first)).mean() > 2
+    assert steady(frame, styles, weights=[1, 2], alpha=0).size == (96, 64)
+    assert steady(picture(64, 48), styles[0], boldness=0.0).size == (64, 48)
+    with pytest.raises(UsageError, match="masks: expected none for frames that are smoothed"):
+        steady(frame, styles[0], masks=[picture()])
