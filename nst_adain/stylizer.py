@@ -101,7 +101,7 @@ class Stylizer:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the weights, the device and the precision: what a data loader or a cluster sends gives the same pictures."""
         precision = "bfloat16" if self.boldness.half else "float32"
-        return type(self), (self.boldness.ends, self.device, precision), {"name": self.name}
+        return type(self), (self.boldness.ends, self.device, precision), {"name": self.name, "file": self.file}
 
     @classmethod
     def from_pretrained(
@@ -136,14 +136,12 @@ class Stylizer:
         """Encode a style to all that stylising needs of it; use the result many times, or keep it by `ChannelStats.save`.
 
         Args:
-            style: the picture, or a .safetensors file that `ChannelStats.save` wrote, which is loaded as it is: `style_size`
-                does not apply to it.
-            style_size: short side in pixels to which a larger picture is reduced, which sets the scale of the strokes;
-                smaller pictures are not enlarged. None reads every picture at its own size.
+            style: the picture, or a .safetensors file that `ChannelStats.save` wrote, which is loaded as it is.
+            style_size: short side in pixels to which a larger picture is reduced, which sets the strokes' scale; None: its own.
             max_pixels: the largest file to decode.
 
         Returns:
-            (B, C, 1, 1): the model's code for the style; means and standard deviations of all taps come first.
+            (B, C, 1, 1): the model's code; means and standard deviations of all taps come first.
         """
         if is_saved(style):
             saved = ChannelStats.load(style)
@@ -226,8 +224,7 @@ class Stylizer:
             masks: one for each style, which then applies only there and adapts only that part's statistics; where no mask
                 applies, the photograph stays. If there is one mask fewer than styles, the last style gets the rest. A mask may
                 have any size and soft edges. A single picture or array of integers is a label map: k is style k.
-            alpha: strength from 0 (encode and decode the content) to 1 (the full style), above 1 extrapolates; or a mask; or a
-                list of these, one for each content.
+            alpha: strength from 0 (encode and decode) to 1 (the full style), or more; or a mask; or a list of these, as above.
             boldness: from 0, near the photograph, to 1, the boldest strokes; None takes 0.4, or 0 if the model has no bold end.
             preserve_color: "luminance" takes only lightness from the result; "coral" gives the styles the content's colours.
             size: short side in pixels to which the content is scaled, up or down; None keeps its size.
@@ -240,8 +237,8 @@ class Stylizer:
             tile: side in pixels, a multiple of 8, of the tiles in which the picture is rendered; the result is the same.
                 None renders it at once; "auto" uses tiles for pictures of more than 2048 x 2048 pixels.
             max_pixels: the largest file to decode, and the largest picture that `size` or `style_size` may make.
-            progress: show bars on standard error for the tiles read and the tiles rendered; or call a function before each
-                tile and at the end, with the number done and the total. An exception it raises ends the call.
+            progress: show bars on standard error for the tiles read and rendered; or call a function before each tile and at
+                the end, with the number done and the total. An exception it raises ends the call.
             out: where to put the result: a tensor (B, 3, H, W), uint8 (0 to 255) or float, such as a file mapped into memory;
                 or `tiff.StoredPixels`. The content must have no transparency.
 

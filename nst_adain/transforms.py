@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from nst_adain.controls import LARGEST, STYLE_SIZE, Style, check_style_size
 from nst_adain.draws import draws
-from nst_adain.errors import ImageError, UsageError
+from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats
 from nst_adain.images.inputs import in_range
 from nst_adain.images.io import load_image, save_image, to_srgb
@@ -243,15 +243,10 @@ class StyleMap:
             return self.augment(picture, key=key)
         if isinstance(picture, np.ndarray):
             return np.asarray(self.augment(Image.fromarray(picture), key=key))
-        with tempfile.TemporaryDirectory() as folder:  # what reads pictures reads files, and refuses what is damaged
-            path = Path(folder) / "picture"
-            path.write_bytes(picture)
-            try:
-                opened = load_image(path)
-            except ImageError as error:
-                raise ImageError(str(error).replace(str(path), key)) from error
-            made = path.with_name(f"made{self.suffix}")
-            save_image(self.augment(opened, key=key), made, quality=self.quality)
+        result = self.augment(load_image(picture, name=key), key=key)
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder) / f"made{self.suffix}"
+            save_image(result, made, quality=self.quality)
             return made.read_bytes()
 
 

@@ -48,7 +48,7 @@ def on_disk(file: File, name: str) -> Iterator[Path]:
         return
     data = file if isinstance(file, (bytes, bytearray, memoryview)) else _content(file, name)
     with tempfile.TemporaryDirectory(prefix="nst_adain-") as folder:
-        path = Path(folder) / name
+        path = Path(folder) / "file"
         path.write_bytes(data)
         try:
             yield path
