@@ -131,7 +131,8 @@ class Run:
                     sources = join_sources(self.out, self._before, self.photos, self._digests, there)
                     if not known:
                         known = {**self._before, **self.settings, **sources}
-                        write_atomic(self.out / SETTINGS, json.dumps(known, indent=1).encode())
+                        if known != self._before:  # else as another shard wrote them
+                            write_atomic(self.out / SETTINGS, json.dumps(known, indent=1).encode())
                     bar.update(len(rows))
                     self._make(make, jobs, rows, bar)
                     if record is not None:

@@ -23,6 +23,7 @@ def results(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.png")}
 
 
+@pytest.mark.slow  # ordinary runs follow the guide, which has workers
 def test_workers_make_what_one_process_makes(slim: Stylizer, folders: Path) -> None:
     for i in range(6):
         picture(20, 20, i).save(folders / "photos" / f"more{i}.png")
