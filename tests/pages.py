@@ -12,7 +12,9 @@ from PIL import Image
 
 from nst_adain.controls import BOLDNESS
 from nst_adain.models.pretrained import DEFAULT_MODEL
-from nst_adain.web.actions import SLOTS, Actions
+from nst_adain.web.actions import Actions
+from nst_adain.web.looks import SLOTS
+from nst_adain.web.parts import BRUSHES
 
 REQUEST: Any = types.SimpleNamespace(session_hash="a")
 SAMPLES = ("coffee", "mosaic", "ink_wash")
@@ -26,9 +28,11 @@ def upload(actions: Actions, image: Image.Image, name: str) -> dict[str, str]:
     return {"path": str(folder / name)}
 
 
-def painted(box: tuple[int, int, int, int], size: tuple[int, int] = (45, 31)) -> str:
+def painted(box: tuple[int, int, int, int], size: tuple[int, int] = (45, 31), *more: tuple[int, Any]) -> str:
+    """A canvas with a box in the first brush's colour; then brushes by number, each with its box."""
     canvas = Image.new("RGBA", size)
-    canvas.paste("white", box)
+    for brush, place in ((0, box), *more):
+        canvas.paste(BRUSHES[brush], place)
     buffer = io.BytesIO()
     canvas.save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -40,7 +44,7 @@ def settings(photo: Any, *styles: Any, shares: list[float] | None = None, alpha:
     slots = [*styles, *[None] * (SLOTS - len(styles))]
     return {"photo": photo, "styles": slots, "shares": shares or [50] * SLOTS, "alpha": alpha, "boldness": boldness,
             "color": color, "size": size, "style_size": style_size, "look_size": look_size, "detail": detail,
-            "model": model, "mask": mask}  # fmt: skip
+            "model": model, "mask": {"of": photo["path"], "url": mask} if mask else ""}  # fmt: skip
 
 
 def pixels(url: str) -> np.ndarray[Any, Any]:

@@ -1,39 +1,37 @@
-"""Handles the page's events: takes values of Gradio's components, returns what to show, and reports errors in words."""
+"""Handles the events of one picture: takes values of Gradio's components, returns what to show, and reports errors in words."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import html
 import itertools
-import threading
-from collections.abc import Collection, Iterator, Mapping
+import json
+import random
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import gradio as gr
-from PIL import Image
+from PIL import Image, ImageChops
 
 from nst_adain.controls import Detail
-from nst_adain.figures import grid
 from nst_adain.figures.gallery import STYLES
 from nst_adain.figures.samples import PHOTOGRAPHS
 from nst_adain.images.io import flatten, save_image
 from nst_adain.models.pretrained import DEFAULT_MODEL
 from nst_adain.results import result_name
-from nst_adain.video.stylize import stylize_video
-from nst_adain.web.limits import MAX_CELLS, MAX_FRAMES
-from nst_adain.web.parts import data_url, painted, share_label
+from nst_adain.web.looks import PRESETS, SLOTS, Asked, preset_of, recalled, state_of, surprise
+from nst_adain.web.parts import brushes, data_url, paint, painted, png_url, share_label
 from nst_adain.web.request import Request
 from nst_adain.web.studio import Studio
-from nst_adain.web.telling import CancelledError, in_words, reporting
+from nst_adain.web.subject import find_subject
+from nst_adain.web.telling import Jobs, in_words, reported, reporting
 from nst_adain.web.uploads import SAMPLES, new_file, uploaded
 
-__all__ = ["SLOTS", "Actions", "Asked"]
+__all__ = ["Actions"]
 
-SLOTS = 4  # styles that can be mixed
-
-# What the controls say: photo, styles, shares, alpha, color, size, style_size, look_size, detail, model, mask.
-Asked: TypeAlias = Mapping[str, Any]
+_KEPT = 64  # previews, to go back to at once
 
 
 class Actions:
@@ -47,7 +45,9 @@ class Actions:
         self.studio = studio
         self.folder = folder
         self.samples = folder / SAMPLES
-        self._cancelled: dict[tuple[str, str], threading.Event] = {}  # by session and its running long job
+        self.jobs = Jobs()
+        self.reporting = functools.partial(reported, folder)
+        self._shown = functools.lru_cache(_KEPT)(self._show)
 
     def request_of(self, asked: Asked) -> Request:
         """Turn the values of the controls into a request.
@@ -57,17 +57,19 @@ class Actions:
         """
         if asked["photo"] is None:
             raise ValueError("Choose a photograph.")
-        chosen = [(self._path(style), share) for style, share in zip(asked["styles"], asked["shares"]) if style is not None]
+        chosen = [(slot, self.path(style)) for slot, style in enumerate(asked["styles"]) if style is not None]
         if not chosen:
             raise ValueError("Choose a style.")
-        used = [(path, share) for path, share in chosen if share] if len(chosen) > 1 else [(chosen[0][0], 1)]
+        shares = asked["shares"] if len(chosen) > 1 else [1] * SLOTS
+        used = [(slot, path) for slot, path in chosen if shares[slot]]
         if not used:
             raise ValueError("All shares are 0: raise one of them.")
+        masks = painted(self._paint(asked), SLOTS)
         return Request(
-            self._path(asked["photo"]),
-            [path for path, _ in used],
-            [share for _, share in used],
-            mask=painted(asked["mask"]),
+            self.path(asked["photo"]),
+            [path for _, path in used],
+            [shares[slot] for slot, _ in used],
+            masks=None if masks is None else [masks[slot] for slot, _ in used],
             encoder=self.studio.encoder(asked["model"]),
             boldness=self.studio.boldness(asked["model"], asked["boldness"]),
             preserve_color=asked["color"] or None,
@@ -75,13 +77,35 @@ class Actions:
             **{name: asked[name] for name in ("model", "alpha", "style_size", "look_size", "detail")},
         )
 
-    def open_photo(self, photo: dict[str, Any] | None) -> list[dict[str, Any]]:
-        """Show a new photograph in the comparison and on the easel."""
-        url = ""
+    def start(self, remembered: str, asked: Asked) -> dict[str, Any]:
+        """Return what a page shows first: what the browser remembers, or what a link says, else the example that is there."""
+        values, lost = recalled(str(remembered or "")[: 2**20], self.folder, self.studio.models)
+        if lost:
+            gr.Warning(f"No longer kept here: {html.escape(', '.join(lost))}.")
+        shown = {**asked, **values}
+        opened, mixed = self.open_photo(shown["photo"], shown["mask"]), self.shares(*shown["styles"])
+        shares = [{**update, "value": share} for update, share in zip(mixed["shares"], shown["shares"])]
+        return {**values, **opened, **mixed, "mask": {**opened["mask"], **mixed["mask"]}, "shares": shares}
+
+    def restore(self, event: gr.EventData) -> dict[str, Any]:
+        """Return the settings of an earlier result."""
+        values, lost = recalled(str(getattr(event, "state", "")), self.folder, self.studio.models)
+        if lost:
+            gr.Warning(f"No longer kept here: {html.escape(', '.join(lost))}.")
+        return values
+
+    def open_photo(self, photo: Any, mask: Any) -> dict[str, Any]:
+        """Show a new photograph beneath the result, and mark it if it is a sample; what was painted on another one goes."""
+        shown: dict[str, Any] = {"before": "", "of": "", "width": 3, "height": 2}
+        chosen = ""
         if photo is not None:
             with contextlib.suppress(OSError, ValueError):  # the preview comes next and says what is wrong
-                url = data_url(flatten(self.studio.photo(self._path(photo))))
-        return [gr.update(before=url), gr.update(photo=url, value="")]
+                path = self.path(photo)
+                image = flatten(self.studio.photo(path))
+                shown = {"before": data_url(image), "of": str(path), "width": image.width, "height": image.height}
+                chosen = path.stem if path.parent == self.samples else ""
+        kept = isinstance(mask, dict) and mask.get("of") == shown["of"]
+        return {"mask": gr.update(value=mask if kept else "", **shown), "shelf": gr.update(chosen=chosen)}
 
     def thumbnail(self, name: str) -> str:
         """Return a small picture of a sample."""
@@ -94,14 +118,48 @@ class Actions:
             raise gr.Error("expected the name of a sample", print_exception=False)
         return str(self.samples / f"{event.name}.png")
 
-    def preview(self, asked: Asked) -> tuple[dict[str, str], str, str]:
-        """Return the picture, or a message about what is missing or wrong; and the command and the code that make it."""
+    def look(self, asked: Asked, event: gr.EventData) -> dict[str, Any]:
+        """Return the settings of a preset, of a surprise, or what is painted for the subject or the background alone."""
+        name = str(event.name)
+        if name == "surprise":
+            return surprise(asked, self.samples, random.Random())
+        if name in PRESETS:
+            return dict(PRESETS[name])
+        with self.reporting():
+            return {"mask": self._only(name, asked)}
+
+    def _only(self, name: str, asked: Asked) -> Any:
+        """Paint the subject or all but the subject; if that is painted already, nothing."""
+        mask = asked["mask"] if isinstance(asked["mask"], dict) else {}
+        if mask.get("only") == name or asked["photo"] is None:
+            return ""
+        path = self.path(asked["photo"])
+        hints = None if mask.get("only") else painted(self._paint(asked), SLOTS)
+        subject = find_subject(flatten(self.studio.photo(path)), hints[0] if hints else None)
+        found = ImageChops.invert(subject) if name == "background" else subject
+        return {"of": str(path), "url": paint(found), "only": name}
+
+    def preview(self, asked: Asked) -> tuple[Any, ...]:
+        """Return the picture, or a message about what is missing or wrong; and the command and the code that make it.
+
+        Then follow the masks for these, the state for the browser's memory, and which presets it is at.
+        """
+        painted_as = asked["mask"].get("only") if isinstance(asked["mask"], dict) else None
+        looks = gr.update(chosen=[name for name in (preset_of(asked), painted_as) if name])
         try:
-            wanted = self.request_of(asked)
-            url = data_url(self.studio.preview(wanted))
+            state = state_of(asked)
+            url, *instructions = self._shown(state)
         except Exception as error:
-            return {"after": "", "message": html.escape(in_words(error, self.folder))}, "", ""
-        return {"after": url, "message": ""}, *self.instructions(wanted)
+            message = html.escape(in_words(error, self.folder))
+            return gr.update(after="", message=message), "", "", [], gr.skip(), looks
+        return gr.update(after=url, message=""), *instructions, state, looks
+
+    def _show(self, state: str) -> tuple[str, str, str, list[tuple[str, str]]]:
+        """Make the preview of a state. It is kept under the paths of its files, which nobody else can guess."""
+        wanted = self.request_of(json.loads(state))
+        masks = dict(zip(wanted.mask_names(), wanted.masks or ()))
+        files = [(name, png_url(mask)) for name, mask in masks.items()]
+        return data_url(self.studio.preview(wanted)), *self.instructions(wanted), files
 
     def outdate(self) -> dict[str, Any]:
         """Hide the download when a control moves, because it no longer matches. A job that is running goes on."""
@@ -112,7 +170,7 @@ class Actions:
         names: dict[Path, str] = {}
         for path in (wanted.photo, *wanted.styles):
             if path not in names:
-                names[path] = self._name(path, {"out.png", "mask.png", *names.values()})
+                names[path] = self._name(path, {"out.png", *wanted.mask_names(), "mask.png", *names.values()})
         command, code = wanted.command(names.__getitem__), wanted.python(names.__getitem__)
         if any(path.parent == self.samples for path in (wanted.photo, *wanted.styles)):
             command = f"nst-adain demo --inputs samples\n{command}"
@@ -120,94 +178,37 @@ class Actions:
             code = f"from nst_adain.figures.samples import save_inputs\n{code}"
         return command, code
 
-    def shares(self, *styles: dict[str, Any] | None) -> list[dict[str, Any]]:
-        """Show a slider for each style of the mixture, if there are two or more."""
+    def shares(self, *styles: Any) -> dict[str, Any]:
+        """Show a slider and a brush for each style of the mixture, if there are two or more; mark the samples."""
         several = sum(style is not None for style in styles) > 1
-        return [gr.update(visible=several and style is not None, label=share_label(style)) for style in styles]
+        shares = [gr.update(visible=several and style is not None, label=share_label(style)) for style in styles]
+        files = [Path(str(style["path"] if isinstance(style, dict) else style)) for style in styles]
+        shelves = [gr.update(chosen=file.stem if file.parent == self.samples else "") for file in files]
+        return {"shares": shares, "shelves": shelves, "mask": gr.update(brushes=brushes(styles))}
 
     def begin(self) -> list[dict[str, Any]]:
         """Set the buttons before a long job: make, cancel, download."""
         return [gr.update(interactive=False), gr.update(visible=True), gr.update(visible=False)]
 
-    def cancel_full(self, request: gr.Request) -> list[dict[str, Any]]:
-        """Stop making this session's picture, and reset the buttons. If the job still waits, Gradio removes it."""
-        return self._cancel(request, "full")
-
-    def cancel_video(self, request: gr.Request) -> list[dict[str, Any]]:
-        """Stop making this session's video, likewise."""
-        return self._cancel(request, "video")
-
-    def _cancel(self, request: gr.Request, job: str) -> list[dict[str, Any]]:
-        if event := self._cancelled.get((str(request.session_hash), job)):
-            event.set()
-        return self.end()
-
     def end(self) -> list[dict[str, Any]]:
         """Set the buttons after a long job: make, cancel."""
         return [gr.update(interactive=True), gr.update(visible=False)]
 
-    def leave(self, request: gr.Request) -> None:
-        """Cancel the jobs of a page that was closed."""
-        self.cancel_full(request)
-        self.cancel_video(request)
+    def cancel_full(self, request: gr.Request) -> list[dict[str, Any]]:
+        """Stop making this session's picture, and reset the buttons. If the job still waits, Gradio removes it."""
+        self.jobs.cancel(request, "full")
+        return self.end()
 
     def full(self, asked: Asked, request: gr.Request, progress: gr.Progress = gr.Progress()) -> dict[str, Any]:  # noqa: B008
         """Make the picture in full size, as a file."""
-        with self._reporting(), self._cancellable(request, "full") as cancelled:
+        with self.reporting(), self.jobs.cancellable(request, "full") as cancelled:
             wanted = self.request_of(asked)
             image, in_tiles = self.studio.full(wanted, reporting(cancelled, progress, "tiles"))
             if in_tiles:
                 gr.Warning("There was not enough memory for the whole picture at once: it was made in small tiles.")
-            path = self._save(image, result_name(wanted.photo, wanted.styles))
-        label = f"Download {image.width} x {image.height} PNG, {path.stat().st_size / 1e6:.1f} MB"
+            path = self.save(image, result_name(wanted.photo, wanted.styles))
+        label = f"Saved: {image.width} x {image.height} PNG, {path.stat().st_size / 1e6:.1f} MB"
         return gr.update(value=str(path), label=label, visible=True)
-
-    def grid(self, asked: Asked) -> str:
-        """Make a sheet of results, as a file. `asked` also has its `kind`, the `steps` along a side, and `more` photographs."""
-        kind, steps, more = asked["kind"], asked["steps"], asked["more"] or []
-        with self._reporting():
-            if not 2 <= steps <= MAX_CELLS:
-                raise ValueError(f"steps: expected 2 to {MAX_CELLS}, got {steps}")
-            if len(more) >= MAX_CELLS:
-                raise ValueError(f"Choose at most {MAX_CELLS - 1} more photographs: there are {len(more)}.")
-            wanted = self.request_of(asked)
-            photos = [wanted.photo, *(self._path(photo) for photo in more)]
-            contents = [(path.stem, self.studio.content(wanted.model, path)) for path in photos]
-            styles = [(path.stem, self.studio.style(wanted.model, path, wanted.style_size)) for path in wanted.styles]
-            stylizer = self.studio.stylizer(wanted.model)
-            if kind == "corners" and len(styles) != 4:
-                raise ValueError(f"Four corners need four styles with a share above 0, and there are {len(styles)}.")
-            if kind == "corners":
-                image = grid.corner_grid(stylizer, contents[0][1], styles, steps, alpha=wanted.alpha)
-            elif kind == "strengths":
-                alphas = [step / (steps - 1) for step in range(steps)]
-                image = grid.alpha_grid(stylizer, contents[0][1], styles, [round(alpha, 2) for alpha in alphas])
-            else:
-                image = grid.cross_grid(stylizer, contents, styles, alpha=wanted.alpha)
-            return str(self._save(image, "grid.png"))
-
-    def video(self, asked: Asked, request: gr.Request, progress: gr.Progress = gr.Progress()) -> str:  # noqa: B008
-        """Make a video in the styles of the picture, as a file. `asked` also has its `source` and `steadiness`."""
-        with self._reporting(), self._cancellable(request, "video") as cancelled:
-            if asked["source"] is None:
-                raise ValueError("Choose a video.")
-            wanted = self.request_of({**asked, "photo": asked["source"]})
-            if wanted.preserve_color == "coral":
-                raise ValueError("A video keeps its colours by lightness: choose that under colours.")
-            output = new_file(self.folder, result_name(wanted.photo, wanted.styles, ".mp4"))
-            stylize_video(
-                self.studio.stylizer(wanted.model),
-                wanted.photo,
-                [self.studio.style(wanted.model, path, wanted.style_size) for path in wanted.styles],
-                output,
-                weights=wanted.weights,
-                steadiness=asked["steadiness"],
-                size=wanted.size,
-                max_pixels=self.studio.max_pixels,
-                progress=reporting(cancelled, progress, "frames", MAX_FRAMES),
-                controls=wanted.of_each_frame(),
-            )
-            return str(output)
 
     def stylize(
         self,
@@ -225,13 +226,13 @@ class Actions:
         boldness: float | None = None,
     ) -> gr.FileData:
         """Render a photograph in the style of one or more pictures, as a PNG file. Arguments: as for calling a `Stylizer`."""
-        with self._reporting():
+        with self.reporting():
             given = styles if isinstance(styles, list) else [styles]
             wanted = Request(
-                self._path(photo, "photo"),
-                [self._path(style, "styles") for style in given],
+                self.path(photo, "photo"),
+                [self.path(style, "styles") for style in given],
                 weights or [1] * len(given),
-                mask=None if mask is None else self.studio.read(self._path(mask, "mask")),
+                masks=None if mask is None else [self.studio.read(self.path(mask, "mask"))] * len(given),
                 model=model,
                 alpha=alpha,
                 preserve_color=preserve_color,
@@ -242,37 +243,25 @@ class Actions:
                 boldness=boldness,
             )
             image, _ = self.studio.full(wanted)
-            return gr.FileData(path=str(self._save(image, "out.png")))
+            return gr.FileData(path=str(self.save(image, "out.png")))
 
-    def _path(self, file: Any, name: str = "file") -> Path:
+    def path(self, file: Any, name: str = "file") -> Path:
+        """Return the path of an uploaded file; raise OSError or ValueError if it is none, or no longer there."""
         return uploaded(self.folder, file, name)
+
+    def save(self, image: Image.Image, name: str) -> Path:
+        """Write a picture to a new file, for download."""
+        path = new_file(self.folder, name)
+        save_image(image, path)
+        return path
+
+    def _paint(self, asked: Asked) -> Any:
+        """Return what was painted on this photograph, as a URL."""
+        mask = asked["mask"]
+        return mask.get("url") if isinstance(mask, dict) and mask.get("of") == str(self.path(asked["photo"])) else ""
 
     def _name(self, path: Path, taken: Collection[str]) -> str:
         """Name a file as the user knows it, but unlike the names in `taken`: pasted files all have the same name."""
         name = f"samples/{path.name}" if path.parent == self.samples else path.name
         numbered = (f"{path.stem}-{number}{path.suffix}" for number in itertools.count(2))
         return next(candidate for candidate in itertools.chain([name], numbered) if candidate not in taken)
-
-    def _save(self, image: Image.Image, name: str) -> Path:
-        path = new_file(self.folder, name)
-        save_image(image, path)
-        return path
-
-    @contextlib.contextmanager
-    def _cancellable(self, request: gr.Request, job: str) -> Iterator[threading.Event]:
-        """Register a long job while it runs; yield the event that is set if it is cancelled."""
-        key, cancelled = (str(request.session_hash), job), threading.Event()
-        self._cancelled[key] = cancelled
-        try:
-            yield cancelled
-        finally:
-            self._cancelled.pop(key, None)
-
-    @contextlib.contextmanager
-    def _reporting(self) -> Iterator[None]:
-        """Turn errors into messages on the page."""
-        try:
-            yield
-        except Exception as error:
-            visible, words = not isinstance(error, CancelledError), in_words(error, self.folder)
-            raise gr.Error(words, visible=visible, print_exception=False) from error

@@ -41,7 +41,7 @@ class Request:
         photo: the photograph's file.
         styles: the files of one or more style pictures.
         weights: one number for each style.
-        mask: white where the styles apply, of any size; None: everywhere.
+        masks: one for each style, white where it applies, of any size; None: everywhere.
         model: one of the studio's models.
         encoder: the file of the full-width encoder, if the model has none.
         alpha, boldness, preserve_color, size, style_size, look_size, detail: as for calling a `Stylizer`; alpha is a number.
@@ -53,7 +53,7 @@ class Request:
     photo: Path
     styles: Sequence[Path]
     weights: Sequence[float]
-    mask: Image.Image | None = None
+    masks: Sequence[Image.Image] | None = None
     model: str = DEFAULT_MODEL
     encoder: str | os.PathLike[str] | None = None
     alpha: float = 1.0
@@ -81,7 +81,7 @@ class Request:
         """Return the keywords for a `Stylizer` that apply at any size, also with encoded styles."""
         return {
             "weights": list(self.weights) if len(self.weights) > 1 else None,
-            "masks": None if self.mask is None else [self.mask] * len(self.styles),
+            "masks": None if self.masks is None else list(self.masks),
             **self._anywhere(),
         }
 
@@ -127,6 +127,12 @@ class Request:
             words += [f"--{option.replace('_', '-')}", *(str(v) for v in values)]
         return shlex.join(words)
 
+    def mask_names(self) -> list[str]:
+        """Name the file of each style's mask; styles with the same mask share a file."""
+        masks = self.masks or ()
+        different = {id(mask): f"mask-{number}.png" for number, mask in enumerate(masks, 1)}
+        return ["mask.png" if len(different) == 1 else different[id(mask)] for mask in masks]
+
     def _options(self) -> dict[str, Any]:
         """Return the keywords that differ from their defaults, with the mask as the name of a file."""
         keywords: dict[str, Any] = {
@@ -135,8 +141,8 @@ class Request:
             "look_size": self.look_size,
             "size": self.size,
         }
-        if self.mask is not None:
-            keywords["masks"] = ["mask.png"] * len(self.styles)
+        if self.masks is not None:
+            keywords["masks"] = self.mask_names()
         defaults = {field.name: field.default for field in dataclasses.fields(self)} | {"weights": None, "masks": None}
         return {option: value for option, value in keywords.items() if value != defaults[option]}
 

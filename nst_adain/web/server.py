@@ -76,7 +76,8 @@ def serve(
         save_inputs(folder / SAMPLES)
         register_heic()  # Gradio opens uploads with Pillow too
         _restrain_gradio(_names(host), allowed_hosts)
-        blocks = page(studio, folder).queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
+        place = "your computer" if _is_local(host) and not allowed_hosts else "the server of this page"
+        blocks = page(studio, folder, place).queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
         _, address, _ = blocks.launch(
             server_name=f"[{host}]" if ":" in host else host,
             server_port=port,
@@ -147,9 +148,12 @@ def _tell_error() -> None:
 
 
 def _theme() -> gr.themes.Base:
-    """Return a theme with the computer's own fonts, and grey text that is dark enough to read."""
+    """Return a theme with the computer's own fonts, and colours with contrast enough to read (WCAG 2.1, level AA)."""
     theme = gr.themes.Base(primary_hue="indigo", neutral_hue="zinc", font=["system-ui", "sans-serif"], font_mono=["monospace"])
-    return theme.set(body_text_color_subdued="*neutral_500", block_info_text_color="*neutral_500")
+    strong = ("color_accent", "button_primary_background_fill", "slider_color", "checkbox_background_color_selected")
+    return theme.set(
+        body_text_color_subdued="*neutral_500", block_info_text_color="*neutral_500", **dict.fromkeys(strong, "*primary_600")
+    )
 
 
 def _login() -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ from nst_adain.rendering.guidance import working_size
 from nst_adain.stylizer import Stylizer
 from nst_adain.web.request import PREVIEW, Request
 
-__all__ = ["SMALL_TILE", "Studio"]
+__all__ = ["SMALL_TILE", "Studio", "reduced"]
 
 SMALL_TILE = 512  # side of the tiles when memory ran out
 
@@ -92,7 +92,7 @@ class Studio:
 
     def photo(self, path: Path) -> Image.Image:
         """Read a photograph, reduced to the size of its preview."""
-        return _reduced(self.read(path))
+        return reduced(self.read(path))
 
     def read(self, path: Path) -> Image.Image:
         """Read an untrusted picture: whatever is in its file, the page's process goes on."""
@@ -148,7 +148,7 @@ class Studio:
 
     def _encode_content(self, model: str, path: Path, size: int | None, look_size: int) -> EncodedContent[Image.Image]:
         # One that gets its look at a larger size is shown at that.
-        picture = _reduced(self.read(path), size, max(PREVIEW, look_size))
+        picture = reduced(self.read(path), size, max(PREVIEW, look_size))
         return self.stylizer(model).encode_content(picture, look_size=look_size)
 
     def _encode_style(self, model: str, path: Path, style_size: int) -> ChannelStats:
@@ -159,6 +159,6 @@ class Studio:
         return resize_short_side(image, min(style_size, *image.size))
 
 
-def _reduced(image: Image.Image, size: int | None = None, preview: int = PREVIEW) -> Image.Image:
+def reduced(image: Image.Image, size: int | None = None, preview: int = PREVIEW) -> Image.Image:
     """Reduce a picture to the size of its preview, or to the short side `size` of the result, if that is less."""
     return resize_short_side(image, min(size or preview, *working_size(image.height, image.width, preview)))

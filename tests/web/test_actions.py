@@ -9,14 +9,11 @@ from typing import Any
 import gradio as gr
 import pytest
 from conftest import picture
-from pages import REQUEST, NoProgress, make, painted, settings, upload
+from pages import REQUEST, make, painted, settings, upload
 from PIL import Image
-from samples import film
 
-from nst_adain.cli.main import main
 from nst_adain.stylizer import Stylizer
 from nst_adain.web.actions import Actions
-from nst_adain.web.limits import MAX_FRAMES
 
 
 def test_names_of_any_length(actions: Actions) -> None:
@@ -69,7 +66,7 @@ def test_what_is_wrong_is_said(actions: Actions, samples: Path, change: dict[str
     photo = files.get(photo, photo) if isinstance(photo, str) else photo
     styles = [change["style"]] if "style" in change else [sample] * (2 if "shares" in change else 1)
     values = settings(photo, *styles, **{k: v for k, v in change.items() if k != "style"})
-    shown, command, code = actions.preview(values)
+    shown, command, code, *_ = actions.preview(values)
     assert words in shown["message"]
     assert str(actions.folder) not in shown["message"]
     assert (shown["after"], command, code) == ("", "", "")
@@ -126,45 +123,10 @@ def test_a_cancelled_job_ends_at_its_next_tile(actions: Actions) -> None:
     class Bystander:
         def __call__(self, *_: object, **__: object) -> None:
             actions.cancel_full(REQUEST)  # one user's cancelling is not another's
-            actions.cancel_video(other)  # nor that of a video the picture's
+            actions.jobs.cancel(REQUEST, "video")  # nor that of a video the picture's
 
     assert actions.full(settings(photo, photo), other, Bystander())["visible"]  # type: ignore[arg-type]
     assert make(actions, settings(photo, photo)).size == (64, 64)  # and does not outlast the job
-
-
-def test_a_video_is_what_the_command_makes(actions: Actions, samples: Path) -> None:
-    source = film(actions.folder / "clip.mp4", 12)
-    values = settings(None, {"path": str(samples / "mosaic.png")}, alpha=0.7)
-    made = actions.video({**values, "source": {"path": str(source)}, "steadiness": 0.5}, REQUEST, NoProgress())  # type: ignore[arg-type]
-    assert Path(made).name == "clip__mosaic.mp4"
-    output = source.with_name("command.mp4")
-    options = ["--alpha", "0.7", "--steadiness", "0.5", "--device", "cpu", "-o", str(output)]
-    assert main(["video", str(source), str(samples / "mosaic.png"), *options]) == 0
-    assert Path(made).read_bytes() == output.read_bytes()
-
-
-def test_a_video_may_not_be_long(actions: Actions, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nst_adain.web.actions.MAX_FRAMES", 5)
-    assert MAX_FRAMES > 5
-    source = film(actions.folder / "long.mp4", 6)
-    values = settings(None, {"path": str(samples / "mosaic.png")})
-    with pytest.raises(gr.Error, match="expected at most 5 frames, found 6"):
-        actions.video({**values, "source": {"path": str(source)}, "steadiness": 0.5}, REQUEST, NoProgress())  # type: ignore[arg-type]
-    assert not list(actions.folder.rglob("long__mosaic.mp4"))
-
-
-def test_what_a_video_cannot_do_is_said(actions: Actions, samples: Path) -> None:
-    sample = {"path": str(samples / "mosaic.png")}
-    broken = actions.folder / "2345" / "text.mp4"
-    broken.parent.mkdir()
-    broken.write_text("hello")
-    for source, color, words in (
-        (None, "", "Choose a video."),
-        (sample, "coral", "by lightness"),
-        ({"path": str(broken)}, "", "text.mp4: expected a video"),
-    ):
-        with pytest.raises(gr.Error, match=words):
-            actions.video({**settings(None, sample, color=color), "source": source, "steadiness": 0.5}, REQUEST, NoProgress())  # type: ignore[arg-type]
 
 
 def test_a_size_that_is_too_large_is_said_when_it_is_made(actions: Actions, samples: Path) -> None:
@@ -172,18 +134,3 @@ def test_a_size_that_is_too_large_is_said_when_it_is_made(actions: Actions, samp
     sample = {"path": str(samples / "mosaic.png")}
     with pytest.raises(gr.Error, match="size: 100000 makes 10,000,000,000 pixels, more than the limit"):
         make(actions, settings(sample, sample, size=100000))
-
-
-def test_grids(actions: Actions, samples: Path) -> None:
-    files = [{"path": str(samples / f"{name}.png")} for name in ("coffee", "mosaic", "ink_wash", "pastel", "watercolor")]
-    sizes = []
-    for kind, more in (("strengths", None), ("corners", None), ("cross", files[:2])):
-        with Image.open(actions.grid({**settings(*files), "kind": kind, "steps": 3, "more": more})) as sheet:
-            sizes.append(((sheet.width + 4) // 260, (sheet.height + 4) // 260))
-    assert sizes == [(3, 4), (3, 3), (4, 3)]
-    with pytest.raises(gr.Error, match="Four corners need four styles with a share above 0, and there are 2"):
-        actions.grid({**settings(*files[:3]), "kind": "corners", "steps": 3, "more": None})
-    with pytest.raises(gr.Error, match="Choose at most 7 more photographs: there are 8"):
-        actions.grid({**settings(*files[:3]), "kind": "cross", "steps": 3, "more": files[:4] * 2})
-    with pytest.raises(gr.Error, match="steps: expected 2 to 8"):
-        actions.grid({**settings(*files[:3]), "kind": "strengths", "steps": 900, "more": None})

@@ -24,7 +24,7 @@ from nst_adain.web.request import Request
 
 def test_files_of_one_name_are_told_apart(actions: Actions) -> None:
     photo, style, other = (upload(actions, picture(45, 31, seed), "image.png") for seed in (1, 2, 3))
-    _, command, code = actions.preview(settings(photo, style, other))
+    _, command, code, *_ = actions.preview(settings(photo, style, other))
     assert command == "nst-adain stylize image.png image-2.png image-3.png -o out.png --weights 50 50"
     named = [upload(actions, picture(45, 31, seed), name) for seed, name in ((1, "out.png"), (2, "mask.png"))]
     assert actions.preview(settings(*named))[1] == "nst-adain stylize out-2.png mask-2.png -o out.png"
@@ -38,6 +38,7 @@ CASES: list[dict[str, Any]] = [
     {"shares": [1, 2, 0, 0], "color": "coral", "alpha": 1.25},
     {"look_size": 16, "detail": "photo"},
     {"mask": painted((5, 5, 30, 20)), "look_size": 24, "shares": [50, 25, 0, 0]},
+    {"mask": painted((5, 5, 30, 20), (45, 31), (1, (30, 0, 45, 31)), (2, (0, 20, 30, 31))), "shares": [50, 25, 0, 0]},
 ]
 
 
@@ -55,9 +56,9 @@ def test_the_command_and_the_code_make_the_same_picture(
         styles[1] = {"path": str(samples / "mosaic.png")}
     values = settings(uploaded, *styles[: 2 if "shares" in case else 1], **case)
     result = np.asarray(make(actions, values))
-    if case.get("mask"):
-        Path("mask.png").write_bytes(base64.b64decode(case["mask"].partition(",")[2]))
-    _, command, code = actions.preview(values)
+    _, command, code, masks, *_ = actions.preview(values)
+    for name, url in masks:
+        Path(name).write_bytes(base64.b64decode(url.partition(",")[2]))
     if "samples/mosaic.png" in command:
         demo, _, command = command.partition("\n")
         assert demo == "nst-adain demo --inputs samples"  # which takes long: this is what is needed of it

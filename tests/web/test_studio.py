@@ -40,7 +40,7 @@ def test_a_decoder_alone_is_given_the_encoder(samples: Path, teacher: Path, tmp_
     expected = Stylizer.from_pretrained(decoder, encoder=teacher, device="cpu")(photo["path"], style["path"])
     values = settings(photo, style, model=decoder)
     np.testing.assert_array_equal(np.asarray(make(actions, values)), np.asarray(expected))
-    _, command, code = actions.preview(values)
+    _, command, code, *_ = actions.preview(values)
     # Its name is enough: a page does not say where files are on its server.
     assert shlex.split(command)[-2:] == ["--encoder", teacher.name]
     assert f"Stylizer.from_pretrained({decoder!r}, encoder={teacher.name!r})" in code
