@@ -300,6 +300,24 @@ def test_everything_has_a_name_and_is_reached_by_keyboard(opened: Callable[..., 
         assert name in reached
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_rule_of_accessibility_is_broken(opened: Callable[..., Any], scheme: str) -> None:
+    """By axe-core: names, roles, contrast and so on; none of those that it calls serious or critical."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python").Axe()
+    page = opened(color_scheme=scheme)
+    settled(page)
+    page.get_by_role("checkbox", name="Brush").check(force=True)
+    for name in ("Colours, size, strokes", "The same as a command and in Python"):
+        page.get_by_role("button", name=name).click()
+    for tab in ("Picture", "Grid", "Video", "Live"):
+        page.get_by_role("tab", name=tab, exact=True).click()
+        page.wait_for_timeout(500)
+        if tab == "Grid":  # until it is there, Gradio labels the empty place in its own way
+            page.get_by_role("img", name="The sheet").wait_for()
+        broken = [rule for rule in axe.run(page).response["violations"] if rule["impact"] in ("serious", "critical")]
+        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in broken] == []
+
+
 def test_a_picture_of_a_phone_in_a_format_that_browsers_do_not_show(opened: Callable[..., Any], tmp_path: Path) -> None:
     register_heic()
     picture(300, 200).save(tmp_path / "photo.heic")
