@@ -34,6 +34,8 @@ def test_wheel_carries_the_weights_and_not_the_training(tmp_path: Path) -> None:
         archive.extractall(site)
         names = archive.namelist()
     assert {"nst_adain/weights/slim.safetensors", "nst_adain/web/web.css", "nst_adain/web/elements/stage.js"} <= set(names)
+    page = {path.relative_to(ROOT).as_posix() for path in (ROOT / "nst_adain/site/page").iterdir()}
+    assert page <= set(names)
     assert not any(name.startswith(("train/", "tests/")) for name in names)
     package, weights = found_from(tmp_path, site)
     assert Path(package) == site / "nst_adain" / "__init__.py"

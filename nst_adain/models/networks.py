@@ -121,7 +121,7 @@ class Decoder(nn.Module):
             codes = None if modulation is None else {name: modulation[name] for name in names if name != "conv1_1"}
             height, width = (scale * side for side in x.shape[2:])
             stage = functools.partial(self._stage, names, x, scale, skip, codes)
-            weight = self.get_submodule(names[0]).get_parameter("weight")
+            weight: Tensor = self.get_submodule(names[0]).weight  # type: ignore[assignment]  # no parameter where weights are mixed
             (x,) = in_strips(height, x.shape[0] * self.layers[names[0]][0] * width, stage, x, weight)
         return x
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nst_adain.controls import BOLDNESS
 from nst_adain.device import pick_device
 from nst_adain.models.export import export_onnx
 from nst_adain.models.pretrained import find_weights, load_model
@@ -110,15 +111,20 @@ def _in_onnx_runtime(model: str) -> Subject:
     options.intra_op_num_threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
         paths = export_onnx(load_model(model), folder)
-        encoder, decoder = (onnxruntime.InferenceSession(path, options) for path in paths)
+        encoder, modulator, decoder = (onnxruntime.InferenceSession(path, options) for path in paths)
         size = sum(path.stat().st_size for path in paths) / 2**20
+    numbers = {"alpha": np.ones((), np.float32), "boldness": np.array(BOLDNESS, np.float32)}
+
+    def run(session: Any, given: list[Any]) -> list[Any]:
+        names = [each.name for each in session.get_inputs()]
+        found: list[Any] = session.run(None, dict(zip(names, given)) | {name: numbers[name] for name in names[len(given) :]})
+        return found
 
     def encode(image: Tensor) -> list[Any]:
-        features: list[Any] = encoder.run(None, {"image": image.numpy()})
-        return features
+        *features, mean, std = run(encoder, [image.numpy()])
+        return [*features, *run(modulator, [mean, std])]
 
     def render(encoded: list[Any], code: list[Any]) -> Tensor:
-        names = [each.name for each in decoder.get_inputs()]
-        return torch.from_numpy(decoder.run(None, dict(zip(names, [*encoded, *code, np.ones((), np.float32)])))[0])
+        return torch.from_numpy(run(decoder, [*encoded, *code])[0])
 
     return Subject(lambda image: encode(image)[-2:], encode, render, size)
