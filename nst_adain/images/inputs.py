@@ -168,6 +168,7 @@ def in_range(picture: Tensor, name: str) -> Tensor:
     low, high = (float(end) for end in picture.detach().aminmax())
     if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
         hint = "; levels up to 255 are uint8, or divided by 255" if low >= 0 and 1 < high <= 255 else ""
+        hint = "; from -1 to 1 it is (x + 1) / 2" if -1 - OVERSHOOT <= low < 0 and high <= 1 + OVERSHOOT else hint
         raise ValueError(f"{name}: expected values in [0, 1], got {low:.4g} to {high:.4g}{hint}")
     return picture if low >= 0 and high <= 1 else picture.clamp(0, 1)
 

@@ -148,6 +148,7 @@ def test_an_encoded_content_gives_what_it_was(slim: Stylizer, painting: Path) ->
         (torch.zeros(3, 3, 3), r"a tensor of one meaning, got torch.float32 \(3, 3, 3\): give tensor\[None\]"),
         (torch.zeros(1, 3, 0, 8), r"a tensor \(B, 3, H, W\)"),
         (torch.full((3, 8, 8), 200.0), "levels up to 255 are uint8"),
+        (torch.full((3, 8, 8), -1.0), r"from -1 to 1 it is \(x \+ 1\) / 2"),
     ],
 )
 def test_what_could_be_read_in_two_ways_is_an_error_that_says_how(slim: Stylizer, wrong: object, how: str) -> None:

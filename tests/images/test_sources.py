@@ -13,6 +13,7 @@ from PIL import Image
 
 from nst_adain.errors import ImageError
 from nst_adain.images.io import load_image
+from nst_adain.images.masks import read_controls
 from nst_adain.images.sources import is_file, on_disk
 from nst_adain.stylizer import Stylizer
 
@@ -51,6 +52,15 @@ def test_contents_styles_and_masks_may_be_open_files(slim: Stylizer, photo: Path
         result = slim(content, style, masks=[mask], alpha=mask.getvalue())
     assert isinstance(result, Image.Image)
     np.testing.assert_array_equal(np.asarray(result), np.asarray(expected))
+
+
+def test_masks_of_many_calls_are_read_once(photo: Path) -> None:
+    with photo.open("rb") as opened:
+        read = read_controls({"alpha": photo.read_bytes(), "masks": [opened, str(photo)]}, ("alpha", "masks"))
+    assert isinstance(read["masks"], list)
+    for image in (read["alpha"], *read["masks"]):
+        assert isinstance(image, Image.Image)
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(load_image(photo)))
 
 
 def test_errors_name_the_argument_and_nothing_is_left(slim: Stylizer, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
