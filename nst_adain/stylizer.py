@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from nst_adain.controls import (
     LOOK_SIZE,
@@ -169,10 +168,7 @@ class Stylizer:
 
         The arguments are as when calling the stylizer.
         """
-        read = read_content(content, size, look_size, tile, max_pixels, kept=True)
-        if isinstance(content, Tensor):  # the caller may write to it later
-            read = dataclasses.replace(read, pixels=read.pixels[...].clone())
-        read = read.encoded(self.model, self.device)
+        read = read_content(content, size, look_size, tile, max_pixels, kept=True).encoded(self.model, self.device)
         stats = measure(self.model, read.coarsest, None, self.device, progress)[0]
         return EncodedContent(read, dataclasses.replace(stats, made_by=self.fingerprint))
 

@@ -38,7 +38,7 @@ def read_content(
         look_size: the short side at which it gets its look, if it is larger; None: its own.
         tile: the side of its tiles.
         max_pixels: the largest picture to decode or make.
-        kept: whether it outlives the call; it is then read into memory, because its file may change.
+        kept: whether it outlives the call; it is then copied into memory, because its file or tensor may change.
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
@@ -57,6 +57,7 @@ def read_content(
         return _refined(Content(stored[..., :, :] if kept or side is None else stored, side), look_size)
     picture = scaled(open_picture(content, "content", max_pixels), "size", size, max_pixels, enlarge=True)
     pixels, transparency = separated(picture)
+    pixels = pixels.clone() if kept and isinstance(content, Tensor) else pixels
     side = auto_side(pixels) if tile == "auto" else tile
     return _refined(Content(pixels, side, transparency, kind=kind_of(content)), look_size)
 

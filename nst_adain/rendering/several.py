@@ -65,7 +65,7 @@ def _rows(name: str, value: Any) -> list[Any] | None:
         if isinstance(value, Tensor) and value.ndim == 4 and value.shape[1:] == (1, 1, 1):  # as `StyleTransfer.forward` has it
             return value.flatten().tolist()
         return value.tolist() if isinstance(value, (np.ndarray, Tensor)) and value.ndim == 1 else None
-    several = isinstance(value, (list, tuple)) and any(isinstance(row, (list, tuple, np.ndarray)) for row in value)
+    several = isinstance(value, (list, tuple)) and any(np.ndim(row) for row in value)
     several = several or (isinstance(value, (np.ndarray, Tensor)) and value.ndim == 2)
     return list(value) if several else None
 

@@ -41,6 +41,8 @@ def test_each_content_has_its_strength_and_weights(slim: Stylizer) -> None:
     contents, styles = [picture(30, 20, seed) for seed in range(2)], [picture(40, 30, seed) for seed in (5, 6)]
     mask = np.linspace(0, 1, 12).reshape(3, 4)
     results = slim(contents, styles, alpha=[0.3, mask], weights=[[3, 1], [0, 1]])
+    rows = slim(contents, styles, alpha=[0.3, mask], weights=[torch.tensor([3, 1]), np.array([0, 1])])  # type: ignore[call-overload]
+    assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(results, rows, strict=True))
     for result, content, alpha, weights in zip(results, contents, (0.3, mask), ([3, 1], [0, 1])):
         np.testing.assert_array_equal(np.asarray(result), np.asarray(slim(content, styles, alpha=alpha, weights=weights)))
 
