@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -58,7 +59,7 @@ class RandomStyle(nn.Module):
             p: probability of stylising a picture.
             alpha: strength, or the range (lowest, highest) from which one is drawn for each picture.
             seed: of draws that depend on it and on the `key` of a picture alone; None: torch draws.
-            stylizer: the model; default: "slim" on the CPU, because data loaders run there.
+            stylizer: the model; default: `Stylizer.from_pretrained` on the CPU, because data loaders run there.
             style_size: short side to which style pictures are reduced.
 
         Raises:
@@ -225,8 +226,9 @@ class StyleMap:
             raise UsageError(f"column: expected one of {', '.join(batch)}, got {self.column}")
         if indices is None and self.key not in batch:
             raise UsageError(f"key: expected one of {', '.join(batch)}, got {self.key}")
-        pictures, keys = batch[self.column], batch[self.key] if indices is None else indices
-        if isinstance(keys, (str, int)):
+        pictures: Any = batch[self.column]
+        keys: Any = batch[self.key] if indices is None else indices
+        if isinstance(keys, (str, numbers.Integral)):
             return {**batch, self.column: self._picture(pictures, str(keys))}
         made = [self._picture(picture, str(key)) for picture, key in zip(pictures, keys)]
         if isinstance(pictures, np.ndarray):  # one array for pictures of one size

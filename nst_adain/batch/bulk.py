@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import importlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -140,6 +141,7 @@ def _check(format: str, pairing: str, suffix: str, size: int | None, shard_size:
     at_least(1, shard_size=shard_size, workers=1 if workers is None else workers)
     if size is not None:
         check_side("size", size)
+    importlib.import_module("ray.data")  # if it is missing, say so before the work
 
 
 def _claim(work: Work, listing: Listing | None, size: int, digests: Mapping[str, str]) -> None:
@@ -175,7 +177,7 @@ def _load(
         shard = Shard(str(item["name"]), str(item["source"]), bytes(item["entries"]))
         try:
             return {**dataclasses.asdict(make_shard(work, stylizer, shard, again)), "fatal": ""}
-        except OSError as error:  # an answer, not an exception, which Ray would make a page of
+        except (OSError, ValueError) as error:  # an answer, not an exception, which Ray would make a page of
             return {**dataclasses.asdict(Outcome(shard.name, 0, 0)), "fatal": " ".join(str(error).split())}
 
     return call

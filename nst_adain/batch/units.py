@@ -30,6 +30,7 @@ from nst_adain.batch.samples import (
 )
 from nst_adain.batch.stores import FULL, Store
 from nst_adain.draws import draws
+from nst_adain.files import remove_strays
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["MANIFEST", "Outcome", "Work", "make_shard"]
@@ -153,6 +154,9 @@ def _said(row: Row, sample: Sample, kind: str, shard: Shard, key: str, suffix: s
 
 def _write(work: Work, shard: Shard, made: Sequence[tuple[str, Path, Mapping[str, Any]]], folder: Path) -> None:
     if work.format == "files":
+        if work.out.local is not None:
+            for place in {(work.out.local / key).parent for key, _, _ in made}:
+                remove_strays(place)  # of workers that were killed
         if made:
             write_files(work.out, made, folder)
         return

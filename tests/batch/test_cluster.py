@@ -80,3 +80,25 @@ def test_workers_ask_for_no_more_than_there_is(nodes: Any, gpus: bool, workers: 
             return [{"Alive": True, "Resources": node} for node in nodes] + [{"Alive": False, "Resources": {"CPU": 99.0}}]
 
     assert _resources(Ray, gpus, workers) == expected
+
+
+@pytest.mark.slow
+def test_what_the_scheduler_costs() -> None:
+    """Of 100,000 keys in shards of 100, which take no time themselves: time per key, and the driver's memory."""
+    import psutil
+
+    def measure(count: int) -> tuple[float, int]:
+        entries = b"\0".join(b"-n01440764/n01440764_10026.JPEG" for _ in range(100))
+        items = [{"n": n, "bytes": entries} for n in range(count // 100)]
+        began, results = 0.0, 0
+        for _ in call_on_ray(items, _Load(), workers=2):
+            began = began or time.monotonic()  # the first: workers have started
+            results += 1
+        assert results == len(items)
+        return time.monotonic() - began, psutil.Process().memory_info().rss
+
+    measure(1000)
+    (_, few), (seconds, many) = measure(10_000), measure(100_000)
+    print(f"{seconds / 100_000 * 1e6:.0f} us a key, {(many - few) / 2**20:.0f} MiB more for 10 times as many")
+    assert seconds < 100
+    assert many - few < 100 * 2**20

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import picture
+from conftest import picture, stray
 from pyarrow import parquet
 from tars import members, tar_of
 
@@ -75,7 +75,10 @@ def test_a_damaged_member_is_a_row(slim: Stylizer, tmp_path: Path) -> None:
 def test_files_are_made_as_a_batch_makes_them(slim: Stylizer, folders: Path) -> None:
     work = work_of(slim, folders / "photos", folders / "out", "files", seed=None)
     (entries,) = list_names([b"a.png", b"bad.png", b"deep/b.png", b"none.png"]).packed(9)
+    (folders / "out" / "deep").mkdir(parents=True)
+    left = stray(folders / "out" / "deep")
     outcome = make_shard(work, slim, Shard("000000", "", entries))
+    assert not left.exists()
     assert (outcome.done, outcome.failed) == (4, 4)
     assert outcome.first == "bad.png: expected a picture, found a file of no known image format, or a damaged one"
     assert [name for name in work.out.names() if not name.startswith("manifest")] == [
