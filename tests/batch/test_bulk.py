@@ -216,6 +216,7 @@ def bucket() -> Iterator[tuple[subprocess.Popen[bytes], list[str], dict[str, str
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         import s3fs
 
+        s3fs.S3FileSystem.clear_instance_cache()  # it would go on with another test's server
         deadline = time.monotonic() + 60
         while True:
             try:

@@ -29,6 +29,7 @@ def server() -> Iterator[Any]:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.get_host_and_port()[1]}")
         import s3fs
 
+        s3fs.S3FileSystem.clear_instance_cache()  # it would go on with another test's server
         s3fs.S3FileSystem().mkdir("bucket")
         yield server
         server.stop()
