@@ -4,7 +4,7 @@ const find = (what) => element.querySelector(what), video = find("video"), scree
 const camera = document.createElement("canvas"), times = [];
 let stream = null, late = null, sent = 0, answered = 0;
 
-const stop = (why = "Nothing is recorded or kept.") => {
+const stop = (why = "The camera appears here. Nothing is recorded or kept.") => {
   stream?.getTracks().forEach((track) => track.stop());
   stream = null;
   clearTimeout(late);

@@ -54,10 +54,10 @@ const go = (step) => {
 watch("value", () => {
   said.textContent = "";
   if (location.hash) history.replaceState(null, "", location.pathname + location.search);  // it says other settings
-  keep();
   clearTimeout(timer);
   timer = setTimeout(settle, SETTLED);
 });
+addEventListener("pagehide", keep);
 find("[name=undo]").addEventListener("click", () => go(-1));
 find("[name=redo]").addEventListener("click", () => go(1));
 document.addEventListener("keydown", (e) => {
