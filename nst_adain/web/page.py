@@ -17,7 +17,7 @@ from nst_adain.web.form import DEVICE, QUIET, SOON, Form, asked, components, fil
 from nst_adain.web.looks import RANGES, SLOTS, named_models
 from nst_adain.web.parts import chooser, links, shelf, stage, strip
 from nst_adain.web.studio import Studio
-from nst_adain.web.tabs import grid_tab, live_tab, video_tab
+from nst_adain.web.tabs import NO_MESSAGES, grid_tab, live_tab, video_tab
 
 __all__ = ["page"]
 
@@ -73,8 +73,9 @@ def page(studio: Studio, folder: Path, place: str = "your computer") -> gr.Block
             js_on_load=_NO_BROKEN_PICTURES,
         )
         with gr.Tabs():
-            with gr.Tab("Picture"):
+            with gr.Tab("Picture") as tab:
                 form = _picture_tab(blocks, actions)
+            tab.select(None, None, None, js=NO_MESSAGES)
             grid_tab(films, form)
             video_tab(films, form)
             live_tab(films, form)

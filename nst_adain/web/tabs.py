@@ -16,10 +16,10 @@ from nst_adain.web.parts import frame, live, shelf
 if TYPE_CHECKING:
     from nst_adain.web.films import Films
 
-__all__ = ["grid_tab", "live_tab", "video_tab"]
+__all__ = ["NO_MESSAGES", "grid_tab", "live_tab", "video_tab"]
 
 # Messages of one tab would lie over the next.
-_NO_MESSAGES = "() => document.querySelectorAll('.toast-close').forEach((button) => button.click())"
+NO_MESSAGES = "() => document.querySelectorAll('.toast-close').forEach((button) => button.click())"
 _KINDS = [("Photographs by styles", "cross"), ("Styles by strengths", "strengths"), ("Mixtures of four styles", "corners")]
 
 
@@ -44,7 +44,7 @@ def grid_tab(films: Films, form: Form) -> None:
     kind.change(lambda k: (gr.update(visible=k != "cross"), gr.update(visible=k == "cross")), kind, [steps, more], **QUIET)
     form = {**form, "kind": kind, "steps": steps, "more": more}
     make.click(asked(films.grid, form), set(components(form)), sheet, **DEVICE, **QUIET)
-    tab.select(None, None, None, js=_NO_MESSAGES)
+    tab.select(None, None, None, js=NO_MESSAGES)
     form = {**form, "sheet": sheet}
     tab.select(asked(films.begin_sheet, form), set(components(form)), sheet, **DEVICE, **QUIET)
 
@@ -66,7 +66,7 @@ def video_tab(films: Films, form: Form) -> None:
     form = {**form, "source": source, "steadiness": steadiness}
     begun = run_job(films.actions, buttons, films.video, films.cancel_video, form, result, first)
     begun.success(lambda: (gr.update(visible=False), gr.update(visible=True)), None, [first, result], queue=False, **SOON)
-    tab.select(None, None, None, js=_NO_MESSAGES)
+    tab.select(None, None, None, js=NO_MESSAGES)
     begin = tab.select(films.begin_video, source, source, **SOON)
     for event in (begin.then, source.change):
         event(asked(films.first_frame, form), set(components(form)), first, **DEVICE, **SOON)
@@ -90,4 +90,4 @@ def live_tab(films: Films, form: Form) -> None:
     samples.click(films.actions.choose, None, form["styles"][0], show_progress="hidden", api_visibility="private")
     form = {**form, "alpha": alpha, "boldness": boldness, "model": model, "steadiness": steadiness, "frame": camera}
     camera.input(asked(films.live, form), set(components(form)), camera, queue=False, trigger_mode="multiple", **SOON)
-    tab.select(None, None, None, js=_NO_MESSAGES)
+    tab.select(None, None, None, js=NO_MESSAGES)

@@ -337,9 +337,9 @@ def test_a_bad_file_is_said_in_words_and_the_next_one_works(opened: Callable[...
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_test_id("toast-body").get_by_text("notes.png: expected a picture").wait_for()
     assert "Traceback" not in page.content()
-    page.get_by_role("tab", name="Grid").click()
+    page.get_by_role("tab", name="Live").click()
+    page.get_by_test_id("toast-body").first.wait_for(state="hidden", timeout=5000)  # it would lie over the next tab
     page.get_by_role("tab", name="Picture").click()
-    page.get_by_test_id("toast-body").first.wait_for(state="hidden")  # what one tab says is not laid over the next
     page.get_by_role("button", name="coffee").click()
     settled(page)
     page.get_by_role("button", name="Save", exact=True).click()
