@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
 from conftest import picture
-from pages import REQUEST, NoProgress, pixels, settings, upload
+from pages import REQUEST, NoProgress, as_shown, pixels, settings, upload
 from PIL import Image
 from samples import film
 
 from nst_adain.cli.main import main
 from nst_adain.video.frames import read_frames
+from nst_adain.video.smoothing import SmoothedStylizer
+from nst_adain.web import parts
 from nst_adain.web.actions import Actions
 from nst_adain.web.films import Films
 from nst_adain.web.limits import MAX_FRAMES
@@ -93,3 +96,34 @@ def test_there_is_a_clip_to_begin_with_and_its_first_frame_is_shown(actions: Act
         shown = films.first_frame({**asked, "source": source})
         assert shown["url"] == ""
         assert shown["words"].startswith(words)
+
+
+def test_frames_of_the_camera_come_back_stylised_and_smoothed(actions: Actions, samples: Path) -> None:
+    films, style = Films(actions), {"path": str(samples / "mosaic.png")}
+    frame = parts.data_url(picture(96, 64, seed=1))
+    asked = {**settings(None, style), "frame": {"number": 7, "picture": frame}, "steadiness": 0.5}
+    shown = films.live(asked, REQUEST)["shown"]
+    assert (shown["number"], shown["message"]) == (7, "")
+    sent = parts.camera_frame(frame)
+    steady = SmoothedStylizer(actions.studio.stylizer("base"), 0.5)
+    expected = steady(sent, actions.studio.style("base", samples / "mosaic.png", 512), look_size=512)
+    np.testing.assert_array_equal(pixels(shown["picture"]), np.asarray(as_shown(expected)))
+    films.leave(REQUEST)
+    assert not films._steady
+
+
+@pytest.mark.parametrize(
+    ("frame", "color", "words"),
+    [
+        (None, "", "frame: expected a JPEG picture"),
+        ("x", "", "frame: expected a JPEG picture"),
+        (parts.png_url(Image.new("L", (8, 8))), "", "frame: expected a JPEG picture"),
+        (parts.data_url(Image.new("RGB", (1000, 600))), "", "frame: expected at most 524,288 pixels, found 600,000"),
+        (parts.data_url(picture()), "coral", "The camera keeps its colours by lightness only"),
+    ],
+)
+def test_what_a_camera_cannot_do_is_said(actions: Actions, samples: Path, frame: Any, color: str, words: str) -> None:
+    values = settings(None, {"path": str(samples / "mosaic.png")}, color=color)
+    shown = Films(actions).live({**values, "frame": {"number": 1, "picture": frame}, "steadiness": 0.5}, REQUEST)["shown"]
+    assert shown["picture"] == ""
+    assert shown["message"].startswith(words)
