@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
 import re
+import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from browser import CAMERA, chromium, served
 from npm import package
 from PIL import Image
@@ -17,10 +23,28 @@ from PIL import Image
 from nst_adain.figures.gallery import draw
 from nst_adain.figures.samples import photograph
 from nst_adain.models.pretrained import load_model
-from nst_adain.site.static_site import VERSION, write_site
+from nst_adain.site import static_site
+from nst_adain.site.static_site import ONLINE, VERSION, write_site
 from nst_adain.stylizer import Stylizer
 
 DESKTOP, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+PIXELS = "[...document.getElementById('result').getContext('2d').getImageData(200, 200, 64, 64).data]"
+TIMED = """async ([side, threads]) => {
+    const { Engine } = await import("./engine.js");
+    const engine = new Engine();
+    await engine.start({ site: await (await fetch("site.json")).json(), wanted: { runtime: "wasm", threads } });
+    await engine.style("mosaic", await (await fetch("pictures/mosaic.jpg")).blob());
+    const look = { styles: [{ key: "mosaic", weight: 1 }], alpha: 1, boldness: 0.4, ownColors: false };
+    let best = Infinity;
+    for (let i = 0; i < 8; i++) {
+        const bitmap = await createImageBitmap(document.getElementById("result"), { resizeWidth: side, resizeHeight: side });
+        const started = performance.now();
+        await engine.frame(bitmap, look, 512, i === 0);
+        best = Math.min(best, performance.now() - started);
+    }
+    engine.worker.terminate();
+    return best;
+}"""
 SCRIPT = {"Content-Type": "text/javascript"}
 SHIFTS = """window.shifted = 0;
 new PerformanceObserver((list) => { for (const entry of list.getEntries()) window.shifted += entry.value; })
@@ -73,9 +97,9 @@ def opened(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
     assert errors == []
 
 
-def painted(page: Any, after: int = 0) -> int:
+def painted(page: Any, after: int = 0, seconds: float = 120) -> int:
     """The number of the last change that is shown, once it is above `after`."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + seconds
     while (shown := int(page.locator("html").get_attribute("data-painted") or 0)) <= after:
         assert time.monotonic() < end, page.locator("#note").text_content()
         time.sleep(0.02)
@@ -113,7 +137,7 @@ def test_the_page_gives_what_the_python_call_gives(slim: Stylizer, opened: Calla
     styles = [png(tmp_path / "cat.png", painting), png(tmp_path / "mosaic.png", draw("mosaic"))]
     expected = slim(photo, styles, weights=[3, 1], alpha=0.9, boldness=0.7, style_size=416)
     assert distance(expected, photo).mean() > 10
-    for edit in (("", ""), ("TILE = 768", "TILE = 256")):
+    for edit in (("TILE = 512", "TILE = 1024"), ("", "")):
         page = opened(edit=edit)
         page.set_input_files("#style-file", styles[1])
         page.locator('#shelf button[title="mosaic.png"][aria-pressed="true"]').wait_for()
@@ -129,7 +153,7 @@ def test_the_page_gives_what_the_python_call_gives(slim: Stylizer, opened: Calla
         made = saved(page, "#save", tmp_path / "made.png")
         assert made.size == photo.size
         assert distance(made, expected).max() <= 2
-        assert distance(made, expected).mean() < 0.1
+        assert distance(made, expected).mean() < 0.05
 
 
 def test_a_service_worker_gives_threads_and_keeps_the_page_offline(opened: Callable[..., Any]) -> None:
@@ -145,18 +169,17 @@ def test_a_service_worker_gives_threads_and_keeps_the_page_offline(opened: Calla
 
 def test_sliders_keys_and_colours_change_the_picture(opened: Callable[..., Any]) -> None:
     page = opened()
-    pixels = "() => [...document.getElementById('result').getContext('2d').getImageData(200, 200, 64, 64).data]"
-    before, shown = np.array(page.evaluate(pixels)), painted(page)
+    before, shown = np.array(page.evaluate(PIXELS)), painted(page)
     page.locator("#alpha").focus()
     page.keyboard.press("Home")
     shown = painted(page, shown)
-    weak = np.array(page.evaluate(pixels))
+    weak = np.array(page.evaluate(PIXELS))
     assert np.abs(weak - before).mean() > 5
     page.keyboard.press("End")
     shown = painted(page, shown)
     page.locator("#colors").check()
     painted(page, shown)
-    assert np.abs(np.array(page.evaluate(pixels)) - before).mean() > 5
+    assert np.abs(np.array(page.evaluate(PIXELS)) - before).mean() > 5
 
 
 def test_the_camera_is_painted_live_and_can_be_saved(opened: Callable[..., Any], tmp_path: Path) -> None:
@@ -223,3 +246,110 @@ def test_nothing_moves_nothing_is_cut_off_and_everything_has_a_name(opened: Call
     assert unnamed == []
     buttons = "[...document.querySelectorAll('button')].filter((button) => button.offsetParent)"
     assert page.evaluate(f"Math.min(...{buttons}.map((button) => button.offsetHeight))") >= 44
+
+
+def test_the_runtime_comes_from_a_cdn_if_its_hash_is_right(
+    browser: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(static_site, "export_graphs", lambda model, graphs: shutil.copytree(folder / "model", graphs))
+    write_site(load_model("slim"), tmp_path)
+    changed: set[str] = set()
+
+    def answer(route: Any) -> None:
+        name = route.request.url.rpartition("/")[2]
+        body = (folder / "runtime" / name).read_bytes() + (b"\n" if name in changed else b"")
+        route.fulfill(body=body, headers={"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"})
+
+    with served(tmp_path, isolated=True) as address:
+        context = browser.new_context(service_workers="block")
+        context.route(f"{ONLINE}*", answer)
+        page = context.new_page()
+        page.goto(f"{address}/?runtime=wasm")
+        painted(page)
+        changed.add("ort.wasm.min.mjs")
+        page.reload()
+        page.locator("#note.wrong").wait_for()
+        assert page.locator("html").get_attribute("data-painted") is None
+        context.close()
+
+
+@pytest.mark.slow
+def test_webgpu_gives_what_webassembly_gives(address: str) -> None:
+    """On SwiftShader, which runs it on the processor."""
+    shown = {}
+    with chromium("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan") as browser:
+        for runtime in ("webgpu", "wasm"):
+            page = browser.new_page()
+            page.set_default_timeout(300_000)
+            page.goto(f"{address}/?runtime={runtime}")
+            page.locator("#engine", has_text="WebGPU" if runtime == "webgpu" else "WebAssembly").wait_for()
+            painted(page, seconds=300)
+            shown[runtime] = np.array(page.evaluate(PIXELS))
+            page.close()
+    assert np.abs(shown["webgpu"] - shown["wasm"]).max() <= 2
+
+
+@pytest.mark.slow
+def test_a_photograph_of_12_megapixels_needs_less_than_a_gigabyte(
+    slim: Stylizer, opened: Callable[..., Any], folder: Path, tmp_path: Path
+) -> None:
+    """In one thread: of 4000 x 3000 pixels, equal to the Python call; the whole process of the page is counted."""
+    photo = photograph("astronaut").resize((4000, 4000), Image.Resampling.BICUBIC).crop((0, 500, 4000, 3500))
+    page = opened(query="runtime=wasm&threads=1")
+    page.set_default_timeout(900_000)
+    before = painted(page)
+    page.set_input_files("#photo-file", png(tmp_path / "photo.png", photo))
+    page.locator("#save", has_text=re.compile("4000 . 3000")).wait_for()
+    painted(page, before)
+    most, end = 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not end.wait(0.2):
+            most = max(most, *renderers())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.monotonic()
+    made = saved(page, "#save", tmp_path / "made.png")
+    print(f"{time.monotonic() - started:.0f} s, {most / 2**20:.0f} MiB")
+    end.set()
+    watcher.join()
+    assert 100 * 2**20 < most < 2**30
+    style = png(tmp_path / "style.png", Image.open(folder / "pictures" / "woodcut_waves.jpg"))
+    apart = distance(made, slim(photo, style))
+    # Two sizes are brought up one after the other, and each continues from bytes: where one of these was rounded another way,
+    # the next differs more.
+    assert (apart > 2).mean() < 1e-4
+    assert apart.max() <= 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 2])
+def test_milliseconds_of_a_frame(
+    slim: Stylizer, opened: Callable[..., Any], threads: int, request: pytest.FixtureRequest
+) -> None:
+    """Encoded and decoded, in the page and in torch: figures to report, and the page within ten times of torch."""
+    page = opened(query=f"runtime=wasm&threads={threads}")
+    request.addfinalizer(functools.partial(torch.set_num_threads, torch.get_num_threads()))
+    torch.set_num_threads(threads)
+    style = slim.encode_style(draw("mosaic"))
+    for side in (256, 512, 1024):
+        in_page = page.evaluate(TIMED, [side, threads])
+        image, in_torch = torch.rand(1, 3, side, side), []
+        for _ in range(8):
+            started = time.perf_counter()
+            slim(image, style, look_size=None, tile=None)
+            in_torch.append(1000 * (time.perf_counter() - started))
+        print(f"{side} pixels, {threads} threads: page {in_page:.0f} ms, torch {min(in_torch):.0f} ms")
+        assert in_page < 10 * min(in_torch)
+
+
+def renderers() -> list[int]:
+    """The resident bytes of Chromium's processes of pages."""
+    found = [0]
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"--type=renderer" in (folder / "cmdline").read_bytes():
+                found.append(int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+    return found

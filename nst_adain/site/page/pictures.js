@@ -11,7 +11,7 @@ import { lanczos, round, scaled } from "./resampling.js";
  * @typedef {{ inner: Area, outer: Area }} Tile What a tile makes, and what it reads: the same with its surroundings.
  */
 
-export const TILE = 768; // pixels a side: of more, features would take hundreds of megabytes
+export const TILE = 512; // pixels a side: of more, features would take hundreds of megabytes
 const SAMPLE = 1024; // pixels from one sample of a large picture to the next
 const STEP = 4; // the most that a picture is brought up at once
 const STRIP = 64; // rows of a reduced picture to make at once
@@ -110,17 +110,6 @@ export function reduced(picture, [height, width]) {
 		write(small, scaled(source, [picture.height, picture.width], [height, width], rows, columns, lanczos), top, 0);
 	}
 	return small;
-}
-
-/**
- * Reduce a picture to a short side, unless it is smaller.
- * @param {Picture} picture
- * @param {number} side
- */
-export function atMost(picture, side) {
-	const scale = side / Math.min(picture.height, picture.width);
-	if (scale >= 1) return picture;
-	return reduced(picture, [Math.max(1, round(picture.height * scale)), Math.max(1, round(picture.width * scale))]);
 }
 
 /**

@@ -6,7 +6,8 @@
  * @typedef {{ inputNames: readonly string[], run(feeds: Record<string, Tensor>): Promise<Record<string, Tensor>> }} Session
  * @typedef {{ backend: "WebGPU" | "WASM", threads: number, tensor: (data: Float32Array, dims: number[]) => Tensor,
  *   open: (graph: Uint8Array, kept?: string[]) => Promise<Session> }} Runtime
- * @typedef {{ runtime?: string | null, threads?: string | null }} Wanted What the page's address asks for: `?runtime=wasm&threads=1`.
+ * @typedef {{ runtime?: string | null, threads?: string | null }} Wanted What the page's address asks for: `?runtime=wasm&threads=1`,
+ *   or `?runtime=webgpu`, also where that runs on the processor.
  */
 
 const THREADS = 4; // of more, a picture of this size has too little work for each
@@ -20,7 +21,7 @@ const WASM = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded"];
  * @returns {Promise<Runtime>}
  */
 export async function loadRuntime(source, wanted) {
-	const gpu = wanted.runtime !== "wasm" && (await hasWebGPU());
+	const gpu = wanted.runtime !== "wasm" && (await hasWebGPU(wanted.runtime === "webgpu"));
 	const [main, glue] = gpu ? WEBGPU : WASM;
 	const [script, module, binary] = await Promise.all([
 		fetched(source, main),
@@ -42,15 +43,18 @@ export async function loadRuntime(source, wanted) {
 		open: (graph, kept = []) =>
 			ort.InferenceSession.create(graph, {
 				executionProviders: [provider],
+				logSeverityLevel: 3, // errors alone: it warns of what runs on the processor by design
 				preferredOutputLocation: gpu ? Object.fromEntries(kept.map((name) => [name, "gpu-buffer"])) : undefined,
 			}),
 	};
 }
 
-async function hasWebGPU() {
+/** @param {boolean} emulated whether one that runs on the processor will do, which is far slower than WebAssembly there */
+async function hasWebGPU(emulated) {
 	/** @type {any} */
 	const { gpu } = navigator;
-	return Boolean(await gpu?.requestAdapter().catch(() => null));
+	const adapter = await gpu?.requestAdapter().catch(() => null);
+	return Boolean(adapter) && (emulated || !adapter.info?.isFallbackAdapter);
 }
 
 /**

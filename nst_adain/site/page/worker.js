@@ -2,8 +2,9 @@
 
 import { Model, release } from "./model.js";
 import { finished, mixture, openContent, paint, paintSmall } from "./paint.js";
-import { atMost, cut, empty, read, whole, write } from "./pictures.js";
+import { cut, empty, read, whole, write } from "./pictures.js";
 import { loadRuntime } from "./runtime.js";
+import { atMost } from "./shrinking.js";
 import { Smoothed } from "./statistics.js";
 
 /**
@@ -30,8 +31,14 @@ let cancelled = false;
 const jobs = {
 	/** @param {{ site: any, wanted: import("./runtime.js").Wanted }} given */
 	async start({ site, wanted }) {
-		const runtime = await loadRuntime(site.runtime, wanted);
-		model = await Model.load(runtime, site.numbers, "model");
+		let runtime = await loadRuntime(site.runtime, wanted);
+		try {
+			model = await Model.load(runtime, site.numbers, "model");
+		} catch (error) {
+			if (runtime.backend === "WASM") throw error;
+			runtime = await loadRuntime(site.runtime, { ...wanted, runtime: "wasm" }); // a GPU that cannot run the model
+			model = await Model.load(runtime, site.numbers, "model");
+		}
 		return { backend: runtime.backend, threads: runtime.threads };
 	},
 
