@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 FORMATS = ("files", "webdataset", "parquet")
-_AT_ONCE = 8  # files that are copied at the same time
+_AT_ONCE = 32  # files that are copied at the same time, most of which wait for a disk or a network
 
 
 @dataclasses.dataclass(frozen=True)
