@@ -124,9 +124,10 @@ def test_ten_million_names_take_less_than_2_gib_and_a_minute(photos: Path, tmp_p
 import os, threading, time, torch
 from nst_adain.batch import folder, making
 from nst_adain.stylizer import Stylizer
-made = making.Making._encode
+once = threading.Lock()
 def first(*arguments):
     import resource
+    once.acquire()
     print(time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
     os._exit(0)
 making.Making._encode = first
