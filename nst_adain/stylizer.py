@@ -48,7 +48,7 @@ from nst_adain.rendering.decoding import Look, assemble
 from nst_adain.rendering.reading import read_content, read_style
 from nst_adain.rendering.several import each
 from nst_adain.rendering.statistics import measure
-from nst_adain.rendering.styles import average_style, layers, preview, replace_layers
+from nst_adain.rendering.style_vectors import average_style, layers, preview, replace_layers
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -93,14 +93,18 @@ class Stylizer:
         self.fingerprint, self.digest, self.model = self.boldness.fingerprint, self.boldness.digest, self.boldness.default
         ChannelStats.shown_by[self.fingerprint] = self
 
+    @property
+    def precision(self) -> Precision:
+        """Whether the convolutions are computed in "bfloat16" or "float32"."""
+        return "bfloat16" if self.boldness.half else "float32"
+
     def __repr__(self) -> str:
-        count, precision = sum(w.numel() for w in self.model.parameters()), "bfloat16" if self.boldness.half else "float32"
-        return f"Stylizer({self.name!r} on {self.device} in {precision}, {count:,} parameters)"
+        count = sum(w.numel() for w in self.model.parameters())
+        return f"Stylizer({self.name!r} on {self.device} in {self.precision}, {count:,} parameters)"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the weights, the device and the precision: what a data loader or a cluster sends gives the same pictures."""
-        precision = "bfloat16" if self.boldness.half else "float32"
-        return type(self), (self.boldness.ends, self.device, precision), {"name": self.name, "file": self.file}
+        return type(self), (self.boldness.ends, self.device, self.precision), {"name": self.name, "file": self.file}
 
     @classmethod
     def from_pretrained(

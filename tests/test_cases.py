@@ -10,7 +10,7 @@ import pytest
 from fuzz import CASES
 from PIL import Image
 
-from nst_adain.batch.folder import FAILURES, stylize_folder
+from nst_adain.batch.folder import stylize_folder
 from nst_adain.cli.main import main
 from nst_adain.errors import ImageError, ImageWarning
 from nst_adain.images.apart import load_image_apart
@@ -94,7 +94,7 @@ def test_a_batch_goes_on_past_every_one_of_them(slim: Stylizer, tmp_path: Path) 
     report = stylize_folder(slim, tmp_path / "photos", tmp_path / "styles", tmp_path / "out")
     assert report.done == 1
     assert len({path for path, _ in report.failed}) == 2 * len(REFUSED)
-    assert len((tmp_path / "out" / FAILURES).read_text().splitlines()) == 1 + 2 * len(REFUSED)
+    assert len((tmp_path / "out" / "failures.csv").read_text().splitlines()) == 1 + 2 * len(REFUSED)
 
 
 @pytest.mark.parametrize("as_style", [False, True])

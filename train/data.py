@@ -22,9 +22,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import adjust_sharpness
 
+from nst_adain.batch.discovery import expand
 from nst_adain.batch.listing import read_names
-from nst_adain.batch.samples import read_tar
-from nst_adain.batch.sources import expand
+from nst_adain.batch.shards import read_tar
 from nst_adain.errors import ImageError, UsageError
 from nst_adain.images.io import flatten, load_image, resize_short_side
 from nst_adain.images.opening import find_images

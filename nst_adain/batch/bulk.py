@@ -19,12 +19,12 @@ from typing import Literal
 import torch
 
 from nst_adain.batch.cluster import Item, call_on_ray
+from nst_adain.batch.discovery import find_shards
 from nst_adain.batch.listing import Listing
 from nst_adain.batch.making import Making
 from nst_adain.batch.pairing import pair
-from nst_adain.batch.samples import FORMATS, Shard
 from nst_adain.batch.settings import SETTINGS, agreed, load_controls, settings_of
-from nst_adain.batch.sources import find_shards
+from nst_adain.batch.shards import FORMATS, Shard
 from nst_adain.batch.stores import Store
 from nst_adain.batch.styles import encode_styles, find_styles
 from nst_adain.batch.units import MANIFEST, Outcome, Work, make_shard

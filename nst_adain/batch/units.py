@@ -17,7 +17,7 @@ from nst_adain.batch.making import Making, make
 from nst_adain.batch.manifest import Facts, writing_manifest
 from nst_adain.batch.pairing import Job, result_key
 from nst_adain.batch.rows import Row
-from nst_adain.batch.samples import (
+from nst_adain.batch.shards import (
     Sample,
     Shard,
     checked,
@@ -45,7 +45,7 @@ class Work:
     Attributes:
         source: where the pictures are.
         out: where results go.
-        format: of the results, one of `samples.FORMATS`.
+        format: of the results, one of `shards.FORMATS`.
         making: how pictures are made.
         styles: the names of all styles, in order, also of those that cannot be read.
         seed: of the draw of one for each picture; None: each picture gets every style.

@@ -63,10 +63,10 @@ def share_work(stylizer: Stylizer, making: Making, workers: int = 1, devices: Se
     stopped, queue = context.Event(), context.SimpleQueue()
     for place in places:
         queue.put(place)
-    kind_of_stylizer, (model, _, precision) = stylizer.__reduce__()
     threads = max(1, torch.get_num_threads() // len(places))
     on_cpu = dataclasses.replace(making, styles={name: code.to(torch.device("cpu")) for name, code in making.styles.items()})
-    started = (functools.partial(kind_of_stylizer, model, precision=precision), on_cpu, queue, threads, stopped)
+    load = functools.partial(type(stylizer), stylizer.boldness.ends, precision=stylizer.precision)
+    started = (load, on_cpu, queue, threads, stopped)
     pool = ProcessPoolExecutor(len(places), context, _start, started)
     try:
         yield functools.partial(_share, pool, len(places))

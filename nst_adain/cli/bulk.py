@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from nst_adain.batch.bulk import stylize_bulk
-from nst_adain.batch.samples import FORMATS
+from nst_adain.batch.shards import FORMATS
 from nst_adain.batch.units import MANIFEST
 from nst_adain.cli.drawn import NAMES, style_file
 from nst_adain.cli.options import add_controls, add_model, add_quality, chosen, load_stylizer, suffix, whole_from

@@ -15,7 +15,7 @@ from tars import members, tar_of
 from nst_adain.batch import making
 from nst_adain.batch.listing import list_names
 from nst_adain.batch.making import Making
-from nst_adain.batch.samples import Shard
+from nst_adain.batch.shards import Shard
 from nst_adain.batch.stores import Store
 from nst_adain.batch.units import Outcome, Work, make_shard
 from nst_adain.stylizer import Stylizer

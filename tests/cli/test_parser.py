@@ -90,6 +90,7 @@ REQUIRED = {
     "compare": "a b",
     "morph": "a b",
     "batch": "a --styles b -o c",
+    "bulk": "a --styles b -o c",
     "video": "a b -o c.mp4",
     "live": "a",
     "export": "-o a",

@@ -13,7 +13,7 @@ import torch
 from conftest import losses
 from PIL import Image, ImageDraw
 
-from nst_adain.batch.samples import write_tar
+from nst_adain.batch.shards import write_tar
 from train.config import TrainConfig
 from train.data import Batch, Pictures, batches, center_crop, square_crop
 from train.trainer import Trainer

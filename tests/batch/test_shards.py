@@ -12,7 +12,7 @@ from PIL import Image
 from pyarrow import parquet
 from tars import members, tar_of
 
-from nst_adain.batch.samples import Sample, checked, read_files, read_parquet, read_tar, write_files, write_parquet, write_tar
+from nst_adain.batch.shards import Sample, checked, read_files, read_parquet, read_tar, write_files, write_parquet, write_tar
 from nst_adain.batch.stores import Store
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nst_adain.batch.discovery import expand, find_shards
 from nst_adain.batch.listing import unpacked
-from nst_adain.batch.sources import expand, find_shards
 
 
 @pytest.mark.parametrize(

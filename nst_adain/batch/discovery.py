@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nst_adain.batch.listing import Listing, list_names, read_names
 from nst_adain.batch.pairing import find_pictures
-from nst_adain.batch.samples import Shard
+from nst_adain.batch.shards import Shard
 from nst_adain.batch.stores import Store
 from nst_adain.images.opening import READABLE_SUFFIXES
 
