@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Films"]
 
 _CAMERAS = 8  # sessions whose last frames are kept
-_PATIENCE = 1.0  # seconds that a frame waits for others
+_PATIENCE = 5.0  # seconds that a frame waits for others: a slow computer's first one, while the model is loaded, is no crowd
 
 
 class Films:

@@ -25,20 +25,23 @@ const send = () => {
 };
 const proceed = () => {
   clearTimeout(late);
-  late = setTimeout(() => { answered = sent; proceed(); }, 5000);  // an answer was lost
+  late = setTimeout(() => { answered = sent; proceed(); }, 10000);  // an answer was lost
   while (stream && sent - answered < 2) send();
 };
 find("[name=start]").addEventListener("click", async () => {
+  let started = null;
+  find("[name=start]").disabled = true;
+  said.textContent = "Starting ...";
   try {
-    stream = await navigator.mediaDevices.getUserMedia({video: {width: {ideal: 640}}});
+    started = await navigator.mediaDevices.getUserMedia({video: {width: {ideal: 640}}});
+    video.srcObject = started;
+    await video.play();
   } catch (error) {
+    started?.getTracks().forEach((track) => track.stop());
     return void stop(`There is no camera to use: ${error.message}`);
   }
-  [find("[name=start]").disabled, find("[name=stop]").disabled] = [true, false];
-  video.srcObject = stream;
-  await video.play();
-  said.textContent = "Starting ...";
-  answered = sent;
+  [stream, answered] = [started, sent];  // only now: a late answer to the camera before would send a frame that has no size yet
+  find("[name=stop]").disabled = false;
   proceed();
 });
 find("[name=stop]").addEventListener("click", () => stop());
