@@ -1,4 +1,4 @@
-"""Serves the page of `nst-adain export --site` and opens it in Chromium, for its tests."""
+"""Opens Chromium for tests of pages, and serves that of `nst-adain export --site`."""
 
 from __future__ import annotations
 

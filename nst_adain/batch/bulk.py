@@ -23,12 +23,12 @@ from nst_adain.batch.discovery import find_shards
 from nst_adain.batch.listing import Listing
 from nst_adain.batch.making import Making
 from nst_adain.batch.pairing import pair
-from nst_adain.batch.settings import SETTINGS, agreed, load_controls, settings_of
+from nst_adain.batch.settings import SETTINGS, agreed, check_options, load_controls, settings_of
 from nst_adain.batch.shards import FORMATS, Shard
 from nst_adain.batch.stores import Store
 from nst_adain.batch.styles import encode_styles, find_styles
 from nst_adain.batch.units import MANIFEST, Outcome, Work, make_shard
-from nst_adain.controls import STYLE_SIZE, Controls, check_side, check_style_size
+from nst_adain.controls import STYLE_SIZE, Controls, check_style_size
 from nst_adain.device import Precision
 from nst_adain.errors import UsageError, at_least
 from nst_adain.files import remove_strays
@@ -109,15 +109,14 @@ def stylize_bulk(
             `out` has results of another input or of other settings.
         OSError: if a store does not answer, or is full; the next call goes on.
     """
-    _check(format, pairing, suffix, size, shard_size, workers)
+    check_options(pairing, size, style_size)
+    _check(format, suffix, shard_size, workers)
     loaded = load_controls(stylizer.boldness.of, {**(controls or {}), "max_pixels": max_pixels})
     where, shards, listing = find_shards(source, None if names is None else Path(names), out, Path(styles), shard_size)
     unread: list[tuple[Path, str]] = []
     files = find_styles(Path(styles), Path(out), unread)
     check_style_size(style_size, files)
-    encoded, digests = encode_styles(stylizer, files, style_size, max_pixels, unread, progress)
-    if not encoded:
-        raise ValueError(f"{styles}: expected readable pictures, found none: {unread[-1][1]}")
+    encoded, digests = encode_styles(stylizer, Path(styles), files, style_size, max_pixels, unread, progress)
     known, drawn = list(files.values()), seed if pairing == "random" else None
     settings = settings_of(
         stylizer.digest, loaded, known, size=size, style_size=style_size,
@@ -132,15 +131,11 @@ def stylize_bulk(
     return _sum(work, left, len(shards) - len(left), load, device, workers, address, progress)
 
 
-def _check(format: str, pairing: str, suffix: str, size: int | None, shard_size: int, workers: int | None) -> None:
-    for name, value, known in (("format", format, FORMATS), ("pairing", pairing, ("all", "random"))):
+def _check(format: str, suffix: str, shard_size: int, workers: int | None) -> None:
+    for name, value, known in (("format", format, FORMATS), ("suffix", suffix, WRITABLE_SUFFIXES)):
         if value not in known:
             raise UsageError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
-    if suffix not in WRITABLE_SUFFIXES:
-        raise UsageError(f"suffix: expected one of {', '.join(WRITABLE_SUFFIXES)}, got {suffix!r}")
     at_least(1, shard_size=shard_size, workers=1 if workers is None else workers)
-    if size is not None:
-        check_side("size", size)
     importlib.import_module("ray.data")  # if it is missing, say so before the work
 
 

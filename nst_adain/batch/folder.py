@@ -16,11 +16,10 @@ from nst_adain.batch.making import Making
 from nst_adain.batch.manifest import Facts, writing_manifest
 from nst_adain.batch.pairing import Job, find_pictures, pair
 from nst_adain.batch.runs import Report, Run, failures_file
-from nst_adain.batch.settings import load_controls, settings_of
+from nst_adain.batch.settings import check_options, load_controls, settings_of
 from nst_adain.batch.styles import find_styles
 from nst_adain.batch.workers import share_work
-from nst_adain.controls import STYLE_SIZE, Controls, check_side, check_style_size
-from nst_adain.errors import UsageError
+from nst_adain.controls import STYLE_SIZE, Controls, check_style_size
 from nst_adain.files import check_folder, make_folder, remove_strays
 from nst_adain.images.io import output_format
 from nst_adain.images.opening import MAX_PIXELS
@@ -90,7 +89,7 @@ def stylize_folder(
         ChildProcessError: if a worker was ended from outside; the next call goes on.
     """
     photos, styles, out = Path(photos), Path(styles), Path(out)
-    _check_options(pairing, size, style_size)
+    check_options(pairing, size, style_size)
     loaded = load_controls(stylizer.boldness.of, {**(controls or {}), "max_pixels": max_pixels})
     report = Report()
     listing = _list(photos, names, out, styles, report)
@@ -120,14 +119,6 @@ def _list(photos: Path, names: str | os.PathLike[str] | None, out: Path, styles:
         return list_names(read_names(Path(names)))
     found = find_pictures(photos, "photographs", out, report.failed, apart=styles)
     return list_names(os.fsencode(path.relative_to(photos).as_posix()) for path in found)
-
-
-def _check_options(pairing: str, size: int | None, style_size: int | None) -> None:
-    if pairing not in ("all", "random"):
-        raise UsageError(f"pairing: expected 'all' or 'random', got {pairing!r}")
-    for name, side in (("size", size), ("style_size", style_size)):
-        if side is not None:
-            check_side(name, side)
 
 
 def _prepare(out: Path, suffix: str, manifest: str | os.PathLike[str] | None, suspects: Iterable[Job]) -> None:

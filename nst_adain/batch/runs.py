@@ -103,9 +103,7 @@ class Run:
             ValueError: if none can.
         """
         failed = self.report.failed
-        self._styles, self._digests = encode_styles(stylizer, names, size, max_pixels, failed, progress)
-        if not self._styles:
-            raise ValueError(f"{styles}: expected readable pictures, found none: {failed[-1][1]}")
+        self._styles, self._digests = encode_styles(stylizer, styles, names, size, max_pixels, failed, progress)
         return self._styles
 
     def work(self, make: Make, record: Callable[[Sequence[Row]], None] | None, overwrite: bool, progress: bool) -> None:

@@ -14,19 +14,28 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from nst_adain.controls import LOOK_SIZE, Controls
+from nst_adain.controls import LOOK_SIZE, Controls, check_side
 from nst_adain.errors import UsageError
 from nst_adain.files import write_new
 from nst_adain.images.io import LOSSY_SUFFIXES
 from nst_adain.images.masks import read_controls
 
-__all__ = ["SETTINGS", "agreed", "check_settings", "claim", "join_sources", "load_controls", "settings_of"]
+__all__ = ["SETTINGS", "agreed", "check_options", "check_settings", "claim", "join_sources", "load_controls", "settings_of"]
 
 _REMEDY = "name another folder, or remove this one"
 _OLDER = {"keep_metadata": False, "look_size": None, "boldness": 0.0}  # how batches that do not say so were made
 SETTINGS = "batch.json"  # in the output folder: how its pictures were made
 # The controls that change the results, and their defaults.
 _LOOK = {"alpha": 1.0, "boldness": 0.0, "preserve_color": None, "masks": None, "look_size": LOOK_SIZE, "detail": "strokes"}
+
+
+def check_options(pairing: str, size: int | None, style_size: int | None) -> None:
+    """Raise UsageError if one of these is out of range."""
+    if pairing not in ("all", "random"):
+        raise UsageError(f"pairing: expected 'all' or 'random', got {pairing!r}")
+    for name, side in (("size", size), ("style_size", style_size)):
+        if side is not None:
+            check_side(name, side)
 
 
 def load_controls(boldness: Callable[[float | None], float], controls: Controls) -> Controls:

@@ -17,9 +17,8 @@ from nst_adain.files import check_folder, make_folder, replacing, write_new, wri
 __all__ = ["FULL", "PATIENCE", "Store"]
 
 PATIENCE = 600.0  # seconds for which a store that does not answer is asked again
-FULL = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-)  # of errors that no picture is to blame for, and waiting does not help
+# Errors that no picture is to blame for, and that waiting does not help.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 _T = TypeVar("_T")
 

@@ -34,6 +34,7 @@ def find_styles(styles: Path, out: Path, unread: list[tuple[Path, str]]) -> dict
 
 def encode_styles(
     stylizer: Stylizer,
+    styles: Path,
     names: Mapping[Path, Path],
     style_size: int | None,
     max_pixels: int,
@@ -44,6 +45,7 @@ def encode_styles(
 
     Args:
         stylizer: the model.
+        styles: where they were found, for the error.
         names: each file's name.
         style_size, max_pixels: as for calling the stylizer.
         unread: receives the files that cannot be read, and why.
@@ -51,6 +53,9 @@ def encode_styles(
 
     Returns:
         Statistics by name, and a digest of each name's file.
+
+    Raises:
+        ValueError: if none can be read.
     """
     cores = Cores(stylizer.device)
     encoded: dict[Path, ChannelStats] = {}
@@ -79,4 +84,6 @@ def encode_styles(
     with bar:
         cores.work(encode, list(names))
     unread += [(path, failed[path]) for path in names if path in failed]
+    if not encoded:
+        raise ValueError(f"{styles}: expected readable pictures, found none: {unread[-1][1]}")
     return encoded, dict(sorted(digests.items()))

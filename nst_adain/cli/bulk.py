@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 
 from nst_adain.batch.bulk import stylize_bulk
 from nst_adain.batch.shards import FORMATS
 from nst_adain.batch.units import MANIFEST
-from nst_adain.cli.drawn import NAMES, style_file
-from nst_adain.cli.options import add_controls, add_model, add_quality, chosen, load_stylizer, suffix, whole_from
-from nst_adain.errors import UsageError
+from nst_adain.cli.drawn import style_file
+from nst_adain.cli.options import add_model, load_stylizer, whole_from
+from nst_adain.cli.styling import add_styling, styling
 
 __all__ = ["add_options", "run"]
 
@@ -29,16 +27,10 @@ to continue: it makes only the shards that are missing."""
         metavar="IN",
         help="a folder, or a URL such as s3://bucket/folder; or tars or Parquet tables: one, or {000..099}.tar, or *.tar",
     )
-    parser.add_argument(
-        "--styles", type=Path, required=True, metavar="STYLES", help=f"a folder of styles, or one style: a file, or {NAMES}"
-    )
+    add_styling(parser)
     parser.add_argument("-o", "--output", dest="out", required=True, metavar="OUT", help="a folder, or a URL, for the results")
     parser.add_argument("--to", choices=FORMATS, default="files", help="what results are written as (%(default)s)")
-    parser.add_argument("--random", action="store_true", help="give each picture one style, chosen at random")
-    parser.add_argument("--seed", type=whole_from(0), help="seed of that choice (default: 0)")
-    parser.add_argument("--format", type=suffix, default=".png", help="file format of the pictures (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="make shards again that are in place")
-    parser.add_argument("--list", type=Path, metavar="FILE", help="names of the pictures in IN, one a line")
     parser.add_argument(
         "--shard-size",
         type=whole_from(1),
@@ -48,38 +40,22 @@ to continue: it makes only the shards that are missing."""
     )
     parser.add_argument("--workers", type=whole_from(1), help="processes (default: one for each GPU, or for each machine)")
     parser.add_argument("--address", help="of a Ray cluster, such as auto (default: this machine alone)")
-    add_controls(parser, ["alpha", "boldness", "preserve_color", "size", "style_size", "look_size", "detail", "max_pixels"])
-    add_quality(parser)
     add_model(parser)
     parser.set_defaults(job=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Stylise a data set; raises ValueError if some results could not be made."""
-    if arguments.preserve_color == "coral":
-        raise UsageError("--preserve-color: expected luminance, got 'coral', which needs each style anew for each photo")
-    if arguments.seed is not None and not arguments.random:
-        raise UsageError("--seed: not allowed without --random, which draws")
+    options = styling(arguments)
     with style_file(arguments.styles) as styles:
         totals = stylize_bulk(
             load_stylizer(arguments),
             arguments.source,
             styles,
             arguments.out,
+            **options,
             format=arguments.to,
-            pairing="random" if arguments.random else "all",
-            seed=arguments.seed or 0,
-            suffix=arguments.format,
-            quality=arguments.quality,
-            overwrite=arguments.overwrite,
-            size=arguments.size,
-            style_size=arguments.style_size,
-            max_pixels=arguments.max_pixels,
-            progress=sys.stderr.isatty(),
-            controls=chosen(arguments, "alpha", "boldness", "preserve_color", "look_size", "detail"),
-            names=arguments.list,
             shard_size=arguments.shard_size,
-            workers=arguments.workers,
             address=arguments.address,
             device=arguments.device,
             precision=arguments.precision,

@@ -14,9 +14,9 @@ from nst_adain.cli.options import (
     chosen,
     encode_styles,
     load_stylizer,
-    number_below_1,
     whole_from,
 )
+from nst_adain.cli.styling import add_steadiness
 from nst_adain.controls import BOLDNESS, Controls, check_weights
 from nst_adain.errors import UsageError
 from nst_adain.video.camera import KEYS, Scene, Window, frames_of, play
@@ -34,10 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=whole_from(16), default=256, help="short side of the frames in pixels: less is faster (%(default)s)"
     )
-    parser.add_argument(
-        "--steadiness", type=number_below_1, default=0.7,
-        help="temporal smoothing from 0, none, to below 1: less flicker, softer (%(default)s)",
-    )  # fmt: skip
+    add_steadiness(parser)
     parser.add_argument(
         "-o", "--output", type=Path, default=Path(), help="the folder that pictures are saved in (default: this one)"
     )

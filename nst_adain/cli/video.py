@@ -14,10 +14,10 @@ from nst_adain.cli.options import (
     chosen,
     encode_styles,
     load_stylizer,
-    number_below_1,
     path_ending_in,
     whole_from,
 )
+from nst_adain.cli.styling import add_steadiness
 from nst_adain.errors import UsageError
 from nst_adain.video.frames import SUFFIXES as VIDEO_SUFFIXES
 from nst_adain.video.stylize import stylize_video
@@ -48,12 +48,7 @@ example, with a clip to try it on:
     parser.add_argument(
         "-o", "--output", type=path_ending_in(*VIDEO_SUFFIXES), required=True, help="the result: .mp4, .mkv, .mov or .webm"
     )
-    parser.add_argument(
-        "--steadiness",
-        type=number_below_1,
-        default=0.7,
-        help="temporal smoothing from 0, none, to below 1: less flicker, softer (%(default)s)",
-    )
+    add_steadiness(parser)
     parser.add_argument("--crf", type=whole_from(0, 51), default=18, help="quality, from 0, the best, to 51 (%(default)s)")
     add_controls(
         parser, ["alpha", "boldness", "weights", "preserve_color", "size", "style_size", "look_size", "detail", "max_pixels"]

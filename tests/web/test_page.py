@@ -13,7 +13,7 @@ from typing import Any
 import browsing
 import numpy as np
 import pytest
-from browsing import PHONE, choose, difference, make_large, needs_browser, pixels, settled, shown, slide
+from browsing import PHONE, choose, difference, make_large, pixels, settled, shown, slide
 from conftest import picture
 from PIL import Image
 
@@ -23,7 +23,6 @@ from nst_adain.images.opening import register_heic
 from nst_adain.stylizer import Stylizer
 
 browser, opened = browsing.browser, browsing.opened  # fixtures
-pytestmark = needs_browser
 
 
 def test_upload_mix_paint_and_download_what_python_makes(

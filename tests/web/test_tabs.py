@@ -9,11 +9,10 @@ from typing import Any
 
 import browsing
 import numpy as np
-from browsing import make_large, needs_browser, pixels
+from browsing import make_large, pixels
 from samples import film
 
 browser, opened = browsing.browser, browsing.opened  # fixtures
-pytestmark = needs_browser
 
 
 def test_a_waiting_video_is_cancelled_alone(opened: Callable[..., Any], tmp_path: Path) -> None:
