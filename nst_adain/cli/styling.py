@@ -22,7 +22,8 @@ def add_styling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--random", action="store_true", help="give each picture one style, chosen at random")
     parser.add_argument("--seed", type=whole_from(0), help="seed of that choice (default: 0)")
     parser.add_argument("--format", type=suffix, default=".png", help="file format of the pictures (%(default)s)")
-    parser.add_argument("--list", type=Path, metavar="FILE", help="names of the pictures, one a line, in place of a search")
+    names = "names of the pictures, one a line, relative to their folder, which is then not searched"
+    parser.add_argument("--list", type=Path, metavar="FILE", help=names)
     add_controls(parser, ["alpha", "boldness", "preserve_color", "size", "style_size", "look_size", "detail", "max_pixels"])
     add_quality(parser)
 
