@@ -71,7 +71,8 @@ def _painted(
         stats = stats or measure(model, content, look.masks, device, progress)
         yield from render(model, content, stats, look, device, progress)
         return
-    small = torch.empty(coarser.pixels.shape, dtype=torch.uint8)
+    # In levels of a byte, one of them rounded another way would become a dozen where the style exaggerates contrast.
+    small = torch.empty(coarser.pixels.shape, dtype=torch.int16)
     assemble(_painted(model, coarser, _reduced(look, coarser.size), device, progress, stats), coarser, small, device)
     guided = Guided(content.pixels, coarser.pixels, small, device)
     if not look.strokes:

@@ -111,7 +111,7 @@ def assemble(
     """
     target: Pixels = content.empty(device) if out is None else out
     for tile, picture in parts:
-        levels = picture if target.dtype.is_floating_point else (picture * 255).round()
+        levels = picture if target.dtype.is_floating_point else (picture * torch.iinfo(target.dtype).max).round()
         target[..., tile.top : tile.bottom, tile.left : tile.right] = levels
     return content.result(target) if out is None and isinstance(target, Tensor) else target
 

@@ -24,7 +24,7 @@ _STEP = 4  # the most that a picture is brought up at once: further, the coarser
 _EPS = 1e-4  # added to the variance of the photograph: where it varies less than by 0.01, the result is smooth
 # The share of the coarser result's frequencies that the finer one keeps: with all of them its single pixels show, enlarged.
 _KEPT = 0.9
-_BLOCK = 256  # side of the part of a reduced picture to make at once
+_BLOCK = 64  # side of the part of a reduced picture to make at once
 
 
 def working_size(height: int, width: int, look_size: int) -> Size:
@@ -55,7 +55,8 @@ def reduced(pixels: Readable, size: Size) -> Tensor:
     cpu = torch.device("cpu")
     for tile in tiles(*size, _BLOCK, 0):
         rows, columns = range(tile.top, tile.bottom), range(tile.left, tile.right)
-        part = shrunk(lambda y, x: as_float(pixels, Tile.of(y, x), cpu), before, size, rows, columns, lanczos)
+        # In float64 the same bytes come from any order of adding up, and so from the exported page.
+        part = shrunk(lambda y, x: as_float(pixels, Tile.of(y, x), cpu).double(), before, size, rows, columns, lanczos)
         result[..., tile.top : tile.bottom, tile.left : tile.right] = (part * 255).round_().clamp_(0, 255)
     return result
 
@@ -70,7 +71,7 @@ class Guided:
     dtype = torch.float32
 
     def __init__(self, photo: Readable, small: Readable, result: Tensor, device: torch.device) -> None:
-        """Take a photograph, (B, 3, H, W), the same reduced to (B, 3, h, w), and the result for that, (B, 3, h, w) uint8."""
+        """Take a photograph, (B, 3, H, W), the same reduced to (B, 3, h, w), and the result for that, (B, 3, h, w)."""
         self.photo, self.small, self.result, self.device = photo, small, result, device
         self.shape = photo.shape
         self.size: Size = (photo.shape[-2], photo.shape[-1])

@@ -73,16 +73,16 @@ def shrunk(read: Read, before: Size, after: Size, rows: range, columns: range, k
     lines = [needed(old, new, wanted, kernel) for old, new, wanted in zip(before, after, (rows, columns))]
     window = read(*lines).contiguous()
     vertical, horizontal = (
-        _matrix(old, new, wanted, line, kernel).to(window.device)
+        _matrix(old, new, wanted, line, kernel, window.dtype).to(window.device)
         for old, new, wanted, line in zip(before, after, (rows, columns), lines)
     )
     return (vertical @ window) @ horizontal.T
 
 
 @functools.lru_cache(maxsize=32)  # tiles of one column need the same
-def _matrix(before: int, after: int, wanted: range, inputs: range, kernel: Kernel) -> Tensor:
+def _matrix(before: int, after: int, wanted: range, inputs: range, kernel: Kernel, dtype: torch.dtype) -> Tensor:
     """Return the weight of each of the inputs in each wanted output, (wanted, inputs)."""
     places = _place(before, after, torch.arange(wanted.start, wanted.stop))
     apart = torch.arange(inputs.start, inputs.stop, dtype=torch.float64) - places[:, None]
-    weights = kernel((apart / max(1.0, before / after)).float())
-    return weights / weights.sum(1, keepdim=True)
+    weights = kernel(apart / max(1.0, before / after))
+    return (weights / weights.sum(1, keepdim=True)).to(dtype)

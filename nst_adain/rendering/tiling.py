@@ -39,7 +39,7 @@ class Readable(Protocol):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type that reading gives: uint8, or float in [0, 1]."""
+        """The type that reading gives: whole numbers from 0 to the type's largest (uint8 for pictures), or float in [0, 1]."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, window: Any, /) -> Tensor: ...
@@ -176,5 +176,7 @@ def whole(pixels: Readable) -> Tile:
 def as_float(pixels: Readable, tile: Tile, device: torch.device) -> Tensor:
     """Read a tile with its surroundings, (B, C, h, w) in [0, 1]."""
     window = pixels[..., tile.read_top : tile.read_bottom, tile.read_left : tile.read_right]
-    # Bytes are widened on the device, to transfer fewer of them; wider numbers on the CPU, as not every device has float64.
-    return window.to(device).float() / 255 if window.dtype == torch.uint8 else window.float().to(device)
+    # Whole numbers are widened on the device, to transfer fewer bytes; wider ones on the CPU, as not every device has float64.
+    if window.is_floating_point():
+        return window.float().to(device)
+    return window.to(device).float() / torch.iinfo(window.dtype).max

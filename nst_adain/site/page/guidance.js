@@ -10,6 +10,7 @@ import { needed, round, scaled } from "./resampling.js";
 
 /**
  * @typedef {import("./resampling.js").Planes} Planes
+ * @typedef {import("./resampling.js").Scaled} Scaled
  * @typedef {import("./resampling.js").Line} Line
  * @typedef {import("./resampling.js").Size} Size
  * @typedef {import("./pictures.js").Picture} Picture
@@ -25,7 +26,7 @@ export class Guided {
 	/**
 	 * @param {Picture} photo
 	 * @param {Picture} small the same photograph, reduced
-	 * @param {Picture} result the result for that
+	 * @param {Planes} result the result for that, not in bytes: one rounded another way would become a dozen levels in the next
 	 */
 	constructor(photo, small, result) {
 		this.photo = photo;
@@ -66,7 +67,7 @@ export class Guided {
 	 */
 	fitted(rows, columns) {
 		const [down, right] = [widened(rows, 2, this.coarse[0]), widened(columns, 2, this.coarse[1])];
-		const [photo, result] = [read(this.small, down, right), read(this.result, down, right)];
+		const [photo, result] = [read(this.small, down, right), cut(this.result, down, right)];
 		const mean = box(photo);
 		const meanOfResult = box(result);
 		const products = box(map2(photo, result, (a, b) => a * b));
@@ -94,7 +95,7 @@ export class Guided {
 		const right = needed(this.kept[1], this.size[1], inner.columns);
 		/** @type {(rows: Line, columns: Line) => Planes} */
 		const rendered = (rows, columns) => cut(picture, within(rows, outer.rows.start), within(columns, outer.columns.start));
-		const meant = scaled((rows, columns) => read(this.result, rows, columns), this.coarse, this.kept, down, right);
+		const meant = scaled((rows, columns) => cut(this.result, rows, columns), this.coarse, this.kept, down, right);
 		const low = map2(meant, scaled(rendered, this.size, this.kept, down, right), (a, b) => a - b);
 		const missing = scaled(
 			(rows, columns) => cut(low, within(rows, down.start), within(columns, right.start)),
@@ -117,8 +118,8 @@ export function within(line, start) {
 }
 
 /**
- * @param {Planes} first
- * @param {Planes} second
+ * @param {Planes | Scaled} first
+ * @param {Planes | Scaled} second
  * @param {(a: number, b: number) => number} combine
  * @returns {Planes}
  */

@@ -5,7 +5,7 @@
 
 import { Guided, within } from "./guidance.js";
 import { release } from "./model.js";
-import { cut, empty, read, reduced, samples, sizesUpTo, tiles, whole, widened, write } from "./pictures.js";
+import { blank, cut, empty, paste, read, reduced, samples, sizesUpTo, tiles, whole, widened, write } from "./pictures.js";
 import { Moments, blend, joined } from "./statistics.js";
 
 /**
@@ -19,6 +19,7 @@ import { Moments, blend, joined } from "./statistics.js";
  * @typedef {{ stats: Stats, weight: number }[]} Styles
  * @typedef {{ alpha: number, boldness: number, ownColors: boolean }} Look
  * @typedef {{ levels: Picture[], features: Features, stats: Stats }} Content A photograph at each size, encoded at the first.
+ * @typedef {{ planes: Planes, area: Area }} Part
  * @typedef {(done: number, of: number) => Promise<void>} Report Called before each tile; what it throws ends the work.
  */
 
@@ -80,17 +81,23 @@ export async function paintSmall(model, content, style, look) {
  */
 export async function paint(model, content, style, look, report) {
 	const [small, ...larger] = content.levels;
-	let result = empty(small.height, small.width);
-	write(result, finished(await paintSmall(model, content, style, look), small, !larger.length && look.ownColors), 0, 0);
 	const guides = larger.map((photo, i) => ({ photo, cover: coverOf(model, photo, content.levels[i]) }));
 	const steps = guides.reduce((sum, { cover }) => sum + cover.measured.length + cover.tiles.length, 0);
 	let done = 0;
+	/** @type {AsyncIterable<Part> | Part[]} */
+	let parts = [{ planes: await paintSmall(model, content, style, look), area: whole(small.height, small.width) }];
 	for (const [i, { photo, cover }] of guides.entries()) {
-		const guided = new Guided(photo, content.levels[i], result);
-		const last = i === guides.length - 1;
-		result = await refined(model, guided, cover, style, look, last && look.ownColors, () => report(done++, steps));
+		const coarser = content.levels[i];
+		const result = blank(3, [coarser.height, coarser.width]);
+		for await (const { planes, area } of parts) paste(result, planes, area.rows.start, area.columns.start);
+		parts = refined(model, new Guided(photo, coarser, result), cover, style, look, () => report(done++, steps));
 	}
-	return result;
+	const photo = content.levels[larger.length];
+	const picture = empty(photo.height, photo.width);
+	for await (const { planes, area } of parts) {
+		write(picture, finished(planes, photo, look.ownColors, area), area.rows.start, area.columns.start);
+	}
+	return picture;
 }
 
 /**
@@ -100,23 +107,23 @@ export async function paint(model, content, style, look, report) {
  * @param {Picture} small
  */
 function coverOf(model, photo, small) {
-	const { margin, size } = new Guided(photo, small, small);
+	const { margin, size } = new Guided(photo, small, blank(3, [0, 0]));
 	const cover = tiles(size, model.numbers.halo + margin);
 	const large = photo.height * photo.width > LARGE;
 	return { tiles: cover, measured: large ? samples(size) : cover.length > 1 ? cover : [] };
 }
 
 /**
- * Paint an enlarged result once more, more weakly, for finer strokes.
+ * Paint an enlarged result once more, more weakly, for finer strokes: tile by tile.
  * @param {Model} model
  * @param {Guided} guided
  * @param {{ tiles: Tile[], measured: Tile[] }} cover
  * @param {Stats} style
  * @param {Look} look
- * @param {boolean} ownColors
  * @param {() => Promise<void>} report
+ * @returns {AsyncGenerator<Part>}
  */
-async function refined(model, guided, cover, style, look, ownColors, report) {
+async function* refined(model, guided, cover, style, look, report) {
 	const { taps, eps } = model.numbers;
 	const moments = Object.values(taps).map(({ channels }) => new Moments(channels));
 	for (const { inner, outer } of cover.measured) {
@@ -132,7 +139,6 @@ async function refined(model, guided, cover, style, look, ownColors, report) {
 		release(features);
 	}
 	const known = cover.measured.length ? await model.code(joined(moments, eps), look.boldness) : undefined;
-	const result = empty(...guided.size);
 	for (const tile of cover.tiles) {
 		await report();
 		const { features, stats } = await model.encode(guided.read(tile.outer.rows, tile.outer.columns));
@@ -140,10 +146,8 @@ async function refined(model, guided, cover, style, look, ownColors, report) {
 		const planes = await model.decode(features, own, style, AGAIN * Math.min(1, look.alpha), look.boldness);
 		release(features);
 		const { inner, area, picture } = cropped(planes, tile, guided);
-		const settled = finished(guided.settled(picture, area, inner), guided.photo, ownColors, inner);
-		write(result, settled, inner.rows.start, inner.columns.start);
+		yield { planes: guided.settled(picture, area, inner), area: inner };
 	}
-	return result;
 }
 
 /**

@@ -49,7 +49,7 @@ export function read({ data, width }, rows, columns) {
 /**
  * Write planes into a picture; the array rounds and clamps to bytes.
  * @param {Picture} picture
- * @param {Planes} planes
+ * @param {Planes | import("./resampling.js").Scaled} planes
  * @param {number} top
  * @param {number} left
  */
@@ -72,6 +72,29 @@ export function write(picture, { data, height, width }, top, left) {
  */
 export function empty(height, width) {
 	return { data: new Uint8ClampedArray(height * width * 4), height, width };
+}
+
+/**
+ * @param {number} channels
+ * @param {Size} size
+ * @returns {Planes}
+ */
+export function blank(channels, [height, width]) {
+	return { data: new Float32Array(channels * height * width), channels, height, width };
+}
+
+/**
+ * Put a window into planes: what `cut` takes out.
+ * @param {Planes} planes
+ * @param {Planes} window
+ * @param {number} top
+ * @param {number} left
+ */
+export function paste(planes, { data, channels, height, width }, top, left) {
+	for (let row = 0; row < channels * height; row++) {
+		const to = Math.floor(row / height) * planes.height + top + (row % height);
+		planes.data.set(data.subarray(row * width, (row + 1) * width), to * planes.width + left);
+	}
 }
 
 /**

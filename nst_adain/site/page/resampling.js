@@ -1,10 +1,12 @@
 /** Scales planes window by window: a window of the result is the same as if all of it had been made at once. */
 
 /**
- * @typedef {{ data: Float32Array, channels: number, height: number, width: number }} Planes Channel by channel, in [0, 1].
+ * @typedef {{ channels: number, height: number, width: number }} Shape
+ * @typedef {Shape & { data: Float32Array }} Planes Channel by channel, in [0, 1].
+ * @typedef {Shape & { data: Float64Array }} Scaled Exact enough that bytes made of it are those that Python makes.
  * @typedef {{ start: number, end: number }} Line Places along one side, `end` excluded.
  * @typedef {{ reach: number, weigh: (x: number) => number }} Kernel Weighs inputs by their distance, up to `reach`.
- * @typedef {(rows: Line, columns: Line) => Planes} Read
+ * @typedef {(rows: Line, columns: Line) => Planes | Scaled} Read
  * @typedef {[number, number]} Size Height and width.
  */
 
@@ -67,7 +69,7 @@ function weightsOf(before, after, wanted, line, kernel) {
 	const count = wanted.end - wanted.start;
 	const taps = Math.min(line.end - line.start, Math.floor(2 * reach) + 1);
 	const first = new Int32Array(count);
-	const weights = new Float32Array(count * taps);
+	const weights = new Float64Array(count * taps);
 	for (let i = 0; i < count; i++) {
 		const at = place(before, after, wanted.start + i);
 		first[i] = Math.min(Math.max(Math.floor(at - reach) + 1, line.start), line.end - taps) - line.start;
@@ -86,7 +88,7 @@ function weightsOf(before, after, wanted, line, kernel) {
  * @param {Line} rows the window of the result
  * @param {Line} columns
  * @param {Kernel} kernel
- * @returns {Planes}
+ * @returns {Scaled}
  */
 export function scaled(read, before, after, rows, columns, kernel = linear) {
 	const down = needed(before[0], after[0], rows, kernel);
@@ -98,12 +100,12 @@ export function scaled(read, before, after, rows, columns, kernel = linear) {
 
 /**
  * Scale the columns of planes.
- * @param {Planes} planes
+ * @param {Planes | Scaled} planes
  * @param {ReturnType<typeof weightsOf>} weights
- * @returns {Planes}
+ * @returns {Scaled}
  */
 function along({ data, channels, height, width }, { count, taps, first, weights }) {
-	const made = new Float32Array(channels * count * width);
+	const made = new Float64Array(channels * count * width);
 	for (let channel = 0; channel < channels; channel++) {
 		for (let y = 0; y < count; y++) {
 			const to = (channel * count + y) * width;
@@ -120,12 +122,12 @@ function along({ data, channels, height, width }, { count, taps, first, weights 
 
 /**
  * Scale the rows of planes.
- * @param {Planes} planes
+ * @param {Scaled} planes
  * @param {ReturnType<typeof weightsOf>} weights
- * @returns {Planes}
+ * @returns {Scaled}
  */
 function across({ data, channels, height, width }, { count, taps, first, weights }) {
-	const made = new Float32Array(channels * height * count);
+	const made = new Float64Array(channels * height * count);
 	for (let row = 0; row < channels * height; row++) {
 		const from = row * width;
 		for (let x = 0; x < count; x++) {
