@@ -48,6 +48,7 @@ class RandomStyle(nn.Module):
         p: float = 0.5,
         alpha: float | tuple[float, float] = 1.0,
         *,
+        boldness: float | None = None,
         seed: int | None = None,
         stylizer: Stylizer | None = None,
         style_size: int | None = STYLE_SIZE,
@@ -58,13 +59,15 @@ class RandomStyle(nn.Module):
             styles: pictures, or results of `Stylizer.encode_style`.
             p: probability of stylising a picture.
             alpha: strength, or the range (lowest, highest) from which one is drawn for each picture.
+            boldness: as for calling a `Stylizer`.
             seed: of draws that depend on it and on the `key` of a picture alone; None: torch draws.
             stylizer: the model; default: `Stylizer.from_pretrained` on the CPU, because data loaders run there.
             style_size: short side to which style pictures are reduced.
 
         Raises:
             TypeError: if `styles` is one picture.
-            ValueError: if there are no styles, or one was encoded by another model, or `p` or `alpha` is out of range.
+            ValueError: if there are no styles, or one was encoded by another model, or `p`, `alpha` or `boldness` is out of its
+                range.
         """
         super().__init__()
         if isinstance(styles, (str, os.PathLike, Image.Image, Tensor, ChannelStats)):
@@ -83,6 +86,7 @@ class RandomStyle(nn.Module):
         check_style_size(style_size, given)
         self.p, self.low, self.high, self.seed = p, low, high, seed
         self.stylizer = stylizer or Stylizer.from_pretrained(device="cpu")
+        self.boldness = self.stylizer.boldness.of(boldness)
         self.styles = [
             style if isinstance(style, ChannelStats) else self.stylizer.encode_style(style, style_size=style_size)
             for style in given
@@ -150,7 +154,7 @@ class RandomStyle(nn.Module):
 
     def _stylize(self, image: Input, key: str | None) -> Input:
         style, used, alpha = self._draw(key)
-        return self.stylizer(image, self.styles[style], alpha=alpha) if used else image
+        return self.stylizer(image, self.styles[style], alpha=alpha, boldness=self.boldness) if used else image
 
     def _draw(self, key: str | None) -> tuple[int, bool, float]:
         """Return the number of a style, whether to use it, and the strength."""
@@ -167,7 +171,7 @@ class RandomStyle(nn.Module):
 
     def extra_repr(self) -> str:
         """Return what `repr` shows."""
-        return f"{len(self.styles)} styles, p={self.p}, alpha={self.low:g}..{self.high:g}"
+        return f"{len(self.styles)} styles, p={self.p}, alpha={self.low:g}..{self.high:g}, boldness={self.boldness:g}"
 
 
 class StyleMap:
@@ -191,6 +195,7 @@ class StyleMap:
         seed: int = 0,
         p: float = 1.0,
         alpha: float | tuple[float, float] = 1.0,
+        boldness: float | None = None,
         stylizer: Stylizer | None = None,
         style_size: int | None = STYLE_SIZE,
         suffix: str = ".png",
@@ -199,12 +204,12 @@ class StyleMap:
         """Encode the styles, once.
 
         Args:
-            styles, seed, p, alpha, stylizer, style_size: as for `RandomStyle`.
+            styles, seed, p, alpha, boldness, stylizer, style_size: as for `RandomStyle`.
             column: under which the dictionary has pictures, such as "image" or "jpg".
             key: under which it has their names, on which what is drawn depends.
             suffix, quality: format of pictures that are given and returned as the bytes of a file.
         """
-        self.augment = RandomStyle(styles, p, alpha, seed=seed, stylizer=stylizer, style_size=style_size)
+        self.augment = RandomStyle(styles, p, alpha, boldness=boldness, seed=seed, stylizer=stylizer, style_size=style_size)
         self.column, self.key, self.suffix, self.quality = column, key, suffix, quality
 
     def __call__(self, batch: Mapping[str, Any], indices: Sequence[int] | int | None = None) -> dict[str, Any]:

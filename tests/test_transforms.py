@@ -26,8 +26,8 @@ def test_probability_zero_and_one(slim: Stylizer) -> None:
     photo = picture()
     unchanged = RandomStyle([picture(seed=2)], p=0.0, stylizer=slim)(photo)
     np.testing.assert_array_equal(np.asarray(unchanged), np.asarray(photo))
-    always = RandomStyle([picture(seed=2)], p=1.0, alpha=0.7, stylizer=slim)(photo)
-    np.testing.assert_array_equal(np.asarray(always), np.asarray(slim(photo, picture(seed=2), alpha=0.7)))
+    always = RandomStyle([picture(seed=2)], p=1.0, alpha=0.7, boldness=0.9, stylizer=slim)(photo)
+    np.testing.assert_array_equal(np.asarray(always), np.asarray(slim(photo, picture(seed=2), alpha=0.7, boldness=0.9)))
 
 
 def test_each_picture_of_a_batch_is_drawn_by_itself(slim: Stylizer) -> None:
@@ -87,7 +87,7 @@ def test_in_a_torchvision_pipeline(slim: Stylizer) -> None:
     assert [torch.equal(result[name], whole[name]) for name in whole] == [True, True, False]
     with pytest.raises(TypeError, match="image: expected a sample with a picture, got int, str"):
         augment([7, "label"])
-    assert repr(augment) == "RandomStyle(1 styles, p=1.0, alpha=1..1)"
+    assert repr(augment) == "RandomStyle(1 styles, p=1.0, alpha=1..1, boldness=0.4)"
 
 
 def test_wrong_arguments_are_named(slim: Stylizer) -> None:
