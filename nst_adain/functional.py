@@ -60,10 +60,8 @@ class ChannelStats:
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 4 or self.mean.shape != self.std.shape:
-            raise ValueError(
-                "expected mean and std of one shape (B, C, 1, 1) or (B, C, H, W), "
-                f"got {tuple(self.mean.shape)} and {tuple(self.std.shape)}"
-            )
+            found = f"{tuple(self.mean.shape)} and {tuple(self.std.shape)}"
+            raise ValueError(f"expected mean and std of one shape (B, C, 1, 1) or (B, C, H, W), got {found}")
 
     def __add__(self, other: ChannelStats) -> ChannelStats:
         return blend([self, other], [1, 1]) if isinstance(other, ChannelStats) else NotImplemented
@@ -139,9 +137,8 @@ class ChannelStats:
             ValueError: if they are not finite, or another model's.
         """
         if self.channels != channels:
-            raise ValueError(
-                f"{name}: expected statistics of {channels} channels, got {self.channels}: encoded with another model"
-            )
+            found = f"got {self.channels}: encoded with another model"
+            raise ValueError(f"{name}: expected statistics of {channels} channels, {found}")
         if self.made_by not in ("", made_by):
             raise ValueError(f"{name}: encoded with other weights than this model's; encode it again")
         if not (self.mean.isfinite().all() & self.std.isfinite().all()):
@@ -209,12 +206,17 @@ def channel_stats(features: Tensor) -> ChannelStats:
 class _MeanAndVariance(torch.autograd.Function):
     """Like `torch.var_mean` over the positions, but many times faster in channels_last; gradients keep the features' dtype."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
-        wide = torch.promote_types(features.dtype, torch.float32)
-        mean = features.mean((2, 3), keepdim=True, dtype=wide)
-        ctx.save_for_backward(features, mean)
-        return mean, (features - mean).square_().mean((2, 3), keepdim=True)
+    def forward(features: Tensor) -> tuple[Tensor, Tensor]:
+        mean = features.mean((2, 3), keepdim=True, dtype=torch.promote_types(features.dtype, torch.float32))
+        apart = features - mean
+        return mean, apart.mul_(apart).mean((2, 3), keepdim=True)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(*inputs, output[0])
 
     @staticmethod
     def backward(ctx: Any, grad_mean: Tensor, grad_var: Tensor) -> Tensor:

@@ -88,8 +88,7 @@ class Stylizer:
             found = type(model).__name__
             raise TypeError(f"model: expected a StyleTransfer, got {found}; Stylizer.from_pretrained loads one by name or path")
         self.device = pick_device(device)
-        # In float32: a model that was halved keeps its values.
-        self.boldness = Boldness(model.float(), self.device, is_half(precision, self.device))
+        self.boldness = Boldness(model, self.device, is_half(precision, self.device))
         self.fingerprint, self.digest, self.model = self.boldness.fingerprint, self.boldness.digest, self.boldness.default
         ChannelStats.shown_by[self.fingerprint] = self
 

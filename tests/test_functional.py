@@ -73,6 +73,18 @@ def test_float64_stays_float64() -> None:
     assert channel_stats(features().double()).std.dtype == torch.float64
 
 
+def test_torch_func_gives_the_same_gradients() -> None:
+    x = torch.rand(2, 3, 5, 4, dtype=torch.float64, requires_grad=True)
+
+    def loss(features: torch.Tensor) -> torch.Tensor:
+        return (channel_stats(features).std * torch.arange(3.0, dtype=torch.float64)[:, None, None]).sum()
+
+    loss(x).backward()
+    assert torch.equal(torch.func.grad(loss)(x.detach()), x.grad)
+    each = torch.func.vmap(torch.func.grad(lambda one: loss(one[None])))(x.detach())
+    torch.testing.assert_close(each, x.grad)
+
+
 def test_blend_of_one_hot_weights_is_that_style() -> None:
     styles = [channel_stats(features(i)) for i in range(3)]
     mixed = blend(styles, [0.0, 1.0, 0.0])

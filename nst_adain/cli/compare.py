@@ -19,9 +19,9 @@ from nst_adain.cli.options import (
 )
 from nst_adain.controls import BOLDNESS, is_saved
 from nst_adain.errors import UsageError
-from nst_adain.figures.grid import model_grid
+from nst_adain.figures.grid import captions, model_grid
 from nst_adain.images.io import load_image, output_format, save_image
-from nst_adain.models.pretrained import available_models
+from nst_adain.models.pretrained import available_models, needs_encoder
 from nst_adain.results import check_apart
 
 __all__ = ["add_options", "run"]
@@ -59,7 +59,9 @@ def run(arguments: argparse.Namespace) -> None:
     limit = arguments.max_pixels
     photo, style = (load_image(p, max_pixels=limit) if isinstance(p, Path) else p for p in (arguments.content, style))
     names = arguments.models or [name for name in available_models() if has_encoder(name, arguments)]
-    stylizers = [(Path(name).stem, load_stylizer(arguments, name)) for name in names]
+    if arguments.encoder and not any(map(needs_encoder, names)):
+        raise UsageError(f"--encoder: expected none for models that have their own, got {arguments.encoder}")
+    stylizers = [(caption, load_stylizer(arguments, name)) for caption, name in zip(captions(names), names, strict=True)]
     several = arguments.boldness is None and any(stylizer.boldness.bold for _, stylizer in stylizers)
     image = model_grid(
         stylizers,

@@ -83,8 +83,9 @@ def run(arguments: argparse.Namespace) -> None:
     stylizer = load_stylizer(arguments)
     # No more than the cells show: every content's features are held.
     limit, side = arguments.max_pixels, arguments.size or arguments.cell
-    contents = [(path.stem, stylizer.encode_content(path, size=side, max_pixels=limit)) for path in arguments.contents]
-    styles = [(path.stem, code) for path, code in zip(arguments.styles, encode_styles(stylizer, arguments.styles, arguments))]
+    encoded = [stylizer.encode_content(path, size=side, max_pixels=limit) for path in arguments.contents]
+    contents = list(zip(grid.captions(arguments.contents), encoded))
+    styles = list(zip(grid.captions(arguments.styles), encode_styles(stylizer, arguments.styles, arguments)))
     controls: Controls = {"alpha": read_strength(arguments), "boldness": arguments.boldness}
     if arguments.alphas:
         image = grid.alpha_grid(stylizer, contents[0][1], styles, arguments.alphas, cell=arguments.cell, **controls)

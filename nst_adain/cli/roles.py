@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nst_adain.errors import UsageError
-from nst_adain.files import make_folder
 from nst_adain.images.io import WRITABLE_SUFFIXES, output_format
 from nst_adain.results import pairs_by_result, result_name
 
@@ -41,23 +40,19 @@ def tell_apart(pictures: Sequence[Path], named: Sequence[Path] | None, mixed: bo
 
 
 def name_results(output: Path | None, photos: Sequence[Path], styles: Sequence[Path]) -> list[Path]:
-    """Where the result of each photograph goes: `output`, or PHOTO__STYLE.png in this folder, which is made if need be.
+    """Where the result of each photograph goes: `output`, or PHOTO__STYLE.png in this folder.
 
     Raises:
         UsageError: if `output` is a picture, and there are several photographs.
         ValueError: if two photographs would have one result.
-        OSError: if there can be no files of these names.
+        OSError: if there can be no file `output`.
     """
     if output and output.suffix.lower() in WRITABLE_SUFFIXES:
         if len(photos) > 1:
             raise UsageError(f"-o: expected a folder for the results of {len(photos)} photographs, got {output}")
-        results = [output]
-    else:
-        folder = output or Path()
-        make_folder(folder)
-        together = "+".join(style.name for style in styles)
-        named = [(photo, photo if photo.name != "-" else Path("standard_input")) for photo in photos]
-        results = list(pairs_by_result((folder / result_name(name, styles), (photo, together)) for photo, name in named))
-    for path in results:
-        output_format(path)  # a wrong name is said before the work, not after
-    return results
+        output_format(output)  # a wrong name is said before the work, not after
+        return [output]
+    folder = output or Path()
+    together = "+".join(style.name for style in styles)
+    named = [(photo, photo if photo.name != "-" else Path("standard_input")) for photo in photos]
+    return list(pairs_by_result((folder / result_name(name, styles), (photo, together)) for photo, name in named))

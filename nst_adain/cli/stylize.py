@@ -25,6 +25,7 @@ from nst_adain.cli.pipes import STANDARD, add_reports, read_standard_input, say_
 from nst_adain.cli.roles import name_results, tell_apart
 from nst_adain.controls import Controls, Picture, Style, check_style_size
 from nst_adain.errors import ImageError, UsageError, out_of_memory, reason
+from nst_adain.files import make_folder
 from nst_adain.images.io import WRITABLE_SUFFIXES, output_format, save_image
 from nst_adain.images.masks import read_controls
 from nst_adain.images.tiff import create_tiff
@@ -80,24 +81,25 @@ def run(arguments: argparse.Namespace) -> None:
     stylizer = load_stylizer(arguments)
     if len(photos) > 1:  # what they share is read once, and if it cannot be, then nothing is begun
         controls["alpha"] = read_strength(arguments)
-        if arguments.masks:
-            controls |= read_controls({"masks": arguments.masks, "max_pixels": arguments.max_pixels}, ("masks",))
+        controls |= read_controls({"masks": controls["masks"], "max_pixels": arguments.max_pixels}, ("masks",))
         if arguments.preserve_color != "coral":  # which needs the pictures
             check_style_size(arguments.style_size, styles)
             sizes = {"style_size": controls.pop("style_size"), "max_pixels": arguments.max_pixels}
             styles = [stylizer.encode_style(style, **sizes) for style in styles]
+    make_folder(outputs[0].parent)
     failed = 0
     for photo, output in zip(photos, outputs, strict=True):
         try:
             start = time.perf_counter()
             size = _stylize(stylizer, given if photo == STANDARD else photo, styles, output, controls, arguments)
             seconds = round(time.perf_counter() - start, 3)
-            say_made(arguments, output, content=photo, styles=names, size=size, seconds=seconds, model=stylizer.name)
         except Exception as error:
             if len(photos) == 1 or not (isinstance(error, (ImageError, OSError)) or out_of_memory(error)):
                 raise
             failed += 1
             say_failed(photo, reason(error))
+        else:
+            say_made(arguments, output, content=photo, styles=names, size=size, seconds=seconds, model=stylizer.name)
     if failed:
         raise ValueError(f"{failed} of {len(photos)} photographs failed")
 

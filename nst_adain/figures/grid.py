@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 from typing_extensions import Unpack  # torch needs it too
@@ -19,6 +20,7 @@ __all__ = [
     "Labelled",
     "Styles",
     "alpha_grid",
+    "captions",
     "corner_grid",
     "corner_weights",
     "cross_grid",
@@ -151,6 +153,12 @@ def sheet(
         for column, name in enumerate(labels):
             canvas.paste(_label(name, cell), (left + column * pitch, y))
     return canvas
+
+
+def captions(names: Sequence[str | Path]) -> list[str]:
+    """Return names of files without folder and suffix, unless two would then be the same."""
+    short = [Path(name).stem for name in names]
+    return short if len(set(short)) == len(set(names)) else [str(name) for name in names]
 
 
 def _label(text: str, width: int) -> Image.Image:

@@ -77,8 +77,8 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
 
     Raises:
         FileNotFoundError, ImageError: if a file cannot be read.
-        TypeError, ValueError: if it is not a label map, or none of the labels occurs, or a picture looks like a mask: it has
-            only the values 0 and 255 (arrays may), very many values, or, in memory, one bit.
+        TypeError, ValueError: if it is not a label map, or none of the labels occurs, or a picture, or an array of bytes, looks
+            like a mask: it has only the values 0 and 255, very many values, or, in memory, one bit.
     """
     name = "masks"
     if isinstance(labels, Image.Image) and labels.mode == "1":  # a mask of Pillow's, which would apply inverted
@@ -92,7 +92,7 @@ def read_label_map(labels: Mask, count: int, size: tuple[int, int], max_pixels: 
     if not np.issubdtype(given.dtype, np.integer):
         raise ValueError(f"{name}: expected a label map of integers, or a list of masks, got {given.dtype}")
     values = given.astype(np.int64)
-    if drawn:
+    if drawn or given.dtype == np.uint8:
         different = np.unique(values[values >= 0])
         if different.tolist() in ([0, 255], [0, 65535]) or len(different) > max(_MANY_LABELS, count):
             looks = f"0 and {different[-1]} alone" if len(different) == 2 else f"{len(different)} different values"

@@ -21,7 +21,7 @@ class Boldness:
     """A model at any boldness, ready to render. Encodes contents and styles alike at each: only what is drawn differs.
 
     Attributes:
-        ends: the model that was given, with its bold end if it has one.
+        ends: the model that was given, as it was then, with its bold end if it has one.
         bold: whether it has one.
         default: the model at the default boldness.
         fingerprint: of the weights that make codes at the default boldness (`StyleTransfer.fingerprint`).
@@ -29,11 +29,11 @@ class Boldness:
     """
 
     def __init__(self, model: StyleTransfer, device: torch.device, half: bool) -> None:
-        """Take a model in float32, which stays as it is; keep the convolutions of what renders in bfloat16 if `half`."""
+        """Copy a model, in float32; keep the convolutions of what renders in bfloat16 if `half`."""
         self.bold = bool(model.bold)
         self.device, self.half = device, half
-        self.ends = model
-        start = interpolated(model, self.of(None))
+        self.ends = interpolated(model, 0.0).float()
+        start = interpolated(self.ends, self.of(None))
         self.fingerprint = start.fingerprint()
         self.digest = self.fingerprint + start.fingerprint(decoder=True)
         self.default = self._ready(start)

@@ -21,9 +21,14 @@ def _pad(x: Tensor, edges: tuple[bool, bool] = (True, True)) -> Tensor:
 class _Reflected(torch.autograd.Function):
     """Does `F.pad(x, (1, 1, 1, 1), mode="reflect")`; torch's own gradient of it copies the picture again and again."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(x: Tensor) -> Tensor:
         return _pad(x)
+
+    @staticmethod
+    def setup_context(*_: Any) -> None: ...
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:

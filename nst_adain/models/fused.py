@@ -63,6 +63,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         (1, C, 1, 1) each, float32.
     """
-    mean, variance, count = torch.zeros(x.shape[1]), torch.zeros(x.shape[1]), x.shape[2] * x.shape[3]
+    mean, variance = x.new_zeros(2, x.shape[1], dtype=torch.float32)
+    count = x.shape[2] * x.shape[3]
     torch.batch_norm_update_stats(x, mean, variance, 1.0)  # with momentum 1, the running statistics are these
     return mean[None, :, None, None], (variance * ((count - 1) / count))[None, :, None, None]

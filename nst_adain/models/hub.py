@@ -19,10 +19,15 @@ _MISSING = "{}: models on the Hugging Face Hub need the extra: pip install '.[hu
 
 
 def is_repository(name: str | os.PathLike[str]) -> bool:
-    """Whether a model's name is that of a repository on the Hub, owner/name or owner/name@revision, and no file."""
+    """Whether a model's name is that of a repository on the Hub, owner/name or owner/name@revision, and no file's.
+
+    A file without its suffix counts as a file: what is meant by a path should not be asked of the network.
+    """
     text = os.fspath(name)
     named = isinstance(name, str) and _REPOSITORY.fullmatch(text) is not None
-    return named and not text.endswith(".safetensors") and not Path(text).exists()
+    return (
+        named and not text.endswith(".safetensors") and not any(Path(f"{text}{end}").exists() for end in ("", ".safetensors"))
+    )
 
 
 def download(name: str) -> Path:

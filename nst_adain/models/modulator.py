@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nst_adain.functional import ChannelStats
+from nst_adain.functional import ChannelStats, at_least_float32
 
 __all__ = ["Modulator"]
 
@@ -30,6 +30,6 @@ class Modulator(nn.Module):
         """Turn (B, C, 1, 1) statistics of all taps into (B, D, 1, 1): the shifts as `mean`, the scales as `std`."""
         code = torch.cat([stats.mean, stats.std], 1).flatten(1).to(self.hidden.weight.dtype)
         code = self.output(F.relu(self.hidden(code)))
-        shift, scale = code[..., None, None].float().chunk(2, dim=1)
+        shift, scale = at_least_float32(code[..., None, None]).chunk(2, dim=1)
         # A scale below 0, predicted for styles unlike any in training, would turn the channel into its negative.
         return ChannelStats(shift, (1 + scale).clamp_min(0))

@@ -64,6 +64,7 @@ def test_vgg19_takes_part_if_its_encoder_is_named(
         (["photo.png", "painting.png", "--models", "huge"], "got 'huge'"),
         (["photo.png", "painting.png", "-o", "photo.png"], "photo.png: expected another name than that of an input"),
         (["photo.png"], "the following arguments are required: style"),
+        (["photo.png", "painting.png", "--models", "slim", "--encoder", "x"], "--encoder: expected none for models that have"),
     ],
 )
 def test_wrong_usage_exits_2(

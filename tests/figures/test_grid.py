@@ -10,7 +10,7 @@ from conftest import picture
 from PIL import Image
 
 from nst_adain.cli.main import main
-from nst_adain.figures.grid import alpha_grid, corner_grid, corner_weights, cross_grid, model_grid, sheet
+from nst_adain.figures.grid import alpha_grid, captions, corner_grid, corner_weights, cross_grid, model_grid, sheet
 from nst_adain.functional import ChannelStats
 from nst_adain.models.boldness import Boldness, interpolated
 from nst_adain.models.networks import StyleTransfer
@@ -122,6 +122,11 @@ def test_transparency_is_white_on_a_sheet(slim: Stylizer) -> None:
     hidden = Image.new("RGBA", (40, 40), (200, 30, 30, 0))
     image = cross_grid(slim, [("a", slim.encode_content(hidden))], [("b", slim.encode_style(picture()))], cell=CELL)
     assert image.getpixel((CELL // 2 + 22, 22 + CELL // 2)) == (255, 255, 255)
+
+
+def test_captions_are_short_where_they_can_be() -> None:
+    assert captions(["base", Path("runs/one/weights.safetensors")]) == ["base", "weights"]
+    assert captions([Path("a/photo.png"), Path("b/photo.png")]) == [str(Path("a/photo.png")), str(Path("b/photo.png"))]
 
 
 def test_a_label_is_one_line() -> None:

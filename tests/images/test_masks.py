@@ -95,6 +95,14 @@ def test_label_maps_of_few_bits(tmp_path: Path, depth: int, row: bytes) -> None:
     ]
 
 
+def test_a_mask_alone_is_not_taken_for_a_label_map() -> None:
+    mask = np.array([[0, 255]], np.uint8)
+    for labels in (mask, torch.from_numpy(mask), Image.fromarray(mask)):
+        with pytest.raises(ValueError, match="masks: expected a label map, k for style k, found 0 and 255 alone, as in a mask"):
+            read_label_map(labels, 1, (1, 2))
+    assert read_label_map(mask.astype(np.int64), 1, (1, 2))[0].tolist() == [[[[255, 0]]]]
+
+
 def test_one_mask_fewer_gives_the_rest_to_the_last_style() -> None:
     soft = np.linspace(0, 1, 12).reshape(3, 4)
     masks = read_masks([soft], 2, (3, 4))

@@ -136,6 +136,17 @@ def test_mixing_leaves_the_model(ends: Path) -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
+def test_a_model_may_be_trained_on_beside_its_stylizer(ends: Path) -> None:
+    model = load_model(ends).bfloat16()
+    stylizer = Stylizer(model, device="cpu", precision="float32")
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    expected = np.asarray(pickle.loads(pickle.dumps(stylizer))(picture(), picture(seed=2), boldness=0.2))
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    for after in (stylizer, pickle.loads(pickle.dumps(stylizer))):
+        np.testing.assert_array_equal(np.asarray(after(picture(), picture(seed=2), boldness=0.2)), expected)
+
+
 @pytest.mark.parametrize("name", ["bold.encoder.conv1_1.bias", "bold.decoder.conv9_9.bias"])
 def test_bold_ends_of_other_models_are_refused(ends: Path, tmp_path: Path, name: str) -> None:
     tensors, metadata = read_weights(ends)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import functools
 
+import numpy as np
 import pytest
 import torch
+from conftest import picture
 
 from nst_adain.functional import ChannelStats, adain, channel_stats
 from nst_adain.models import fused, strips
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.rendering.statistics import Moments
+from nst_adain.stylizer import Stylizer
 
 
 def features(height: int = 24, offset: float = 0.0) -> torch.Tensor:
@@ -58,6 +62,15 @@ def test_moments_are_exact_to_a_ten_thousandth_of_the_deviation(height: int, off
     got, exact = moments.stats(), channel_stats(x.double())
     assert ((got.mean.double() - exact.mean).abs() < 1e-4 * exact.std).all()
     assert ((got.std.double() - exact.std).abs() < 1e-4 * exact.std).all()
+
+
+def test_torchs_defaults_change_nothing(slim: Stylizer, request: pytest.FixtureRequest) -> None:
+    stylizer = Stylizer(slim.boldness.ends, device="cpu", precision="bfloat16")
+    content, style = picture(32, 40), picture(32, 32, seed=2)
+    expected = stylizer(content, style)
+    request.addfinalizer(functools.partial(torch.set_default_dtype, torch.get_default_dtype()))
+    torch.set_default_dtype(torch.float64)
+    np.testing.assert_array_equal(np.asarray(stylizer(content, style)), np.asarray(expected))
 
 
 def test_one_position_has_a_deviation() -> None:

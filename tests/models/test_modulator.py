@@ -14,6 +14,11 @@ def test_a_new_one_changes_nothing() -> None:
     assert torch.equal(got.std, torch.ones(2, 20, 1, 1))
 
 
+def test_it_computes_in_the_precision_of_its_weights() -> None:
+    got = Modulator(12, 8, 20).double()(ChannelStats(*torch.rand(2, 1, 12, 1, 1, dtype=torch.float64)))
+    assert got.mean.dtype == got.std.dtype == torch.float64
+
+
 def test_a_scale_is_never_below_0() -> None:
     modulator = Modulator(12, 8, 20)
     torch.nn.init.constant_(modulator.output.bias, -5.0)
