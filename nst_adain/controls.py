@@ -43,6 +43,7 @@ __all__ = [
     "check_alpha",
     "check_boldness",
     "check_detail",
+    "check_several",
     "check_side",
     "check_style_size",
     "check_weights",
@@ -81,6 +82,12 @@ Progress: TypeAlias = bool | Callable[[int, int | None], object]
 def is_saved(style: object) -> TypeGuard[str | os.PathLike[str]]:
     """Whether a style is the path of a file that `ChannelStats.save` wrote."""
     return isinstance(style, (str, os.PathLike)) and Path(style).suffix.lower() == SAVED
+
+
+def check_several(styles: object) -> None:
+    """Raise TypeError if `styles`, which should be a list of them, is one picture or one encoded style."""
+    if isinstance(styles, (str, os.PathLike, Image.Image, np.ndarray, Tensor, ChannelStats)):
+        raise TypeError(f"styles: expected a list of them, got one {type(styles).__name__}")
 
 
 def check_style_size(style_size: int | None, styles: Iterable[object]) -> None:

@@ -54,8 +54,8 @@ class ChannelStats:
     std: Tensor
     made_by: str = ""
 
-    # What shows statistics in a notebook, by `made_by`: a `Stylizer` enters itself, and leaves with its last user.
-    shown_by: ClassVar[weakref.WeakValueDictionary[str, Any]] = weakref.WeakValueDictionary()
+    # What shows statistics of its own `fingerprint` in a notebook: a `Stylizer` enters itself, and leaves with its last user.
+    shown_by: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()
     __array_ufunc__: ClassVar[None] = None  # NumPy's numbers leave products to `__rmul__`
 
     def __post_init__(self) -> None:
@@ -96,8 +96,9 @@ class ChannelStats:
         return f"ChannelStats(mean and std of {tuple(self.mean.shape)}, made by {self.made_by or 'unknown'})"
 
     def _repr_png_(self) -> bytes | None:
-        with contextlib.suppress(KeyError, ValueError):  # parts of a style, or styles of several pictures
-            picture: bytes = self.shown_by[self.made_by].preview(self)
+        makers = [maker for maker in self.shown_by if maker.fingerprint == self.made_by]
+        with contextlib.suppress(IndexError, ValueError):  # parts of a style, or styles of several pictures
+            picture: bytes = makers[0].preview(self)
             return picture
         return None
 

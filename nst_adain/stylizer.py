@@ -90,7 +90,7 @@ class Stylizer:
         self.device = pick_device(device)
         self.boldness = Boldness(model, self.device, is_half(precision, self.device))
         self.fingerprint, self.digest, self.model = self.boldness.fingerprint, self.boldness.digest, self.boldness.default
-        ChannelStats.shown_by[self.fingerprint] = self
+        ChannelStats.shown_by.add(self)
 
     @property
     def precision(self) -> Precision:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from nst_adain.controls import LARGEST, STYLE_SIZE, Style, check_style_size
+from nst_adain.controls import LARGEST, STYLE_SIZE, Style, check_several, check_style_size
 from nst_adain.draws import draws
 from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats
@@ -70,8 +69,7 @@ class RandomStyle(nn.Module):
                 range.
         """
         super().__init__()
-        if isinstance(styles, (str, os.PathLike, Image.Image, Tensor, ChannelStats)):
-            raise TypeError(f"styles: expected a list of them, got one {type(styles).__name__}")
+        check_several(styles)
         given = list(styles)
         if not given:
             raise ValueError("styles: expected at least one, got none")

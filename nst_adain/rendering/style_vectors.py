@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from nst_adain.controls import STYLE_SIZE, Style, check_weights
+from nst_adain.controls import STYLE_SIZE, Style, check_several, check_style_size, check_weights
 from nst_adain.errors import UsageError
 from nst_adain.functional import ChannelStats, blend
 from nst_adain.images.opening import MAX_PIXELS, find_images
@@ -54,9 +54,14 @@ def average_style(
 
     Raises:
         OSError, ImageError: if there is no such folder, or a picture cannot be read.
-        ValueError: if there are no styles, or not as many weights.
+        TypeError: if `styles` is one picture.
+        ValueError: if there are no styles, or not as many weights, or a `style_size` for styles that are encoded already.
     """
-    given: list[Any] = find_images(styles) if isinstance(styles, (str, os.PathLike)) else list(styles)
+    if isinstance(styles, (str, os.PathLike)):
+        styles = find_images(styles)
+    check_several(styles)
+    given: list[Any] = list(styles)
+    check_style_size(style_size, given)
     total: ChannelStats | None = None
     for style, factor in zip(given, check_weights(weights, len(given)), strict=True):
         if not isinstance(style, ChannelStats):

@@ -37,6 +37,10 @@ def test_the_average_is_the_mixture_of_all(slim: Stylizer, tmp_path: Path) -> No
 def test_averages_of_nothing_or_of_others_are_refused(slim: Stylizer, tmp_path: Path, tiny_model: StyleTransfer) -> None:
     with pytest.raises(UsageError, match="styles: expected at least one, got none"):
         slim.average_style([])
+    with pytest.raises(TypeError, match="styles: expected a list of them, got one Image"):
+        slim.average_style(picture())
+    with pytest.raises(UsageError, match="style_size: expected the default where all styles are encoded already, got 64"):
+        slim.average_style([slim.encode_style(picture())], style_size=64)
     with pytest.raises(ValueError, match="expected pictures .* found none"):
         slim.average_style(tmp_path)
     with pytest.raises(NotADirectoryError, match=r"none: expected a folder of pictures"):
@@ -87,8 +91,9 @@ def test_a_style_shows_itself_while_its_model_is_there(slim: Stylizer, tiny_mode
         style * float("nan"),
     ):
         assert without._repr_png_() is None
-    stylizer = Stylizer(tiny_model, "cpu")
+    stylizer, another = (Stylizer(tiny_model, "cpu") for _ in range(2))
     code = stylizer.encode_style(picture())
+    del another
     assert code._repr_png_() is not None
     del stylizer
     assert code._repr_png_() is None
