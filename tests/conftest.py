@@ -25,13 +25,15 @@ import torch
 from hypothesis import configuration, settings
 from PIL import Image
 
-from nst_adain import demo, files
+from nst_adain import files
+from nst_adain.cli.main import main
 from nst_adain.figures import gallery
-from nst_adain.figures import samples as figures_samples
+from nst_adain.figures.samples import save_inputs
 from nst_adain.models.architecture import LAYERS, Architecture
 from nst_adain.models.networks import StyleTransfer
 from nst_adain.models.pretrained import read_weights, save_weights
 from nst_adain.stylizer import Stylizer
+from train import patterns
 from train.config import TrainConfig
 from train.report import read_losses
 
@@ -98,13 +100,15 @@ def base() -> Stylizer:
 
 
 draw = functools.cache(gallery.draw)  # a style takes a third of a second
+draw_pattern = functools.cache(patterns.draw_pattern)  # likewise
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _each_style_is_drawn_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "draw", draw)
-        patch.setattr(figures_samples, "draw", draw)
+        for place in ("cli.drawn", "demo", "figures.samples", "site.static_site"):
+            patch.setattr(f"nst_adain.{place}.draw", draw)
+        patch.setattr(patterns, "draw_pattern", draw_pattern)
         yield
 
 
@@ -112,7 +116,15 @@ def _each_style_is_drawn_once() -> Iterator[None]:
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `nst-adain demo --inputs` writes; to be left as it is."""
     folder = tmp_path_factory.mktemp("page") / "samples"
-    figures_samples.save_inputs(folder)
+    save_inputs(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the graphs that `nst-adain export` writes, which takes ten seconds; to be left as it is."""
+    folder = tmp_path_factory.mktemp("onnx")
+    assert main(["export", "--model", "slim", "-o", str(folder)]) == 0
     return folder
 
 
@@ -188,8 +200,9 @@ def teacher() -> Path:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> TrainConfig:
-    """Six small pictures of each kind, one of them grey and one flat, and a narrow loss network."""
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
+    """Six small pictures of each kind, one of them grey and one flat, and a narrow loss network; losses are not plotted."""
+    monkeypatch.setattr("train.trainer.plot_losses", lambda log, picture: None)  # as long as five steps
     for kind in ("content", "style"):
         (tmp_path / kind).mkdir()
         for i in range(6):

@@ -41,32 +41,30 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("onnx")
-    assert main(["export", "--model", "slim", "-o", str(folder)]) == 0
-    return [folder / "encoder.onnx", folder / "modulator.onnx", folder / "decoder.onnx"]
+def graphs(exported: Path) -> list[Path]:
+    return [exported / "encoder.onnx", exported / "modulator.onnx", exported / "decoder.onnx"]
 
 
 @pytest.mark.parametrize("size", [(1, 16, 16), (1, 64, 136), (3, 40, 24)])
 @pytest.mark.parametrize("alpha", [0.0, 0.7, 1.5])
-def test_onnx_runtime_gives_the_same(slim: Stylizer, exported: list[Path], size: tuple[int, int, int], alpha: float) -> None:
+def test_onnx_runtime_gives_the_same(slim: Stylizer, graphs: list[Path], size: tuple[int, int, int], alpha: float) -> None:
     batch, height, width = size
     content = torch.cat([to_tensor(picture(width, height, i)) for i in range(batch)])
     style = torch.cat([to_tensor(picture(width, height, i + 7)) for i in range(batch)])
     expected = slim(content, style, alpha=alpha, style_size=None)
-    np.testing.assert_allclose(run(exported, content, style, alpha), expected, atol=1e-4)
+    np.testing.assert_allclose(run(graphs, content, style, alpha), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("boldness", [0.0, 0.7, 1.0])
-def test_boldness_is_an_input(slim: Stylizer, exported: list[Path], boldness: float) -> None:
+def test_boldness_is_an_input(slim: Stylizer, graphs: list[Path], boldness: float) -> None:
     content, style = to_tensor(picture(48, 40)), to_tensor(picture(40, 48, 7))
     expected = slim(content, style, boldness=boldness, style_size=None)
-    np.testing.assert_allclose(run(exported, content, style, 1.0, boldness), expected, atol=1e-4)
+    np.testing.assert_allclose(run(graphs, content, style, 1.0, boldness), expected, atol=1e-4)
     assert float((expected - slim(content, style, style_size=None)).abs().max()) > 0.02
 
 
-def test_codes_can_be_mixed(slim: Stylizer, exported: list[Path]) -> None:
-    encoder, modulator, _ = sessions(exported)
+def test_codes_can_be_mixed(slim: Stylizer, graphs: list[Path]) -> None:
+    encoder, modulator, _ = sessions(graphs)
     pictures = [to_tensor(picture(64, 48, i)) for i in range(2)]
     stats = [dict(zip(("mean", "std"), encoder.run(None, {"image": x.numpy()})[-2:])) for x in pictures]
     mean, std = zip(*(modulator.run(None, each | {"boldness": np.array(0.4, np.float32)}) for each in stats))
@@ -75,14 +73,14 @@ def test_codes_can_be_mixed(slim: Stylizer, exported: list[Path]) -> None:
     np.testing.assert_allclose(0.3 * std[0] + 0.7 * std[1], mixed.std, atol=1e-4)
 
 
-def test_a_model_in_use_is_exported_alike(slim: Stylizer, exported: list[Path], tmp_path: Path) -> None:
+def test_a_model_in_use_is_exported_alike(slim: Stylizer, graphs: list[Path], tmp_path: Path) -> None:
     """Its frozen weights are used in another form, of which nothing may get into the files."""
     assert any(getattr(module, "transformed", None) is not None for module in slim.model.modules())
     paths = export_onnx(slim.model, tmp_path)
-    assert [path.stat().st_size for path in paths] == pytest.approx([path.stat().st_size for path in exported], rel=0.01)
+    assert [path.stat().st_size for path in paths] == pytest.approx([path.stat().st_size for path in graphs], rel=0.01)
     content, style = to_tensor(picture(40, 32)), to_tensor(picture(40, 32, 3))
     # Its weights are those of the default boldness already, from which its graphs go on to the bold end.
-    np.testing.assert_allclose(run(paths, content, style, 0.5, 0.0), run(exported, content, style, 0.5), atol=1e-5)
+    np.testing.assert_allclose(run(paths, content, style, 0.5, 0.0), run(graphs, content, style, 0.5), atol=1e-5)
 
 
 def test_a_model_without_modulation_and_with_one_tap(slim: Stylizer, tmp_path: Path) -> None:
@@ -96,12 +94,12 @@ def test_a_model_without_modulation_and_with_one_tap(slim: Stylizer, tmp_path: P
     np.testing.assert_allclose(run(paths, content, style, 0.5, None), expected, atol=1e-4)
 
 
-def test_the_files_say_how_to_use_them(exported: list[Path]) -> None:
-    for session in sessions(exported):
+def test_the_files_say_how_to_use_them(graphs: list[Path]) -> None:
+    for session in sessions(graphs):
         told = session.get_modelmeta().custom_metadata_map
         assert told["nst_adain.recipe"].startswith("1. Pictures are float32")
         assert json.loads(told["nst_adain.numbers"])["taps"]["relu3_2"] == {"channels": 128, "stride": 8}
-    for path in exported:
+    for path in graphs:
         graph = onnx.load(path).graph
         assert all(len(each.doc_string) > 20 for each in (*graph.input, *graph.output))
 

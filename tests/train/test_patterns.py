@@ -9,7 +9,7 @@ from train.patterns import KINDS, SIZE, Patterns, draw_pattern
 
 
 def test_patterns_are_pictures_of_their_own() -> None:
-    patterns = Patterns(3 * len(KINDS), seed=5)
+    patterns = Patterns(2 * len(KINDS), seed=5)
     small = [np.asarray(p.convert("L").resize((32, 32)), dtype=float) for p in patterns]
     assert all(p.size == (SIZE, SIZE) and p.mode == "RGB" for p in patterns)
     assert all(p.std() > 2 for p in small)  # not blank

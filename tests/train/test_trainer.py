@@ -25,13 +25,15 @@ from train.checkpoint import latest_checkpoint
 from train.config import TrainConfig
 from train.optimizer import WIDEST_BASIS, rate
 from train.publish import publish
+from train.report import plot_losses
 from train.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("task", ["distill", "fit"])
-def test_training_lowers_its_loss(config: TrainConfig, task: str) -> None:
+def test_training_lowers_its_loss(config: TrainConfig, task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.trainer.plot_losses", plot_losses)
     config = dataclasses.replace(config, steps=80, save_every=80, sample_every=80, lr=3e-3)
     Trainer(task, config).run()
     values = losses(config.out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +23,7 @@ SIZE, LARGER = 128, 192
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def written(tmp_path_factory: pytest.TempPathFactory, exported: Path) -> tuple[Path, str]:
     """The folder and the printed table of one benchmark, without the memory: each measurement of it takes a process."""
     out = tmp_path_factory.mktemp("benchmark")
 
@@ -30,7 +31,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         assert function is measure._peak_memory
         return float(size)
 
-    with mock.patch.multiple(measure, _in_child=memory, STYLE_SIDE=SIZE), contextlib.redirect_stdout(io.StringIO()) as said:
+    def graphs(model: object, folder: str) -> list[Path]:
+        return [Path(shutil.copy(exported / f"{name}.onnx", folder)) for name in ("encoder", "modulator", "decoder")]
+
+    with (
+        mock.patch.multiple(measure, _in_child=memory, STYLE_SIDE=SIZE),
+        mock.patch("train.measure.subjects.export_onnx", graphs),
+        contextlib.redirect_stdout(io.StringIO()) as said,
+    ):
         benchmark(
             out,
             models=("slim",),
