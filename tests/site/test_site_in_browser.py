@@ -9,7 +9,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,15 @@ new PerformanceObserver((list) => { for (const entry of list.getEntries()) windo
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    runtime = package("onnxruntime-web", VERSION)
-    return write_site(load_model("slim"), tmp_path_factory.mktemp("site"), runtime).parent
+def folder(tmp_path_factory: pytest.TempPathFactory, exported: Path) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(static_site, "export_graphs", lambda model, graphs: shutil.copytree(exported, graphs))
+        return write_site(load_model("slim"), tmp_path_factory.mktemp("site"), package("onnxruntime-web", VERSION)).parent
 
 
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
-    with served(folder) as address:
+    with served(folder, isolated=True) as address:
         yield address
 
 
@@ -69,32 +70,39 @@ def browser() -> Iterator[Any]:
         yield browser
 
 
-@pytest.fixture
-def opened(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """Opens the page, and checks at the end that it ran without errors and asked nothing of another computer."""
-    contexts, asked, errors = [], [], []
-
-    def open_page(size: dict[str, int] = DESKTOP, query: str = "runtime=wasm", edit: tuple[str, str] = ("", "")) -> Any:
-        context = browser.new_context(viewport=size, service_workers="block" if edit[0] else "allow")
-        contexts.append(context)
-        context.on("request", lambda request: asked.append(request.url))
-        context.on("weberror", lambda error: errors.append(str(error.error)))
-        page = context.new_page()
-        page.set_default_timeout(120_000)  # a busy machine is no failure
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.add_init_script(SHIFTS)
-        if edit[0]:
-            page.route("**/pictures.js", lambda route: route.fulfill(body=route.fetch().text().replace(*edit), headers=SCRIPT))
-        page.goto(f"{address}/?{query}")
-        painted(page)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
+@contextlib.contextmanager
+def opened(browser: Any, address: str, size: dict[str, int] = DESKTOP, query: str = "runtime=wasm&threads=1") -> Iterator[Any]:
+    """Opens the page, where nothing may move, and checks at the end that it ran without errors and asked its own host alone."""
+    asked, errors = [], []
+    context = browser.new_context(viewport=size)
+    context.on("request", lambda request: asked.append(request.url))
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    page = context.new_page()
+    page.set_default_timeout(120_000)  # a busy machine is no failure
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.add_init_script(SHIFTS)
+    page.goto(f"{address}/?{query}")
+    painted(page)
+    assert page.evaluate("window.shifted") < 0.05
+    yield page
+    context.close()
     assert asked
     assert [url for url in asked if not url.startswith((address, "blob:"))] == []
     assert errors == []
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """One for several tests, as opening it takes seconds: each leaves a picture that is painted."""
+    with opened(browser, address) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def phone(browser: Any, address: str) -> Iterator[Any]:
+    """The same on a small screen."""
+    with opened(browser, address, PHONE) as page:
+        yield page
 
 
 def painted(page: Any, after: int = 0, seconds: float = 120) -> int:
@@ -127,48 +135,45 @@ def saved(page: Any, button: str, path: Path) -> Image.Image:
     return Image.open(path)
 
 
-def test_the_page_gives_what_the_python_call_gives(slim: Stylizer, opened: Callable[..., Any], tmp_path: Path) -> None:
-    """A photograph of more than 512 pixels, coarse to fine, with two styles, one of them reduced, and all controls moved.
+def test_the_page_gives_what_the_python_call_gives(slim: Stylizer, page: Any, tmp_path: Path) -> None:
+    """With two styles, one of them reduced, and all controls moved: a photograph of few pixels at once, one of more in tiles.
 
-    At once, and in tiles, which the page takes for larger pictures.
+    The larger one is made coarse to fine.
     """
-    photo = photograph("astronaut").resize((610, 563), Image.Resampling.BICUBIC)
     painting = photograph("chelsea").resize((530, 520), Image.Resampling.BICUBIC)
     styles = [png(tmp_path / "cat.png", painting), png(tmp_path / "mosaic.png", draw("mosaic"))]
-    expected = slim(photo, styles, weights=[3, 1], alpha=0.9, boldness=0.7, style_size=416)
-    assert distance(expected, photo).mean() > 10
-    for edit in (("TILE = 512", "TILE = 1024"), ("", "")):
-        page = opened(edit=edit)
-        page.set_input_files("#style-file", styles[1])
-        page.locator('#shelf button[title="mosaic.png"][aria-pressed="true"]').wait_for()
-        page.set_input_files("#style-file", styles[0])
-        page.locator('#shelf button[title="mosaic.png"]').click()
-        page.locator('#shares img[alt="Share of mosaic.png"]').wait_for()
-        move(page, "#shares label:nth-child(1) input", 60)  # the cat
-        move(page, "#shares label:nth-child(2) input", 20)
-        for control, value in (("#alpha", 0.9), ("#boldness", 0.7), ("#size", 416)):
-            move(page, control, value)
+    page.set_input_files("#style-file", styles[1])
+    page.locator('#shelf button[title="mosaic.png"][aria-pressed="true"]').wait_for()
+    page.set_input_files("#style-file", styles[0])
+    page.locator('#shelf button[title="mosaic.png"]').click()
+    page.locator('#shares img[alt="Share of mosaic.png"]').wait_for()
+    move(page, "#shares label:nth-child(1) input", 60)  # the cat
+    move(page, "#shares label:nth-child(2) input", 20)
+    for control, value in (("#alpha", 0.9), ("#boldness", 0.7), ("#size", 416)):
+        move(page, control, value)
+    for width, height in ((610, 563), (310, 235)):
+        photo = photograph("astronaut").resize((width, height), Image.Resampling.BICUBIC)
+        expected = slim(photo, styles, weights=[3, 1], alpha=0.9, boldness=0.7, style_size=416)
+        assert distance(expected, photo).mean() > 10
         page.set_input_files("#photo-file", png(tmp_path / "photo.png", photo))
-        page.locator("#save", has_text=re.compile("610 . 563")).wait_for()
+        page.locator("#save", has_text=re.compile(f"{width} . {height}")).wait_for()
         made = saved(page, "#save", tmp_path / "made.png")
         assert made.size == photo.size
         assert distance(made, expected).max() <= 2
         assert distance(made, expected).mean() < 0.05
 
 
-def test_a_service_worker_gives_threads_and_keeps_the_page_offline(opened: Callable[..., Any]) -> None:
-    page = opened()
-    assert page.evaluate("crossOriginIsolated")
-    assert "WebAssembly, " in page.locator("#engine").text_content()
-    assert "thread" in page.locator("#engine").text_content()
-    page.context.set_offline(True)
-    page.goto(page.url)
-    painted(page)
-    page.context.set_offline(False)
+def test_a_service_worker_gives_threads_and_keeps_the_page_offline(browser: Any, folder: Path) -> None:
+    with served(folder) as address, opened(browser, address, query="runtime=wasm&threads=2") as page:
+        assert page.evaluate("crossOriginIsolated")
+        assert "WebAssembly, 2 threads" in page.locator("#engine").text_content()
+        page.context.set_offline(True)
+        page.goto(page.url)
+        painted(page)
+        page.context.set_offline(False)
 
 
-def test_sliders_keys_and_colours_change_the_picture(opened: Callable[..., Any]) -> None:
-    page = opened()
+def test_sliders_keys_and_colours_change_the_picture(page: Any) -> None:
     before, shown = np.array(page.evaluate(PIXELS)), painted(page)
     page.locator("#alpha").focus()
     page.keyboard.press("Home")
@@ -178,31 +183,31 @@ def test_sliders_keys_and_colours_change_the_picture(opened: Callable[..., Any])
     page.keyboard.press("End")
     shown = painted(page, shown)
     page.locator("#colors").check()
-    painted(page, shown)
+    shown = painted(page, shown)
     assert np.abs(np.array(page.evaluate(PIXELS)) - before).mean() > 5
+    page.locator("#colors").uncheck()
+    painted(page, shown)
 
 
-def test_the_camera_is_painted_live_and_can_be_saved(opened: Callable[..., Any], tmp_path: Path) -> None:
-    page = opened()
-    page.click("#camera")
-    page.locator("#fps", has_text="frames a second").wait_for()
-    still = saved(page, "#still", tmp_path / "still.png")
+def test_the_camera_is_painted_live_and_can_be_saved(phone: Any, tmp_path: Path) -> None:
+    phone.click("#camera")
+    phone.locator("#fps", has_text="frames a second").wait_for()
+    still = saved(phone, "#still", tmp_path / "still.png")
     assert np.asarray(still.convert("RGB")).std() > 10
-    page.click("#record")
-    page.wait_for_timeout(800)
-    with page.expect_download() as download:
-        page.click("#record")
+    phone.click("#record")
+    phone.wait_for_timeout(800)
+    with phone.expect_download() as download:
+        phone.click("#record")
     download.value.save_as(tmp_path / "live")
     assert (tmp_path / "live").stat().st_size > 1000
     assert download.value.suggested_filename in ("nst-adain-live.webm", "nst-adain-live.mp4")
-    shown = painted(page)
-    page.click("#camera")
-    painted(page, shown)  # the photograph is back
-    assert not page.locator("#still").is_visible()
+    shown = painted(phone)
+    phone.click("#camera")
+    painted(phone, shown)  # the photograph is back
+    assert not phone.locator("#still").is_visible()
 
 
-def test_the_size_of_frames_follows_their_time(opened: Callable[..., Any]) -> None:
-    page = opened()
+def test_the_size_of_frames_follows_their_time(page: Any) -> None:
     sides = page.evaluate("""async () => {
         const { nextSide } = await import("./live.js");
         const repeated = (side, seconds) => Array.from({ length: 60 }).reduce((now) => nextSide(now, seconds(now)), side);
@@ -214,8 +219,7 @@ def test_the_size_of_frames_follows_their_time(opened: Callable[..., Any]) -> No
         assert 15 <= 5e5 / side**2 < 25  # frames a second
 
 
-def test_a_full_size_can_be_cancelled_and_a_bad_file_is_said(opened: Callable[..., Any], tmp_path: Path) -> None:
-    page = opened()
+def test_a_full_size_can_be_cancelled_and_a_bad_file_is_said(page: Any, tmp_path: Path) -> None:
     before = painted(page)
     page.set_input_files("#photo-file", png(tmp_path / "large.png", photograph("coffee").resize((2200, 2000))))
     page.locator("#save", has_text=re.compile("2200 . 2000")).wait_for()
@@ -233,11 +237,10 @@ def test_a_full_size_can_be_cancelled_and_a_bad_file_is_said(opened: Callable[..
     painted(page, shown)  # the style is taken away again
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_nothing_moves_nothing_is_cut_off_and_everything_has_a_name(opened: Callable[..., Any], size: dict[str, int]) -> None:
-    page = opened(size)
-    assert page.evaluate("window.shifted") < 0.05
-    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+@pytest.mark.parametrize("screen", ["page", "phone"])
+def test_nothing_is_cut_off_and_everything_has_a_name(screen: str, request: pytest.FixtureRequest) -> None:
+    page = request.getfixturevalue(screen)
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
     unnamed = page.evaluate("""() => {
         const named = (element) => element.ariaLabel || element.title || element.textContent.trim() || element.labels?.[0];
         const shown = [...document.querySelectorAll("button, input")].filter((element) => element.offsetParent);
@@ -264,7 +267,7 @@ def test_the_runtime_comes_from_a_cdn_if_its_hash_is_right(
         context = browser.new_context(service_workers="block")
         context.route(f"{ONLINE}*", answer)
         page = context.new_page()
-        page.goto(f"{address}/?runtime=wasm")
+        page.goto(f"{address}/?runtime=wasm&threads=1")
         painted(page)
         changed.add("ort.wasm.min.mjs")
         page.reload()
@@ -290,12 +293,9 @@ def test_webgpu_gives_what_webassembly_gives(address: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_photograph_of_12_megapixels_needs_less_than_a_gigabyte(
-    slim: Stylizer, opened: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_a_photograph_of_12_megapixels_needs_less_than_a_gigabyte(slim: Stylizer, page: Any, tmp_path: Path) -> None:
     """In one thread: of 4000 x 3000 pixels, equal to the Python call; the whole process of the page is counted."""
     photo = photograph("astronaut").resize((4000, 4000), Image.Resampling.BICUBIC).crop((0, 500, 4000, 3500))
-    page = opened(query="runtime=wasm&threads=1")
     page.set_default_timeout(900_000)
     style = png(tmp_path / "style.png", draw("mosaic"))  # JPEG files may be decoded to other levels
     before = painted(page)
@@ -325,11 +325,8 @@ def test_a_photograph_of_12_megapixels_needs_less_than_a_gigabyte(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
-def test_milliseconds_of_a_frame(
-    slim: Stylizer, opened: Callable[..., Any], threads: int, request: pytest.FixtureRequest
-) -> None:
+def test_milliseconds_of_a_frame(slim: Stylizer, page: Any, threads: int, request: pytest.FixtureRequest) -> None:
     """Encoded and decoded, in the page and in torch: figures to report, and the page within ten times of torch."""
-    page = opened(query=f"runtime=wasm&threads={threads}")
     request.addfinalizer(functools.partial(torch.set_num_threads, torch.get_num_threads()))
     torch.set_num_threads(threads)
     style = slim.encode_style(draw("mosaic"))
