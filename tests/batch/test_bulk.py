@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,10 +15,12 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 from conftest import picture
 from pyarrow import parquet
 from tars import tar_of
 
+from nst_adain.batch import bulk
 from nst_adain.batch.stores import Store
 from nst_adain.cli.main import main
 
@@ -43,8 +46,15 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-@pytest.mark.usefixtures("ray_here")
-def test_it_makes_what_a_batch_makes(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_makes_what_a_batch_makes(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without Ray, whose workers start for half a minute; `test_many` has it do the same."""
+
+    def call(items: Any, load: Any, **_: Any) -> Any:
+        return map(pickle.loads(pickle.dumps(load))(torch.get_num_threads()), items)
+
+    monkeypatch.setattr(bulk, "call_on_ray", call)
     styles, one, out = tmp_path / "styles", tmp_path / "one", tmp_path / "out"
     drawn = ["--styles", str(styles), "--random", "--seed", "5", *MODEL]
     assert main(["batch", str(photos), *drawn, "-o", str(one)]) == 1
