@@ -97,5 +97,9 @@ def make_large(page: Any, folder: Path) -> None:
     picture(2100, 2000).save(folder / "large.png")
     choose(page, folder / "large.png")
     settled(page)
+    begin_to_save(page)
+
+
+def begin_to_save(page: Any) -> None:
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text(re.compile(r"\d/6 tiles|\d/6")).first.wait_for(timeout=60_000)
