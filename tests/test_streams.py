@@ -68,14 +68,13 @@ def test_commands_need_no_streams(command: str, missing: str, folder: Path, monk
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
-@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
-def test_what_is_printed_does_not_go_into_files(closed: str, folder: Path) -> None:
+def test_what_is_printed_does_not_go_into_files(folder: Path) -> None:
     """The first file that a process opens gets the number of a stream that is closed."""
-    command = f"{sys.executable} -m nst_adain stylize cut.jpg painting.png -o out.png {SMALL} {closed}"
+    command = f"{sys.executable} -m nst_adain stylize cut.jpg painting.png -o out.png {SMALL} 2>&-"
     done = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, check=False, env=environment())
     assert done.returncode == 0
     assert load_image(folder / "out.png").size == (24, 16)
-    batch = f"{sys.executable} -m nst_adain batch photos --styles painting.png -o out {SMALL} {closed}"
+    batch = f"{sys.executable} -m nst_adain batch photos --styles painting.png -o out {SMALL} <&- >&- 2>&-"
     done = subprocess.run(["sh", "-c", batch], cwd=folder, capture_output=True, check=False, env=environment())
     assert done.returncode == 1
     assert len([load_image(path) for path in (folder / "out").glob("*.png")]) == 2

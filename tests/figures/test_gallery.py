@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import conftest
 import numpy as np
 import pytest
 
@@ -15,14 +16,14 @@ from nst_adain.stylizer import Stylizer
 
 @pytest.mark.parametrize("name", STYLES)
 def test_styles_are_coloured_or_at_least_drawn(name: str) -> None:
-    image = draw(name)
+    image = conftest.draw(name)
     assert (image.mode, image.size) == ("RGB", (SIZE, SIZE))
     assert np.asarray(image, dtype=float).std() > 15
 
 
 @pytest.mark.parametrize("name", STYLES)
 def test_styles_are_the_same_each_time(name: str) -> None:
-    assert draw(name).tobytes() == draw(name).tobytes()
+    assert draw(name).tobytes() == conftest.draw(name).tobytes()
 
 
 def test_styles_have_the_names_of_their_drawings() -> None:
@@ -31,7 +32,7 @@ def test_styles_have_the_names_of_their_drawings() -> None:
 
 def test_every_style_shows(slim: Stylizer) -> None:
     photo = photograph("chelsea")
-    results = [np.asarray(image, dtype=float) for image in (photo, *(slim(photo, draw(name)) for name in STYLES))]
+    results = [np.asarray(image, dtype=float) for image in (photo, *(slim(photo, conftest.draw(name)) for name in STYLES))]
     for i, a in enumerate(results):
         for b in results[:i]:
             assert np.abs(a - b).mean() > 5

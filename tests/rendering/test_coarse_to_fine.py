@@ -29,8 +29,10 @@ def alike(large: Image.Image, small: Image.Image) -> tuple[float, float]:
     return structural_similarity(a.mean(-1), b.mean(-1), data_range=255), float(np.abs(a - b).mean())
 
 
-@pytest.mark.parametrize("scale", [1.5, 2, 3, 5])
-@pytest.mark.parametrize("style", ["brush_strokes", "woodcut_waves", "ink_wash"])
+@pytest.mark.parametrize(
+    ("style", "scale"),
+    [("brush_strokes", 1.5), ("woodcut_waves", 2), ("brush_strokes", 3), ("ink_wash", 3), ("woodcut_waves", 5)],
+)
 def test_a_large_result_looks_like_the_small_one(base: Stylizer, style: str, scale: float) -> None:
     code, image = base.encode_style(draw(style)), photo(round(LOOK * scale))
     small = base(image, code, size=LOOK)
