@@ -79,6 +79,11 @@ def test_pictures_and_files_exist(page: str) -> None:
         assert link.startswith("https://") or (ROOT / page).parent.joinpath(link).exists(), link
 
 
+@pytest.mark.parametrize("page", PAGES[2:])
+def test_each_guide_of_a_part_is_short(page: str) -> None:
+    assert (ROOT / page).read_text().count("\n") <= 150
+
+
 def test_links_within_the_page_lead_to_a_heading() -> None:
     text = (ROOT / "README.md").read_text()
     headings = {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)}

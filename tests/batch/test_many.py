@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from guides import ROOT, follow
+from guides import follow
 from PIL import Image
 from pyarrow import parquet
 from tars import members
@@ -32,7 +32,3 @@ def test_the_guide_runs_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     table = parquet.read_table("styled")
     assert set(table.column_names) == {"key", "image"}
     assert Image.open(io.BytesIO(table.column("image")[0].as_py())).size
-
-
-def test_the_guide_is_short() -> None:
-    assert len((ROOT / PAGE).read_text().splitlines()) <= 150

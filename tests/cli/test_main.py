@@ -382,11 +382,6 @@ def test_convert_of_a_missing_file_exits_1(tmp_path: Path, capsys: pytest.Captur
     assert "none.pth: expected a file of published weights" in capsys.readouterr().err
 
 
-def test_module_and_version() -> None:
-    done = subprocess.run([sys.executable, "-m", "nst_adain", "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("nst-adain ")
-
-
 def test_names_are_printed_on_any_terminal(
     photo: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
