@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from nst_adain.batch.listing import Listing, list_names, read_names
+from nst_adain.batch.listing import Listing, list_names, read_list
 from nst_adain.batch.pairing import find_pictures
 from nst_adain.batch.shards import Shard
 from nst_adain.batch.stores import Store
@@ -64,7 +64,7 @@ def find_shards(
         return store, [Shard(Path(name).stem, name) for name in files], None
     store = Store(source)
     if names is not None:
-        listing = list_names(read_names(names))
+        listing = read_list(names)
     elif store.local is None:
         found = (name for name in store.names() if Path(name).suffix.lower() in READABLE_SUFFIXES)
         listing = list_names(map(os.fsencode, found))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from nst_adain.batch.listing import Listing, list_names, read_names
+from nst_adain.batch.listing import Listing, list_names, read_list
 from nst_adain.batch.making import Making
 from nst_adain.batch.manifest import Facts, writing_manifest
 from nst_adain.batch.pairing import Job, find_pictures, pair
@@ -116,7 +116,7 @@ def _list(photos: Path, names: str | os.PathLike[str] | None, out: Path, styles:
     if names is not None:
         if not photos.is_dir():
             raise NotADirectoryError(f"{photos}: expected a folder of pictures, found no such folder")
-        return list_names(read_names(Path(names)))
+        return read_list(Path(names))
     found = find_pictures(photos, "photographs", out, report.failed, apart=styles)
     return list_names(os.fsencode(path.relative_to(photos).as_posix()) for path in found)
 

@@ -7,16 +7,16 @@ import hashlib
 import os
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from posixpath import splitext
+from posixpath import normpath, splitext
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nst_adain.errors import UsageError
+from nst_adain.errors import UsageError, one_line
 
-__all__ = ["Listing", "list_names", "read_names", "unpacked"]
+__all__ = ["Listing", "list_names", "read_list", "read_names", "unpacked"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,8 +90,12 @@ def unpacked(entries: bytes) -> list[tuple[str, str]]:
     return [(name, name if kind == b"+" else splitext(name)[0]) for name, kind in names]
 
 
-def list_names(names: Iterable[bytes]) -> Listing:
+def list_names(names: Iterable[bytes], place: Callable[[int], str] = "name {}".format) -> Listing:
     """Make a listing of names, relative and with forward slashes.
+
+    Args:
+        names: of pictures.
+        place: says where one of them stands, which number from 0 it is given, for errors.
 
     Raises:
         UsageError: if one comes twice.
@@ -107,31 +111,53 @@ def list_names(names: Iterable[bytes]) -> Listing:
     for i in np.flatnonzero(whole):
         name = bytes(text[places[i] : places[i + 1]])
         if name in seen:
-            raise UsageError(f"names: expected each once, got {os.fsdecode(name)} twice")
+            raise UsageError(f"{place(int(i))}: expected each name once, found {one_line(os.fsdecode(name))} again")
         seen.add(name)
         keys[i] = _hash(name)
     return Listing(text, places, keys, whole, np.arange(len(keys)))
+
+
+def read_list(file: Path) -> Listing:
+    """Make a listing of the names in a file. Errors: as for `read_names`, and if a name comes twice."""
+    lines = array("I")
+
+    def names() -> Iterator[bytes]:
+        for number, name in _numbered(file):
+            lines.append(number)
+            yield name
+
+    return list_names(names(), lambda i: f"{file}: line {lines[i]}")
 
 
 def read_names(file: Path) -> Iterator[bytes]:
     """Read names from a file, one a line, relative to the folder of photographs; empty lines are left out.
 
     Raises:
-        UsageError: if one leads out of that folder, or there is none.
+        UsageError: if one leads out of that folder or has a byte 0, or there is none.
     """
-    number = 0
+    return (name for _, name in _numbered(file))
+
+
+def _numbered(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the number of each line that has a name, and the name in the one spelling that its file has."""
+    empty = True
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line  # Windows editors mark UTF-8 so
-            name = line.rstrip(b"\r\n").removeprefix(b"./")  # as `find .` writes them
+            name = line.rstrip(b"\r\n")
             name = name.replace(b"\\", b"/") if sys.platform == "win32" else name
-            if name.startswith(b"/") or b".." in name.split(b"/") or (sys.platform == "win32" and b":" in name):
-                found = os.fsdecode(name)
+            # Before .. is taken out: where x is a link, x/../y is no file of this folder.
+            out = name.startswith(b"/") or b".." in name.split(b"/") or (sys.platform == "win32" and b":" in name)
+            if out or b"\0" in name:
+                found = one_line(os.fsdecode(name))
                 raise UsageError(f"{file}: line {number}: expected a name below the folder of photographs, found {found}")
+            if b"./" in name or b"//" in name:  # as `find .` writes them; ten million calls would take seconds
+                name = normpath(name)
             if name:
-                yield name
-    if not number:
-        raise UsageError(f"{file}: expected names, one a line, found an empty file")
+                empty = False
+                yield number, name
+    if empty:
+        raise UsageError(f"{file}: expected names, one a line, found none")
 
 
 def _hash(name: bytes) -> int:

@@ -74,8 +74,11 @@ def test_a_list_names_the_photographs(slim: Stylizer, photos: Path, tmp_path: Pa
     assert "none.png: expected a picture, found no such file" in capsys.readouterr().err
     assert sorted(results(tmp_path / "out")) == ["1/4__0.png", "same.jpg__0.png", "same.png__0.png"]
     for text, error in (("a.png\n/etc/x.png", "line 2: expected a name below the folder of photographs, found /etc/x.png"),
-                        ("a/../../b.png", "line 1: expected a name below"), ("", "expected names, one a line, found an empty"),
-                        ("a.png\nb.png\na.png", "names: expected each once, got a.png twice")):  # fmt: skip
+                        ("a/../../b.png", "line 1: expected a name below"), ("1/.//../../b", "line 1: expected a name below"),
+                        ("", "expected names, one a line, found none"), ("\n\r\n", "expected names, one a line, found none"),
+                        ("\nPNG\0", "list.txt: line 2: expected a name below the folder of photographs, found PNG"),
+                        ("a/b.png\n\na//b.png", "list.txt: line 3: expected each name once, found a/b.png again"),
+                        ("./a/b.png\na/./b.png", "line 2: expected each name once, found a/b.png again")):  # fmt: skip
         (tmp_path / "list.txt").write_text(text)
         with pytest.raises(SystemExit) as stopped:
             main(command)
