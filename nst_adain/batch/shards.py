@@ -115,7 +115,7 @@ def read_tar(path: Path, folder: Path, name: str) -> Iterator[Sample]:
     last, number = "", 0
     try:
         for key, suffix, data in _members(path):
-            if key != last and members:
+            if members and (key != last or suffix in members):  # a name that comes again is another sample's
                 yield _sample(last, name, members, folder / str(number))
                 number, members = number + 1, {}
             last = key
@@ -175,13 +175,11 @@ def read_parquet(path: Path, folder: Path, name: str) -> Iterator[Sample]:
 
     Its column "key" names them; or their numbers do. Arguments: as for `read_tar`.
     """
-    from pyarrow import parquet
-
-    number = 0
-    for batch in parquet.ParquetFile(path).iter_batches(64):
-        for row in batch.to_pylist():
+    stem = Path(name).stem
+    try:
+        for number, row in enumerate(_rows(path)):
             key = row.pop("key", None)
-            key = f"{Path(name).stem}/{number:06d}" if key is None else str(key)
+            key = f"{stem}/{number:06d}" if key is None else str(key)
             image = row.pop("image", None)
             image = image.get("bytes") if isinstance(image, dict) else image
             where = f"{name}/{key}"
@@ -191,7 +189,17 @@ def read_parquet(path: Path, folder: Path, name: str) -> Iterator[Sample]:
                 yield Sample(key, where, picture, row)
             else:
                 yield Sample(key, where, None, row, f"{where}: expected bytes in the column image, found none")
-            number += 1
+    except (OSError, ValueError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the system, not of the file
+            raise
+        yield Sample(stem, name, None, error=f"{name}: the table is damaged or cut short ({one_line(error)})")
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    from pyarrow import parquet
+
+    for batch in parquet.ParquetFile(path).iter_batches(64):
+        yield from batch.to_pylist()
 
 
 def write_files(store: Store, made: Sequence[tuple[str, Path, Mapping[str, Any]]], folder: Path) -> None:

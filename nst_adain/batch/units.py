@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from nst_adain.batch.listing import unpacked
 from nst_adain.batch.making import Making, make
@@ -35,6 +35,7 @@ from nst_adain.stylizer import Stylizer
 
 __all__ = ["MANIFEST", "Outcome", "Work", "make_shard"]
 
+_Made: TypeAlias = tuple[str, Path, Mapping[str, Any]]  # a key, its picture, and what belongs to it
 MANIFEST = "manifest"  # in the output: a folder with a table for each shard that is done
 
 
@@ -81,6 +82,8 @@ class Outcome:
 def make_shard(work: Work, stylizer: Stylizer, shard: Shard, again: bool = False) -> Outcome:
     """Read, make and write a shard, unless its manifest is in place and it is not to be made `again`.
 
+    One whose tar or table is missing failed, but is not said to be done: the next call looks for it again.
+
     Raises:
         OSError: if a store does not answer, or is full; nothing is said to be done then.
     """
@@ -91,21 +94,16 @@ def make_shard(work: Work, stylizer: Stylizer, shard: Shard, again: bool = False
         folder = Path(temporary)
         for name in ("in", "out"):
             (folder / name).mkdir()
-        samples = [checked(sample) for sample in _read(work.source, shard, folder)]
+        try:
+            samples = [checked(sample) for sample in _read(work.source, shard, folder)]
+        except FileNotFoundError as error:
+            return Outcome(shard.name, 0, 1, str(error))
         jobs = [_job(work, number, sample, folder / "out") for number, sample in enumerate(samples) if not sample.error]
         rows: dict[Path, Row] = {}
         make(stylizer, work.making, _possible(jobs, work.making), lambda row: rows.update({row.output: row}))
         if full := next((row for row in rows.values() if row.errno in FULL), None):
             raise OSError(full.errno, os.strerror(full.errno or 0), temporary)
-        made, said = [], []
-        for number, sample in enumerate(samples):
-            for style, path in _job(work, number, sample, folder / "out").outputs:
-                row = rows.get(path) or Row(sample.key, path, style, path, error=f"the style {style} cannot be read")
-                row = row if sample.error is None else dataclasses.replace(row, error=sample.error)
-                key = _key(work, sample, style)
-                said.append(_said(row, sample, work.format, shard, key, work.suffix, folder))
-                if row.error is None:
-                    made.append((key, path, sample.rest))
+        made, said = _results(work, shard, samples, rows, folder)
         _write(work, shard, made, folder)
         facts = Facts(Path(), Path(), work.seed, work.settings)
         with writing_manifest(folder / "manifest.parquet", facts) as record:
@@ -116,11 +114,33 @@ def make_shard(work: Work, stylizer: Stylizer, shard: Shard, again: bool = False
     return Outcome(shard.name, len(made), len(errors), errors[0] if errors else "")
 
 
+def _results(
+    work: Work, shard: Shard, samples: Sequence[Sample], rows: Mapping[Path, Row], folder: Path
+) -> tuple[list[_Made], list[Row]]:
+    """Return what is to be written, and a row for each result, also for those that are not there."""
+    made: dict[str, _Made] = {}
+    said = []
+    for number, sample in enumerate(samples):
+        for style, path in _job(work, number, sample, folder / "out").outputs:
+            row = rows.get(path) or Row(sample.key, path, style, path, error=f"the style {style} cannot be read")
+            key, error = _key(work, shard, sample, style), sample.error or row.error
+            if error is None and key in made:
+                error = f"{sample.name}: expected a name of its own for its result, found another of the name {key}"
+            row = dataclasses.replace(row, error=error, sha256=None if error else row.sha256)
+            said.append(_said(row, sample, work.format, shard, key, work.suffix, folder))
+            if error is None:
+                made[key] = (key, path, sample.rest)
+    return list(made.values()), said
+
+
 def _read(store: Store, shard: Shard, folder: Path) -> Iterable[Sample]:
     if not shard.source:
         return read_files(store, unpacked(shard.entries), folder / "in")
     path = folder / Path(shard.source).name
-    store.get(shard.source, path)
+    try:
+        store.get(shard.source, path)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise FileNotFoundError(f"{shard.source}: expected a file, found none") from error
     return (read_parquet if path.suffix == ".parquet" else read_tar)(path, folder / "in", shard.source)
 
 
@@ -136,10 +156,13 @@ def _possible(jobs: Iterable[Job], making: Making) -> list[Job]:
     return [job for job in kept if job.outputs]
 
 
-def _key(work: Work, sample: Sample, style: Path) -> str:
-    """Name a result: files as `batch` does; other samples keep their keys if each has one result."""
+def _key(work: Work, shard: Shard, sample: Sample, style: Path) -> str:
+    """Name a result: files as `batch` does, those of a tar or table in a folder of their own, as keys of another may be the
+    same; other samples keep their keys if each has one result."""
+    if work.format == "files":
+        return f"{shard.name}/{result_key(sample.key, style)}" if shard.source else result_key(sample.key, style)
     one = work.seed is not None or len(work.styles) == 1
-    return sample.key if one and work.format != "files" else result_key(sample.key, style)
+    return sample.key if one else result_key(sample.key, style)
 
 
 def _said(row: Row, sample: Sample, kind: str, shard: Shard, key: str, suffix: str, folder: Path) -> Row:
@@ -152,7 +175,7 @@ def _said(row: Row, sample: Sample, kind: str, shard: Shard, key: str, suffix: s
     return dataclasses.replace(row, photo=Path(sample.name), output=Path(place), error=error)
 
 
-def _write(work: Work, shard: Shard, made: Sequence[tuple[str, Path, Mapping[str, Any]]], folder: Path) -> None:
+def _write(work: Work, shard: Shard, made: Sequence[_Made], folder: Path) -> None:
     if work.format == "files":
         if work.out.local is not None:
             for place in {(work.out.local / key).parent for key, _, _ in made}:

@@ -64,4 +64,6 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{arguments.out}: {totals.done} made, {totals.failed} failed, {totals.skipped} shards there already{again}")
     if totals.failed:
         where = f"{arguments.out.rstrip('/')}/{MANIFEST}"
-        raise ValueError(f"{totals.failed} failed, listed in {where}; the first: {totals.first}")
+        raise ValueError(
+            f"{totals.failed} failed, listed in {where} unless a whole shard is missing; the first: {totals.first}"
+        )

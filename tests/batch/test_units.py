@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,42 @@ def test_each_style_of_a_sample_is_a_sample(slim: Stylizer, tmp_path: Path) -> N
     assert table.column("cls").to_pylist() == [b"0", b"0", b"1", b"1"]
     back = work_of(slim, tmp_path / "out", tmp_path / "back", "files")
     assert make_shard(back, slim, Shard("a", "a.parquet")).done == 4
-    (label,) = (tmp_path / "back" / "d").glob("0001__1__?.cls")
+    (label,) = (tmp_path / "back" / "a" / "d").glob("0001__1__?.cls")
     assert label.read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("format", ["files", "webdataset"])
+def test_a_result_never_takes_the_place_of_another(slim: Stylizer, tmp_path: Path, format: str) -> None:
+    """Of a sample of the same key, in another shard or in one."""
+    work = work_of(slim, tmp_path, tmp_path / "out", format)
+    for name, seeds in (("a", (1, 2)), ("b", (3,))):
+        with tarfile.open(tmp_path / f"{name}.tar", "w") as tar:
+            for seed in seeds:
+                picture(24, 16, seed).save(tmp_path / "k.png")
+                tar.add(tmp_path / "k.png", "k.png")
+        outcome = make_shard(work, slim, Shard(name, f"{name}.tar"))
+        assert (outcome.done, outcome.failed) == (1, len(seeds) - 1)
+        first, *others = parquet.read_table(tmp_path / "out" / "manifest" / f"{name}.parquet").to_pylist()
+        there = work.out.read(first["output"]) if format == "files" else members(tmp_path / "out" / f"{name}.tar")["k.png"]
+        assert hashlib.sha256(there or b"").hexdigest() == first["sha256"]
+        for other in others:
+            assert other["output"] is other["sha256"] is None
+            assert other["error"].startswith(
+                "a.tar/k.png: expected a name of its own for its result, found another of the name"
+            )
+
+
+def test_a_missing_tar_is_looked_for_again_and_a_damaged_table_is_a_row(slim: Stylizer, tmp_path: Path) -> None:
+    work = work_of(slim, tmp_path, tmp_path / "out", "webdataset")
+    (tmp_path / "folder.tar").mkdir()
+    for name in ("none.tar", "folder.tar"):
+        assert make_shard(work, slim, Shard("a", name)) == Outcome("a", 0, 1, f"{name}: expected a file, found none")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "p.parquet").write_text("no table")
+    outcome = make_shard(work, slim, Shard("p", "p.parquet"))
+    assert (outcome.done, outcome.failed) == (0, 1)
+    assert outcome.first.startswith("p.parquet: the table is damaged or cut short (")
+    assert parquet.read_table(tmp_path / "out" / "manifest" / "p.parquet").column("error").to_pylist() == [outcome.first]
 
 
 def test_a_damaged_member_is_a_row(slim: Stylizer, tmp_path: Path) -> None:
