@@ -15,7 +15,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-__all__ = ["check_folder", "lock", "make_folder", "remove_strays", "replacing", "write_atomic", "write_new", "writing"]
+__all__ = [
+    "check_folder",
+    "lock",
+    "made_folder",
+    "make_folder",
+    "remove_strays",
+    "replacing",
+    "write_atomic",
+    "write_new",
+    "writing",
+]
 
 # Files have temporary names until they are whole: the computer that writes them, then 16 random digits.
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
@@ -54,6 +64,24 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise NotADirectoryError(f"{folder}: expected a folder, found a file of this name or of one above it") from error
+
+
+@contextlib.contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder and its parents; if an error ends the block, remove those again that are new and empty.
+
+    Raises:
+        NotADirectoryError: as for `make_folder`.
+    """
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        make_folder(folder)
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # of the first that is not empty, in which all others are
+            for path in new:
+                path.rmdir()
+        raise
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:

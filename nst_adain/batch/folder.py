@@ -5,22 +5,23 @@ Geirhos et al. 2019, https://arxiv.org/abs/1811.12231.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from nst_adain.batch.listing import Listing, list_names, read_list
 from nst_adain.batch.making import Making
 from nst_adain.batch.manifest import Facts, writing_manifest
-from nst_adain.batch.pairing import Job, find_pictures, pair
+from nst_adain.batch.pairing import find_pictures, pair
 from nst_adain.batch.runs import Report, Run, failures_file
 from nst_adain.batch.settings import check_options, load_controls, settings_of
 from nst_adain.batch.styles import find_styles
 from nst_adain.batch.workers import share_work
 from nst_adain.controls import STYLE_SIZE, Controls, check_style_size
-from nst_adain.files import check_folder, make_folder, remove_strays
+from nst_adain.files import check_folder, made_folder, remove_strays
 from nst_adain.images.io import output_format
 from nst_adain.images.opening import MAX_PIXELS
 from nst_adain.results import pairs_by_result
@@ -97,14 +98,19 @@ def stylize_folder(
     check_style_size(style_size, files)
     known = list(files.values())
     paired = functools.partial(pair, photos=photos, styles=known, out=out, pairing=pairing, seed=seed, suffix=suffix)
-    _prepare(out, suffix, manifest, paired(listing.suspects(["-".join(style.parts) for style in known])))
+    suspects = paired(listing.suspects(["-".join(style.parts) for style in known]))
+    pairs_by_result((path, (job.photo, style)) for job in suspects for style, path in job.outputs)
     settings = settings_of(
         stylizer.digest, loaded, known, size=size, style_size=style_size,
         pairing=pairing, seed=seed, suffix=suffix, quality=quality, keep_metadata=keep_metadata,
     )  # fmt: skip
     each, drawn = (1, seed) if pairing == "random" else (len(known), None)
     run = Run(photos, out, listing.shard(*shard), paired, each, settings, report, failures_file(out, shard))
-    with run.claimed(), writing_manifest(manifest, Facts(photos, out, drawn, settings)) as record:
+    with (
+        _prepared(run, suffix, manifest),
+        run.claimed(),
+        writing_manifest(manifest, Facts(photos, out, drawn, settings)) as record,
+    ):
         encoded = run.encode(stylizer, styles, files, style_size, max_pixels, progress)
         making = Making(encoded, loaded, size, quality, keep_metadata, hashed=manifest is not None)
         with share_work(stylizer, making, workers, devices) as make:
@@ -121,15 +127,17 @@ def _list(photos: Path, names: str | os.PathLike[str] | None, out: Path, styles:
     return list_names(os.fsencode(path.relative_to(photos).as_posix()) for path in found)
 
 
-def _prepare(out: Path, suffix: str, manifest: str | os.PathLike[str] | None, suspects: Iterable[Job]) -> None:
+@contextlib.contextmanager
+def _prepared(run: Run, suffix: str, manifest: str | os.PathLike[str] | None) -> Iterator[None]:
     """Make the output folder and remove what killed calls left; whatever would fail after the work fails here, before it."""
-    make_folder(out)
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise PermissionError(f"{out}: expected a folder that can be written to")
-    output_format(out / f"x{suffix}")
-    if manifest is not None:
-        import pyarrow  # noqa: F401
+    with made_folder(run.out):
+        if not os.access(run.out, os.W_OK | os.X_OK):
+            raise PermissionError(f"{run.out}: expected a folder that can be written to")
+        output_format(run.out / f"x{suffix}")
+        check_folder(run.failures)
+        if manifest is not None:
+            import pyarrow  # noqa: F401
 
-        check_folder(Path(manifest))
-    pairs_by_result((path, (job.photo, style)) for job in suspects for style, path in job.outputs)
-    remove_strays(out)
+            check_folder(Path(manifest))
+        remove_strays(run.out)
+        yield

@@ -17,6 +17,7 @@ from nst_adain.batch.cores import Cores, area, why
 from nst_adain.batch.pairing import Job, split
 from nst_adain.batch.rows import Row
 from nst_adain.controls import LOOK_SIZE, Controls
+from nst_adain.files import make_folder
 from nst_adain.functional import ChannelStats
 from nst_adain.images.io import load_image, save_image
 from nst_adain.rendering.contents import EncodedContent
@@ -91,7 +92,7 @@ class Making:
         controls.pop("look_size", None)  # the content has it already
         with cores.share(math.prod(content.content.size)) as waited:
             result = stylizer(content, style, **controls)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         save_image(result, path, quality=self.quality, metadata_of=photo if self.keep_metadata else None)
         return waited
 

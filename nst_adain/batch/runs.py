@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nst_adain.batch.cores import why
 from nst_adain.batch.listing import Listing
 from nst_adain.batch.making import Make, sha256_of
 from nst_adain.batch.pairing import Job
@@ -155,7 +156,7 @@ class Run:
                 elif overwrite or not _exists(path):
                     missing.append((style, path))
                 else:
-                    rows.append(Row(job.key, job.photo, style, path, sha256_of(path) if hashed else None))
+                    rows.append(_there(job, style, path, hashed))
             if missing:
                 jobs.append(dataclasses.replace(job, outputs=missing))
         self.report.skipped += sum(row.error is None for row in rows)
@@ -191,6 +192,14 @@ class Run:
 
 def _exists(path: Path) -> bool:
     try:
-        return path.exists()
-    except OSError:  # such as a name that is too long: writing it will say so, of this file alone
+        return path.is_file()  # in place of a folder of this name, writing it will fail and say so, of this file alone
+    except OSError:  # such as a name that is too long: likewise
         return False
+
+
+def _there(job: Job, style: Path, path: Path, hashed: bool) -> Row:
+    """Return the row of a result that is there already."""
+    try:
+        return Row(job.key, job.photo, style, path, sha256_of(path) if hashed else None)
+    except OSError as error:
+        return Row(job.key, job.photo, style, path, error=why(error), wrong=path)

@@ -78,8 +78,12 @@ def test_a_folder_that_cannot_be_written_to_is_said_first(
 ) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(PermissionError, match="out: expected a folder that can be written to"):
+        stylize_folder(slim, folders / "photos", folders / "styles", folders / "new" / "out")
+    assert not (folders / "new").exists()
+    (folders / "out" / "failures.csv").mkdir(parents=True)
+    monkeypatch.undo()
+    with pytest.raises(IsADirectoryError, match=r"failures\.csv: expected the name of a file, found a folder"):
         stylize_folder(slim, folders / "photos", folders / "styles", folders / "out")
-    assert not outputs(folders / "out")
 
 
 def test_a_picture_that_would_be_too_large_does_not_stop_the_rest(slim: Stylizer, folders: Path) -> None:

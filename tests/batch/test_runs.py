@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,29 @@ def test_it_works_in_slices(slim: Stylizer, folders: Path, monkeypatch: pytest.M
     with pytest.raises(UsageError, match=r"out: holds b__x\.png of the photographs in .*photos, not .*other"):
         stylize_folder(slim, folders / "other", styles, out)
     assert (out / "deep" / "b__x.png").read_bytes() == before
+
+
+def test_what_stands_in_the_way_of_a_result_fails_it_alone(
+    slim: Stylizer, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = folders / "out"
+    (out / "a__x.png").mkdir(parents=True)
+    (out / "deep").write_text("no folder")
+
+    def made() -> dict[str, str]:
+        report = stylize_folder(slim, folders / "photos", folders / "styles", out, manifest=folders / "made.parquet")
+        assert parquet.read_table(folders / "made.parquet").num_rows == 6
+        return {path.name: error for path, error in report.failed}
+
+    first, second = made(), "deep: expected a folder, found a file of this name or of one above it"
+    assert first["b__x.png"] == f"{out}/{second}"
+    assert first.keys() == {"a__x.png", "b__x.png", "b__y.png", "bad.png"}
+
+    def unreadable(path: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(runs, "sha256_of", unreadable)
+    assert "Input/output error" in made()["a__y.png"]
 
 
 def test_an_empty_shard_makes_nothing(slim: Stylizer, folders: Path) -> None:

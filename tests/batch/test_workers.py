@@ -46,6 +46,7 @@ def test_wrong_workers_are_named(slim: Stylizer, folders: Path) -> None:
     if not torch.accelerator.is_available():
         with pytest.raises(UsageError, match="devices: expected the GPUs of this machine, found none"):
             stylize_folder(*arguments, devices=["all"])
+    assert not (folders / "out").exists()
 
 
 @pytest.mark.slow
@@ -53,6 +54,7 @@ def test_each_device_gets_a_process(slim: Stylizer, folders: Path) -> None:
     arguments = (slim, folders / "photos", folders / "styles", folders / "out")
     with pytest.raises(UsageError, match="device: expected one of this machine, such as cpu, got 'abacus'"):
         stylize_folder(*arguments, devices=["abacus", "abacus"])
+    assert not (folders / "out").exists()
     assert stylize_folder(*arguments, devices=["cpu", "cpu"]).done == 4
 
 
