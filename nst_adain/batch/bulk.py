@@ -6,13 +6,14 @@ worker or a machine ended, gives the same files.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import importlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -125,10 +126,11 @@ def stylize_bulk(
     on_cpu = {name: code.to(torch.device("cpu")) for name, code in encoded.items()}
     making = Making(on_cpu, loaded, size, quality, keep_metadata=False, hashed=True)
     work = Work(where.absolute(), Store(out).absolute(), format, making, known, drawn, suffix, settings)
-    _claim(work, listing, shard_size, digests)
-    left = shards if overwrite else _pending(work, shards)
     load = functools.partial(_load, work, stylizer.boldness.ends, device, precision, overwrite)
-    return _sum(work, left, len(shards) - len(left), load, device, workers, address, progress)
+    with _claimed(work, listing, shard_size, digests):
+        there = set() if overwrite else _in_place(work.out)
+        left = [shard for shard in shards if f"{shard.name}.parquet" not in there]
+        return _sum(work, left, len(shards) - len(left), load, device, workers, address, progress)
 
 
 def _check(format: str, suffix: str, shard_size: int, workers: int | None) -> None:
@@ -139,8 +141,13 @@ def _check(format: str, suffix: str, shard_size: int, workers: int | None) -> No
     importlib.import_module("ray.data")  # if it is missing, say so before the work
 
 
-def _claim(work: Work, listing: Listing | None, size: int, digests: Mapping[str, str]) -> None:
-    """Write to the output how its pictures are made, and of what; raise UsageError if it has others."""
+@contextlib.contextmanager
+def _claimed(work: Work, listing: Listing | None, size: int, digests: Mapping[str, str]) -> Iterator[None]:
+    """Write to the output how its pictures are made, and of what; if nothing was put there, remove that again.
+
+    Raises:
+        UsageError: if it has others.
+    """
     settings = {**work.settings, "format": work.format, "style_files": digests}
     if listing is not None:
         suspects = listing.suspects(["-".join(style.parts) for style in work.styles])
@@ -151,14 +158,23 @@ def _claim(work: Work, listing: Listing | None, size: int, digests: Mapping[str,
     if work.out.local is not None:
         for folder in (work.out.local, work.out.local / MANIFEST):
             remove_strays(folder)
-    there = work.out.claim(SETTINGS, json.dumps(settings, indent=1).encode())
-    agreed(f"{work.out.url.rstrip('/')}/{SETTINGS}", there, settings)
+    data = json.dumps(settings, indent=1).encode()
+    new = not work.out.exists(SETTINGS)
+    agreed(f"{work.out.url.rstrip('/')}/{SETTINGS}", work.out.claim(SETTINGS, data), settings)
+    try:
+        yield
+    finally:
+        out = dataclasses.replace(work.out, patience=0)  # a store that did not answer is not waited for again
+        with contextlib.suppress(OSError):
+            if _in_place(out):
+                out.claim(SETTINGS, data)  # another call may have removed it as it ended, while this one ran
+            elif new and not {*out.names()} - {SETTINGS}:
+                out.remove(SETTINGS)
 
 
-def _pending(work: Work, shards: Sequence[Shard]) -> list[Shard]:
-    """Return the shards whose manifests are not in place."""
-    there = set(Store(f"{work.out.url.rstrip('/')}/{MANIFEST}").names())
-    return [shard for shard in shards if f"{shard.name}.parquet" not in there]
+def _in_place(out: Store) -> set[str]:
+    """Return the names of the manifests of the shards that are done."""
+    return {*dataclasses.replace(out, url=f"{out.url.rstrip('/')}/{MANIFEST}").names()}
 
 
 def _load(

@@ -96,6 +96,14 @@ class Store:
         else:  # in a store of objects, one appears once it is whole
             self._patiently(lambda: self._system().put_file(str(path), self._path(name)))
 
+    def remove(self, name: str) -> None:
+        """Remove a file, if there is one."""
+        if self.local is not None:
+            (self.local / name).unlink(missing_ok=True)
+            return
+        with contextlib.suppress(FileNotFoundError):
+            self._patiently(lambda: self._system().rm_file(self._path(name)))
+
     def claim(self, name: str, data: bytes) -> bytes:
         """Write a file unless it exists, perhaps from a call that runs beside this one, and return what is there then."""
         if self.local is not None:

@@ -72,6 +72,8 @@ def test_it_makes_what_a_batch_makes(
     (out / "manifest" / "000001.parquet").unlink()
     assert main(command) in (0, 1)
     assert "2 shards there already" in capsys.readouterr().out
+    assert main(command) == 0  # nothing is left to make
+    assert "0 made, 0 failed, 3 shards there already" in capsys.readouterr().out
     for more, error in ((["--seed", "6"], "made with seed 5, not 6"), (["--shard-size", "6"], "made with another listing"),
                         (["--to", "webdataset"], "made with format files, not webdataset")):  # fmt: skip
         with pytest.raises(SystemExit) as stopped:
@@ -91,6 +93,27 @@ def test_wrong_options_are_said_before_ray_starts(photos: Path, tmp_path: Path, 
     assert main([*command[:1], str(tmp_path / "none-*.tar"), *command[2:]]) == 1
     assert "expected files of different names, found 0" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_tar_fails_alone_and_a_call_that_makes_nothing_forgets_its_settings(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "call_on_ray", lambda items, load, **options: map(load(1), items))
+    tar_of(tmp_path / "1.tar", 2)
+    out = tmp_path / "out"
+
+    def ended(tars: str, seed: str) -> tuple[int, str]:
+        command = ["bulk", f"{tmp_path}/{tars}.tar", "--styles", str(tmp_path / "styles"), "-o", str(out), *MODEL]
+        return main([*command, "--random", "--seed", seed]), "".join(capsys.readouterr())
+
+    code, said = ended("{0..0}", "1")
+    assert (code, "the first: 0.tar: expected a file, found none" in said) == (1, True)
+    assert not (out / "batch.json").exists()
+    for done in (f"{out}: 2 made, 1 failed, 0 shards there already", f"{out}: 0 made, 1 failed, 1 shards there already"):
+        code, said = ended("{0..1}", "2")
+        assert (code, done in said) == (1, True)
+    assert ended("{1..1}", "2")[0] == 0
+    assert (out / "batch.json").exists()
 
 
 # Below, each fault is one of a command that runs as users run it.

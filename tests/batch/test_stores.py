@@ -57,6 +57,9 @@ def test_files_are_put_and_read(store: Store, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         store.get("none", tmp_path / "copy")
     (tmp_path / "a").write_bytes(b"second")
+    for _ in range(2):
+        store.remove("d/a")
+    assert list(store.names()) == ["b"]
     store.put(tmp_path / "a", "b")
     assert store.read("b") == b"second"
 
