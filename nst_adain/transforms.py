@@ -17,10 +17,11 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from nst_adain.controls import LARGEST, STYLE_SIZE, Style, check_several, check_style_size
 from nst_adain.draws import draws
-from nst_adain.errors import UsageError
+from nst_adain.errors import ImageError, UsageError
 from nst_adain.functional import ChannelStats
 from nst_adain.images.inputs import in_range
-from nst_adain.images.io import load_image, save_image, to_srgb
+from nst_adain.images.io import check_format, load_image, save_image, to_srgb
+from nst_adain.images.sources import is_file
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["Input", "RandomStyle", "StyleMap"]
@@ -206,7 +207,11 @@ class StyleMap:
             column: under which the dictionary has pictures, such as "image" or "jpg".
             key: under which it has their names, on which what is drawn depends.
             suffix, quality: format of pictures that are given and returned as the bytes of a file.
+
+        Raises:
+            TypeError, ValueError: as for `RandomStyle`, and if there is no such format or quality.
         """
+        check_format(suffix, quality)
         self.augment = RandomStyle(styles, p, alpha, boldness=boldness, seed=seed, stylizer=stylizer, style_size=style_size)
         self.column, self.key, self.suffix, self.quality = column, key, suffix, quality
 
@@ -215,15 +220,16 @@ class StyleMap:
 
         Args:
             batch: a dictionary of columns, lists or arrays; or of one sample. Pictures are bytes of files, PIL images, arrays
-                (H, W, 3) of uint8, or dictionaries with such bytes under "bytes", as data sets store them.
+                (H, W, 3) of uint8, or dictionaries with such bytes under "bytes", or a file's name under "path", as data sets
+                store them.
             indices: of the pictures, in place of names, as `datasets.Dataset.map(with_indices=True)` passes them.
 
         Returns:
             The same dictionary, with the same kind of pictures in this column. Other columns stay as they are.
 
         Raises:
-            UsageError: if it has no such column, or neither keys nor indices.
-            ImageError: if a picture cannot be read.
+            UsageError: if it has no such column, or neither keys nor indices, or not one for each picture.
+            ImageError: if a picture cannot be read, or is none of these.
         """
         if self.column not in batch:
             raise UsageError(f"column: expected one of {', '.join(batch)}, got {self.column}")
@@ -233,6 +239,8 @@ class StyleMap:
         keys: Any = batch[self.key] if indices is None else indices
         if isinstance(keys, (str, numbers.Integral)):
             return {**batch, self.column: self._picture(pictures, str(keys))}
+        if len(keys) != len(pictures):
+            raise UsageError(f"keys: expected {len(pictures)}, got {len(keys)}")
         made = [self._picture(picture, str(key)) for picture, key in zip(pictures, keys)]
         if isinstance(pictures, np.ndarray):  # one array for pictures of one size
             array = np.empty(len(made), object) if pictures.dtype == object else np.empty_like(pictures)
@@ -243,11 +251,16 @@ class StyleMap:
 
     def _picture(self, picture: Any, key: str) -> Any:
         if isinstance(picture, dict):
-            return {**picture, "bytes": self._picture(picture["bytes"], key)}
+            stored = picture.get("bytes")
+            return {**picture, "bytes": self._picture(picture.get("path") if stored is None else stored, key)}
         if isinstance(picture, Image.Image):
             return self.augment(picture, key=key)
         if isinstance(picture, np.ndarray):
+            if picture.dtype != np.uint8 or (picture.ndim, *picture.shape[2:]) not in ((2,), (3, 3), (3, 4)):
+                raise ImageError(f"{key}: expected an array (H, W, 3) of uint8, found {picture.dtype} {picture.shape}")
             return np.asarray(self.augment(Image.fromarray(picture), key=key))
+        if not is_file(picture):
+            raise ImageError(f"{key}: expected a picture, found {type(picture).__name__}")
         result = self.augment(load_image(picture, name=key), key=key)
         with tempfile.TemporaryDirectory() as folder:
             made = Path(folder) / f"made{self.suffix}"

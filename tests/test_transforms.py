@@ -195,7 +195,7 @@ def _pixels(value: Any) -> Any:
     return np.asarray(Image.open(io.BytesIO(value)) if isinstance(value, bytes) else value)
 
 
-def test_columns_of_every_kind_become_their_like(slim: Stylizer) -> None:
+def test_columns_of_every_kind_become_their_like(slim: Stylizer, tmp_path: Path) -> None:
     photos = [picture(24, 16, i) for i in range(3)]
     styles, keys = [picture(seed=2), picture(seed=3)], ["a", "b/c", "d"]
     expected = [np.asarray(RandomStyle(styles, 1.0, seed=4, stylizer=slim)(p, key=k)) for p, k in zip(photos, keys)]
@@ -216,6 +216,9 @@ def test_columns_of_every_kind_become_their_like(slim: Stylizer) -> None:
         np.testing.assert_array_equal(_pixels(sample["png"]), expected[1])
     by_index = stylise({"png": photos[:1]}, [12])
     np.testing.assert_array_equal(_pixels(by_index["png"][0]), _pixels(stylise({"__key__": "12", "png": photos[0]})["png"]))
+    photos[0].save(tmp_path / "photo.png")
+    stored = {"bytes": None, "path": str(tmp_path / "photo.png")}  # as data sets name a file that they do not hold
+    np.testing.assert_array_equal(_pixels(stylise({"__key__": "a", "png": stored})["png"]), expected[0])
     jpeg = StyleMap(styles, "png", seed=4, stylizer=slim, suffix=".jpg")({"__key__": "a", "png": _bytes(photos[0])})["png"]
     assert jpeg.startswith(b"\xff\xd8")
 
@@ -226,5 +229,14 @@ def test_wrong_columns_are_named(slim: Stylizer) -> None:
         stylise({"jpg": b"", "__key__": "a"})
     with pytest.raises(UsageError, match="key: expected one of png, got __key__"):
         stylise({"png": b""})
-    with pytest.raises(ImageError, match="^a: expected a picture, found"):
-        stylise({"png": b"nothing", "__key__": "a"})
+    with pytest.raises(UsageError, match="keys: expected 2, got 1"):
+        stylise({"png": [b"", b""], "__key__": ["a"]})
+    for found in (b"nothing", None, {"bytes": None, "path": None}):
+        with pytest.raises(ImageError, match="^a: expected a picture, found"):
+            stylise({"png": found, "__key__": "a"})
+    for array in (np.zeros((4, 4, 3)), np.zeros((4, 4, 5), np.uint8), np.zeros(4, np.uint8)):
+        with pytest.raises(ImageError, match=r"^a: expected an array \(H, W, 3\) of uint8, found (float64|uint8) \(4,"):
+            stylise({"png": array, "__key__": "a"})
+    for wrong in ({"suffix": ".bmp"}, {"quality": 0}):
+        with pytest.raises(UsageError, match=f"^{next(iter(wrong))}: expected "):
+            StyleMap([picture(seed=2)], "png", stylizer=slim, **wrong)  # type: ignore[arg-type]

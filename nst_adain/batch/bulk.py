@@ -23,7 +23,7 @@ from nst_adain.batch.cluster import Item, call_on_ray
 from nst_adain.batch.discovery import find_shards
 from nst_adain.batch.listing import Listing
 from nst_adain.batch.making import Making
-from nst_adain.batch.pairing import pair
+from nst_adain.batch.pairing import check_distinct, pair
 from nst_adain.batch.settings import SETTINGS, agreed, check_options, load_controls, settings_of
 from nst_adain.batch.shards import FORMATS, Shard
 from nst_adain.batch.stores import Store
@@ -33,10 +33,9 @@ from nst_adain.controls import STYLE_SIZE, Controls, check_style_size
 from nst_adain.device import Precision
 from nst_adain.errors import UsageError, at_least
 from nst_adain.files import remove_strays
-from nst_adain.images.io import WRITABLE_SUFFIXES
+from nst_adain.images.io import check_format
 from nst_adain.images.opening import MAX_PIXELS
 from nst_adain.models.networks import StyleTransfer
-from nst_adain.results import pairs_by_result
 from nst_adain.streams import progress_bar
 from nst_adain.stylizer import Stylizer
 
@@ -111,7 +110,7 @@ def stylize_bulk(
         OSError: if a store does not answer, or is full; the next call goes on.
     """
     check_options(pairing, size, style_size)
-    _check(format, suffix, shard_size, workers)
+    _check(format, suffix, quality, shard_size, workers)
     loaded = load_controls(stylizer.boldness.of, {**(controls or {}), "max_pixels": max_pixels})
     where, shards, listing = find_shards(source, None if names is None else Path(names), out, Path(styles), shard_size)
     unread: list[tuple[Path, str]] = []
@@ -128,15 +127,14 @@ def stylize_bulk(
     work = Work(where.absolute(), Store(out).absolute(), format, making, known, drawn, suffix, settings)
     load = functools.partial(_load, work, stylizer.boldness.ends, device, precision, overwrite)
     with _claimed(work, listing, shard_size, digests):
-        there = set() if overwrite else _in_place(work.out)
-        left = [shard for shard in shards if f"{shard.name}.parquet" not in there]
+        left = shards if overwrite else _pending(work, shards)
         return _sum(work, left, len(shards) - len(left), load, device, workers, address, progress)
 
 
-def _check(format: str, suffix: str, shard_size: int, workers: int | None) -> None:
-    for name, value, known in (("format", format, FORMATS), ("suffix", suffix, WRITABLE_SUFFIXES)):
-        if value not in known:
-            raise UsageError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+def _check(format: str, suffix: str, quality: int, shard_size: int, workers: int | None) -> None:
+    check_format(suffix, quality)
+    if format not in FORMATS:
+        raise UsageError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
     at_least(1, shard_size=shard_size, workers=1 if workers is None else workers)
     importlib.import_module("ray.data")  # if it is missing, say so before the work
 
@@ -151,8 +149,7 @@ def _claimed(work: Work, listing: Listing | None, size: int, digests: Mapping[st
     settings = {**work.settings, "format": work.format, "style_files": digests}
     if listing is not None:
         suspects = listing.suspects(["-".join(style.parts) for style in work.styles])
-        paired = pair(suspects, Path(work.source.url), work.styles, Path(), work.pairing, work.seed or 0, work.suffix)
-        pairs_by_result((path, (job.photo, style)) for job in paired for style, path in job.outputs)
+        check_distinct(pair(suspects, Path(work.source.url), work.styles, Path(), work.pairing, work.seed or 0, work.suffix))
         # Other names, or more in a shard, would give a shard's name to other pictures.
         settings["listing"] = {"sha256": hashlib.sha256(listing.text + str(size).encode()).hexdigest()}
     if work.out.local is not None:
@@ -170,6 +167,12 @@ def _claimed(work: Work, listing: Listing | None, size: int, digests: Mapping[st
                 out.claim(SETTINGS, data)  # another call may have removed it as it ended, while this one ran
             elif new and not {*out.names()} - {SETTINGS}:
                 out.remove(SETTINGS)
+
+
+def _pending(work: Work, shards: Sequence[Shard]) -> list[Shard]:
+    """Return the shards whose manifests are not in place."""
+    there = _in_place(work.out)
+    return [shard for shard in shards if f"{shard.name}.parquet" not in there]
 
 
 def _in_place(out: Store) -> set[str]:

@@ -15,7 +15,7 @@ from typing import Literal
 from nst_adain.batch.listing import Listing, list_names, read_list
 from nst_adain.batch.making import Making
 from nst_adain.batch.manifest import Facts, writing_manifest
-from nst_adain.batch.pairing import find_pictures, pair
+from nst_adain.batch.pairing import check_distinct, find_pictures, pair
 from nst_adain.batch.runs import Report, Run, failures_file
 from nst_adain.batch.settings import check_options, load_controls, settings_of
 from nst_adain.batch.styles import find_styles
@@ -24,7 +24,6 @@ from nst_adain.controls import STYLE_SIZE, Controls, check_style_size
 from nst_adain.files import check_folder, made_folder, remove_strays
 from nst_adain.images.io import output_format
 from nst_adain.images.opening import MAX_PIXELS
-from nst_adain.results import pairs_by_result
 from nst_adain.stylizer import Stylizer
 
 __all__ = ["stylize_folder"]
@@ -98,19 +97,14 @@ def stylize_folder(
     check_style_size(style_size, files)
     known = list(files.values())
     paired = functools.partial(pair, photos=photos, styles=known, out=out, pairing=pairing, seed=seed, suffix=suffix)
-    suspects = paired(listing.suspects(["-".join(style.parts) for style in known]))
-    pairs_by_result((path, (job.photo, style)) for job in suspects for style, path in job.outputs)
+    check_distinct(paired(listing.suspects(["-".join(style.parts) for style in known])))
     settings = settings_of(
         stylizer.digest, loaded, known, size=size, style_size=style_size,
         pairing=pairing, seed=seed, suffix=suffix, quality=quality, keep_metadata=keep_metadata,
     )  # fmt: skip
     each, drawn = (1, seed) if pairing == "random" else (len(known), None)
     run = Run(photos, out, listing.shard(*shard), paired, each, settings, report, failures_file(out, shard))
-    with (
-        _prepared(run, suffix, manifest),
-        run.claimed(),
-        writing_manifest(manifest, Facts(photos, out, drawn, settings)) as record,
-    ):
+    with _claimed(run, suffix, manifest), writing_manifest(manifest, Facts(photos, out, drawn, settings)) as record:
         encoded = run.encode(stylizer, styles, files, style_size, max_pixels, progress)
         making = Making(encoded, loaded, size, quality, keep_metadata, hashed=manifest is not None)
         with share_work(stylizer, making, workers, devices) as make:
@@ -128,8 +122,8 @@ def _list(photos: Path, names: str | os.PathLike[str] | None, out: Path, styles:
 
 
 @contextlib.contextmanager
-def _prepared(run: Run, suffix: str, manifest: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Make the output folder and remove what killed calls left; whatever would fail after the work fails here, before it."""
+def _claimed(run: Run, suffix: str, manifest: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Make the output folder, clean it and claim it; whatever would fail after the work fails here, before it."""
     with made_folder(run.out):
         if not os.access(run.out, os.W_OK | os.X_OK):
             raise PermissionError(f"{run.out}: expected a folder that can be written to")
@@ -140,4 +134,5 @@ def _prepared(run: Run, suffix: str, manifest: str | os.PathLike[str] | None) ->
 
             check_folder(Path(manifest))
         remove_strays(run.out)
-        yield
+        with run.claimed():
+            yield

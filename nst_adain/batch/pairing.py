@@ -11,8 +11,9 @@ from pathlib import Path
 from nst_adain.draws import draws
 from nst_adain.errors import UsageError
 from nst_adain.images.opening import READABLE_SUFFIXES, find_images
+from nst_adain.results import pairs_by_result
 
-__all__ = ["Job", "find_pictures", "names_of", "pair", "result_key", "split"]
+__all__ = ["Job", "check_distinct", "find_pictures", "names_of", "pair", "result_key", "split"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +40,11 @@ def pair(
         chosen = [styles[int(draws(seed, key).integers(len(styles)))]] if pairing == "random" else styles
         outputs = [(style, out / f"{result_key(key, style)}{suffix}") for style in chosen]
         yield Job(photos / name, key, outputs)
+
+
+def check_distinct(jobs: Iterable[Job]) -> None:
+    """Raise ValueError if two of these pairs would have the same result."""
+    pairs_by_result((path, (job.photo, style)) for job in jobs for style, path in job.outputs)
 
 
 def result_key(key: str, style: Path) -> str:

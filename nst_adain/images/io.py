@@ -24,6 +24,7 @@ from nst_adain.images.sources import File, file_name
 __all__ = [
     "LOSSY_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "check_format",
     "check_not_empty",
     "flatten",
     "load_image",
@@ -192,8 +193,7 @@ def save_image(
     """
     path = Path(path)
     kind = output_format(path)
-    if not 1 <= quality <= 100:
-        raise UsageError(f"quality: expected 1 to 100, got {quality}")
+    check_format(path.suffix, quality)
     options: dict[str, object] = {}
     if kind == "JPEG":
         image = flatten(image)
@@ -215,6 +215,14 @@ def save_image(
     if kind == "TIFF":
         add_to_tiff(buffer, tags)
     write_atomic(path, buffer.getbuffer())
+
+
+def check_format(suffix: str, quality: int) -> None:
+    """Raise UsageError if pictures cannot be written in the format of this suffix, or with this quality."""
+    if suffix.lower() not in WRITABLE_SUFFIXES:
+        raise UsageError(f"suffix: expected one of {', '.join(WRITABLE_SUFFIXES)}, got {suffix!r}")
+    if not 1 <= quality <= 100:
+        raise UsageError(f"quality: expected 1 to 100, got {quality}")
 
 
 def output_format(path: str | os.PathLike[str]) -> str:
