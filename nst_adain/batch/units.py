@@ -123,14 +123,23 @@ def _results(
     for number, sample in enumerate(samples):
         for style, path in _job(work, number, sample, folder / "out").outputs:
             row = rows.get(path) or Row(sample.key, path, style, path, error=f"the style {style} cannot be read")
-            key, error = _key(work, shard, sample, style), sample.error or row.error
-            if error is None and key in made:
-                error = f"{sample.name}: expected a name of its own for its result, found another of the name {key}"
+            key = _key(work, shard, sample, style)
+            error = sample.error or row.error or _clash(work, sample, key, made)
             row = dataclasses.replace(row, error=error, sha256=None if error else row.sha256)
             said.append(_said(row, sample, work.format, shard, key, work.suffix, folder))
             if error is None:
                 made[key] = (key, path, sample.rest)
     return list(made.values()), said
+
+
+def _clash(work: Work, sample: Sample, key: str, made: Mapping[str, _Made]) -> str | None:
+    """Say what else has the name of a result, if anything has."""
+    if key in made:
+        return f"{sample.name}: expected a name of its own for its result, found another of the name {key}"
+    names = {"key", "image"} if work.format == "parquet" else {work.suffix[1:]}
+    if both := sorted(names & sample.rest.keys()):
+        return f"{sample.name}: expected another format for its result, found {both[0]} among what belongs to it"
+    return None
 
 
 def _read(store: Store, shard: Shard, folder: Path) -> Iterable[Sample]:

@@ -61,7 +61,7 @@ def test_each_style_of_a_sample_is_a_sample(slim: Stylizer, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("format", ["files", "webdataset"])
 def test_a_result_never_takes_the_place_of_another(slim: Stylizer, tmp_path: Path, format: str) -> None:
-    """Of a sample of the same key, in another shard or in one."""
+    """Of a sample of the same key, in another shard or in one; nor of what belongs to its sample."""
     work = work_of(slim, tmp_path, tmp_path / "out", format)
     for name, seeds in (("a", (1, 2)), ("b", (3,))):
         with tarfile.open(tmp_path / f"{name}.tar", "w") as tar:
@@ -75,9 +75,12 @@ def test_a_result_never_takes_the_place_of_another(slim: Stylizer, tmp_path: Pat
         assert hashlib.sha256(there or b"").hexdigest() == first["sha256"]
         for other in others:
             assert other["output"] is other["sha256"] is None
-            assert other["error"].startswith(
-                "a.tar/k.png: expected a name of its own for its result, found another of the name"
-            )
+            assert other["error"].startswith("a.tar/k.png: expected a name of its own for its result, found another of")
+    with tarfile.open(tmp_path / "c.tar", "w") as tar:
+        for name in ("k.jpg", "k.png"):
+            tar.add(tmp_path / "k.png", name)
+    error = "c.tar/k.jpg: expected another format for its result, found png among what belongs to it"
+    assert make_shard(work, slim, Shard("c", "c.tar")) == Outcome("c", 0, 1, error)
 
 
 def test_a_missing_tar_is_looked_for_again_and_a_damaged_table_is_a_row(slim: Stylizer, tmp_path: Path) -> None:
