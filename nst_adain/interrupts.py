@@ -6,6 +6,8 @@ import atexit
 import contextlib
 import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -47,17 +49,35 @@ def _ignore() -> None:
 @contextlib.contextmanager
 def interruptible(message: str) -> Iterator[None]:
     """Make an interrupt in this block raise KeyboardInterrupt, so that partial files are removed; a second ends at once."""
+    hook = sys.unraisablehook
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         _handle(_ending(message))
         raise KeyboardInterrupt
 
+    def swallowed(what: sys.UnraisableHookArgs) -> None:
+        """Interrupt again if a finaliser or the callback of a weak reference was interrupted, which let no exception out."""
+        if issubclass(what.exc_type, KeyboardInterrupt) and (handled := _handle(interrupt)):
+            threading.Timer(0.01, _interrupt_main, [min(handled)]).start()  # after this hook, which lets none out either
+        else:
+            hook(what)
+
     before = _handle(interrupt)
+    sys.unraisablehook = swallowed
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _interrupt_main(number: int) -> None:
+    """Send a signal to the main thread, which wakes it where it waits; Windows has no signals for one thread."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 def _handle(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:

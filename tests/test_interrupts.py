@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import weakref
 from pathlib import Path
 
 import pytest
 
 from nst_adain.cli import main as cli
 from nst_adain.cli.main import main
+from nst_adain.interrupts import interruptible
 
 
 def test_an_interrupt_while_libraries_are_loaded_is_one_line(
@@ -49,6 +52,20 @@ def test_an_interrupt_from_the_first_moment_is_one_line(tmp_path: Path, program:
         finally:
             process.kill()
     assert process.returncode == 130
+
+
+def test_an_interrupt_that_a_callback_swallows_comes_again() -> None:
+    class Thing:
+        pass
+
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt), interruptible("interrupted"):  # noqa: PT012
+        del thing
+        assert reference() is None
+        time.sleep(10)
+    assert before == (signal.getsignal(signal.SIGTERM), sys.unraisablehook)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process is not ended by a signal")
