@@ -28,10 +28,13 @@ def pairs_by_result(results: Iterable[tuple[_Name, _Pair]]) -> dict[_Name, _Pair
     """Map each result's name to its photograph and style.
 
     Raises:
+        UsageError: if a pair comes twice.
         ValueError: if two pairs would have the same result.
     """
     pairs: dict[_Name, _Pair] = {}
     for name, pair in results:
+        if pairs.get(name) == pair:
+            raise UsageError(f"{pair[0]}: expected each photograph once, got it twice")
         if name in pairs:
             both = " and of ".join(f"{photo} in the style {style}" for photo, style in (pairs[name], pair))
             raise ValueError(f"{name}: would be the result of {both}; rename one of these files")

@@ -23,10 +23,10 @@ from nst_adain.cli.options import (
 )
 from nst_adain.cli.pipes import STANDARD, add_reports, read_standard_input, say_made, write_standard_output
 from nst_adain.cli.roles import name_results, tell_apart
-from nst_adain.controls import Controls, Picture, Style, check_style_size
+from nst_adain.controls import Controls, Picture, Style, check_style_size, is_saved
 from nst_adain.errors import ImageError, UsageError, out_of_memory, reason
 from nst_adain.files import make_folder
-from nst_adain.images.io import WRITABLE_SUFFIXES, output_format, save_image
+from nst_adain.images.io import WRITABLE_SUFFIXES, load_image, output_format, save_image
 from nst_adain.images.masks import read_controls
 from nst_adain.images.tiff import create_tiff
 from nst_adain.rendering.reading import read_content
@@ -82,7 +82,11 @@ def run(arguments: argparse.Namespace) -> None:
     if len(photos) > 1:  # what they share is read once, and if it cannot be, then nothing is begun
         controls["alpha"] = read_strength(arguments)
         controls |= read_controls({"masks": controls["masks"], "max_pixels": arguments.max_pixels}, ("masks",))
-        if arguments.preserve_color != "coral":  # which needs the pictures
+        if arguments.preserve_color == "coral":  # which needs the pictures
+            files = [isinstance(style, Path) and not is_saved(style) for style in styles]
+            limit = arguments.max_pixels
+            styles = [load_image(s, max_pixels=limit) if file else s for s, file in zip(styles, files, strict=True)]
+        else:
             check_style_size(arguments.style_size, styles)
             sizes = {"style_size": controls.pop("style_size"), "max_pixels": arguments.max_pixels}
             styles = [stylizer.encode_style(style, **sizes) for style in styles]

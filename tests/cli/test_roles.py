@@ -89,7 +89,11 @@ def test_a_bad_photograph_does_not_end_the_others(names: list[str], capsys: pyte
 
 @pytest.mark.parametrize(
     "options",
-    [["--styles", "bad.png"], *(["--styles", "3.png", name, "bad.png"] for name in ("--alpha", "--masks", "--label-map"))],
+    [
+        ["--styles", "bad.png"],
+        ["--preserve-color", "coral", "--styles", "bad.png"],
+        *(["--styles", "3.png", name, "bad.png"] for name in ("--alpha", "--masks", "--label-map")),
+    ],
 )
 def test_what_several_photographs_share_is_read_before_any(
     names: list[str], options: list[str], capsys: pytest.CaptureFixture[str]
@@ -124,6 +128,8 @@ def test_styles_may_stand_behind_an_option(names: list[str]) -> None:
 
 
 def test_two_photographs_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"a\.jpg: expected each photograph once, got it twice"):
+        name_results(tmp_path, [Path("a.jpg")] * 2, [Path("s.png")])
     photos = [tmp_path / "a" / "x.jpg", tmp_path / "b" / "x.jpg"]
     with pytest.raises(ValueError, match=r"x__s\.png: would be the result of .*a.x\.jpg .*s\.png and of .*b.x\.jpg .*rename"):
         name_results(tmp_path / "out", photos, [Path("s.png")])
