@@ -83,9 +83,8 @@ def run(arguments: argparse.Namespace) -> None:
         controls["alpha"] = read_strength(arguments)
         controls |= read_controls({"masks": controls["masks"], "max_pixels": arguments.max_pixels}, ("masks",))
         if arguments.preserve_color == "coral":  # which needs the pictures
-            files = [isinstance(style, Path) and not is_saved(style) for style in styles]
             limit = arguments.max_pixels
-            styles = [load_image(s, max_pixels=limit) if file else s for s, file in zip(styles, files, strict=True)]
+            styles = [load_image(s, max_pixels=limit) if isinstance(s, Path) and not is_saved(s) else s for s in styles]
         else:
             check_style_size(arguments.style_size, styles)
             sizes = {"style_size": controls.pop("style_size"), "max_pixels": arguments.max_pixels}

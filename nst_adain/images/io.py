@@ -193,7 +193,7 @@ def save_image(
     """
     path = Path(path)
     kind = output_format(path)
-    check_format(path.suffix, quality)
+    _check_quality(quality)
     options: dict[str, object] = {}
     if kind == "JPEG":
         image = flatten(image)
@@ -221,6 +221,10 @@ def check_format(suffix: str, quality: int) -> None:
     """Raise UsageError if pictures cannot be written in the format of this suffix, or with this quality."""
     if suffix.lower() not in WRITABLE_SUFFIXES:
         raise UsageError(f"suffix: expected one of {', '.join(WRITABLE_SUFFIXES)}, got {suffix!r}")
+    _check_quality(quality)
+
+
+def _check_quality(quality: int) -> None:
     if not 1 <= quality <= 100:
         raise UsageError(f"quality: expected 1 to 100, got {quality}")
 
