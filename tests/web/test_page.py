@@ -127,6 +127,7 @@ def test_what_was_done_outlives_a_reload_and_is_undone_and_linked(
     choose(page, tmp_path / "mine.png")
     page.wait_for_function("() => document.querySelector('.comparison img').naturalWidth === 300")
     plain = settled(page)
+    page.wait_for_function("() => document.querySelectorAll('.strip li').length >= 4")  # what is in view for less is not kept
     page.get_by_role("checkbox", name="Brush").check(force=True)
     paint(page, (0.1, 0.5), (0.4, 0.5))
     mine = settled(page, plain)
